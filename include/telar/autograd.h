@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * <telar/autograd.h>: reverse-mode automatic differentiation, define-by-run.
+ */
+#ifndef TELAR_AUTOGRAD_H
+#define TELAR_AUTOGRAD_H
+
+#include <telar/tensor.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+TL_PUBLIC bool tl_requires_grad(const tl_tensor *t);
+/** Ask for gradients of a leaf (floating types only), or stop asking. Returns t. */
+TL_PUBLIC tl_tensor *tl_set_requires_grad(tl_tensor *t, bool on);
+TL_PUBLIC bool tl_is_leaf(const tl_tensor *t);
+/** The accumulated gradient of a leaf (or of a tensor that retains its own); TL_NONE if there is none yet. */
+TL_PUBLIC tl_tensor *tl_grad_of(tl_tensor *t);
+/** Replace it; TL_NONE clears it. */
+TL_PUBLIC tl_status tl_set_grad(tl_tensor *t, tl_tensor *grad);
+/** Make a tensor that is not a leaf keep its gradient at the next backward. */
+TL_PUBLIC tl_tensor *tl_retain_grad(tl_tensor *t);
+/** The same values, out of the graph; shares storage. */
+TL_PUBLIC tl_tensor *tl_detach(tl_tensor *t);
+
+struct tl_backward_options {
+    bool retain_graph; /**< keep what the graph saved, for a second backward */
+    bool create_graph; /**< make the gradients differentiable (implies retain_graph) */
+};
+
+/** Add d(t)/d(leaf) to every leaf's gradient. `gradient` is the vector of the vector-Jacobian product; TL_NONE for a
+ *  one-element t. Gradients are staged and committed at the end: a failure changes none. Iterative, on this thread. */
+TL_PUBLIC tl_status tl_backward(tl_tensor *t, tl_tensor *gradient, struct tl_backward_options o);
+/** Gradients of outputs with respect to inputs, without touching any .grad. grad_outputs may be NULL (all ones, for
+ *  one-element outputs) or hold TL_NONE. out[i] becomes TL_NONE if outputs do not depend on inputs[i]. */
+TL_PUBLIC tl_status tl_grad(tl_tensor *const *outputs, int n_outputs, tl_tensor *const *grad_outputs, tl_tensor *const *inputs,
+                            int n_inputs, tl_tensor **out, struct tl_backward_options o);
+
+/** Is recording on? */
+TL_PUBLIC bool tl_grad_enabled(void);
+/** Switch recording on this thread; returns what it was. */
+TL_PUBLIC bool tl_set_grad_enabled(bool on);
+TL_PUBLIC void tl_grad_mode_restore_(const int *was);
+/** TL_NO_GRAD { … }: nothing is recorded inside. Leave it early with `break` or `return`. */
+#define TL_NO_GRAD                                                                                                   \
+    for (__attribute__((cleanup(tl_grad_mode_restore_))) int tl_was_ = tl_set_grad_enabled(false) ? 3 : 2; tl_was_ & 2; \
+         tl_was_ &= 1)
+
+/* ---- The graph, for those who want to walk it ---------------------------------------------------------------- */
+
+/** The node that made t; NULL for a leaf that needs no gradient; a leaf that does has an AccumulateGrad node. */
+TL_PUBLIC tl_node *tl_grad_fn(tl_tensor *t);
+/** "AddBackward0", "AccumulateGrad", … */
+TL_PUBLIC const char *tl_node_name(const tl_node *n);
+/** Node that input i's gradient goes to; NULL if it needs none. */
+TL_PUBLIC tl_node *tl_node_next(const tl_node *n, int i);
+TL_PUBLIC int tl_node_n_next(const tl_node *n);
+
+/** Called during backward with the gradient that arrives at t; may return a replacement, or NULL to keep it. */
+typedef tl_tensor *(*tl_grad_hook)(tl_tensor *gradient, void *ctx);
+TL_PUBLIC tl_status tl_register_hook(tl_tensor *t, tl_grad_hook hook, void *ctx);
+
+/** Compare a function's gradients with central differences in f64. `fn` maps `n` inputs (f64, some requiring gradients)
+ *  to one tensor of any shape. Zeros in options: eps 1e-6, atol 1e-5, rtol 1e-3. On a mismatch: TL_ERR_CHECK with the
+ *  input, the element, and both numbers. */
+struct tl_gradcheck_options {
+    double eps, atol, rtol;
+};
+TL_PUBLIC tl_status tl_gradcheck(tl_tensor *(*fn)(tl_tensor *const *in, void *ctx), void *ctx, tl_tensor *const *in, int n,
+                                 struct tl_gradcheck_options o);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

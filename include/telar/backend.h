@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * <telar/backend.h>: the contract between the core and a backend.
+ *
+ * A backend gives devices, raw memory, an in-order stream, layouts and an ordered table of kernels, best
+ * first. The core does the rest: shapes and argument checks (once, for every backend), autograd, memory
+ * pooling, workspace, the cache of prepared plans, layout bookkeeping, fallbacks. A kernel therefore sees
+ * only valid calls: dtypes and shapes agree with what the op's documentation promises.
+ *
+ * How one op runs:
+ *   1. The core builds a tl_call. It walks the device's kernels for that op, best first, and asks refuses().
+ *   2. A kernel with prepare() is asked once for each new key (op, attributes, dtypes, shapes, offered layouts,
+ *      math mode, residual wanted); its plan is cached. prepare() says in which layouts it wants its inputs and
+ *      will give its outputs, how much workspace it needs, and how large its residual is.
+ *   3. The core brings inputs into the wanted layouts (a reordered input is kept with its storage until the
+ *      storage is written, so weights are packed once), allocates outputs and workspace, and calls run().
+ *   4. A kernel without prepare() is run at once: cheap enough for calls of a hundred nanoseconds.
+ *   5. If every kernel refuses: f16 and bf16 are computed in f32; then the op's decomposition; then, if
+ *      TELAR_FALLBACK allows, the host's kernels, with the bytes moved counted. Never silently.
+ *
+ * Backends include only <telar/plugin.h>, <telar/backend.h>, <telar/attrs.h>, <telar/pointwise.h> and
+ * <telar/pointwise.def>, and link against nothing of Telar.
+ */
+#ifndef TELAR_BACKEND_H
+#define TELAR_BACKEND_H
+
+#include <telar/plugin.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** Version of the tables below. Appending a field does not change it; anything else does. */
+#define TL_BACKEND_ABI 1
+
+/** Memory of a device: a handle and a byte offset, so that an OpenCL buffer fits as well as a pointer. For
+ *  backends with TL_DEVICE_HOST_MEMORY, handle is the address and offset counts from it. */
+struct tl_mem {
+    void *handle;
+    uint64_t offset;
+};
+
+/** Address of host-visible memory. */
+static inline void *tl_mem_ptr(struct tl_mem m)
+{
+    return (char *)m.handle + m.offset;
+}
+
+/** How the elements of a tensor lie in memory. Ids from TL_LAYOUT_PRIVATE on belong to the backend: opaque to the
+ *  core, sized by layout_size(), made and undone by reorder(). Equal ids mean equal layouts. */
+enum tl_layout {
+    TL_LAYOUT_CONTIGUOUS = 0,    /**< row-major, dense: the last dimension varies fastest */
+    TL_LAYOUT_CHANNELS_LAST = 1, /**< dense with dimension 1 fastest (4-d: N H W C); strides say so */
+    TL_LAYOUT_STRIDED = 2,       /**< any strides, also 0 (broadcast); never negative */
+    TL_LAYOUT_PRIVATE = 16
+};
+
+/** One operand of a call. An absent optional input has ndim -1 (tl_view_present()). */
+struct tl_view {
+    tl_dtype dtype;
+    int32_t ndim;
+    uint32_t layout; /**< enum tl_layout, or a private id */
+    uint32_t reserved;
+    int64_t shape[TL_MAX_DIMS];
+    int64_t stride[TL_MAX_DIMS]; /**< in elements; meaningless in private layouts */
+    struct tl_mem mem;           /**< the first element; handle NULL while preparing */
+};
+
+static inline bool tl_view_present(const struct tl_view *v)
+{
+    return v->ndim >= 0;
+}
+
+/** Number of elements. The core has checked that it does not overflow. */
+static inline int64_t tl_view_numel(const struct tl_view *v)
+{
+    int64_t n = 1;
+    for (int i = 0; i < v->ndim; i++)
+        n *= v->shape[i];
+    return n;
+}
+
+/** What a forward kernel leaves for its gradient: opaque bytes on the device, tagged with their maker. A gradient
+ *  kernel that finds `maker` foreign, or `size` zero, recomputes. */
+struct tl_residual {
+    const char *maker; /**< the kernel's `maker` string, compared by content */
+    size_t size;
+    struct tl_mem mem;
+};
+
+enum {
+    TL_CALL_WANT_RESIDUAL = 1u << 0 /**< a gradient may follow: emit the residual, if there is one */
+};
+
+/** One call of an op. */
+struct tl_call {
+    uint32_t struct_size;
+    uint32_t flags;
+    const char *op;    /**< name, as in the op registry */
+    const void *attrs; /**< struct tl_<op>_attrs of <telar/attrs.h>, normalised (no defaults left to resolve) */
+    int32_t n_in, n_out;
+    const struct tl_view *in;
+    const struct tl_view *out;
+    struct tl_residual *residual; /**< forward: where to write it; gradient: what the forward left. Never NULL. */
+    uint32_t math;                /**< enum tl_math */
+    uint32_t reserved;
+};
+
+/** prepare()'s answer. The core zeroes it first; the arrays have n_in and n_out entries, all
+ *  TL_LAYOUT_CONTIGUOUS to begin with. */
+struct tl_prep {
+    uint32_t struct_size;
+    uint32_t reserved;
+    void *plan;           /**< handed to run() and, once, to release() */
+    size_t workspace;     /**< bytes of scratch memory that run() needs, aligned to 64 */
+    size_t residual;      /**< bytes of residual that run() will write; only if the call wants one */
+    uint32_t *in_layout;  /**< wanted layout of each input; TL_LAYOUT_STRIDED takes it as it comes */
+    uint32_t *out_layout; /**< layout of each output */
+};
+
+enum {
+    TL_KERNEL_STRIDED = 1u << 0 /**< a kernel without prepare() that takes any strides, of inputs and outputs */
+};
+
+struct tl_device;
+struct tl_stream;
+
+/** A kernel. Tables are `const struct tl_kernel *const[]`, so that this struct may grow at its end. */
+struct tl_kernel {
+    uint32_t struct_size;
+    uint32_t flags;
+    const char *op;
+    const char *maker; /**< names the implementation in logs and tags its residuals: "cpu:onednn", "cpu:simple" */
+
+    /** NULL: this call can be done; else a static string with the reason. Must be cheap, may not block, may not look
+     *  at memory. Optional (absent: never refuses). */
+    const char *(*refuses)(const struct tl_device *device, const struct tl_call *call);
+
+    /** Plan a call. Called once per key, from any thread, possibly for two keys at once. May allocate and block.
+     *  Fails with host->fail(). Optional. */
+    tl_status (*prepare)(const struct tl_device *device, const struct tl_call *call, struct tl_prep *prep);
+
+    /** Do the call, in stream order. Re-entrant: several threads may run one plan. May return before the work is
+     *  done; errors that show later are returned by sync(). Outputs never overlap inputs, except where the op's
+     *  descriptor allows an output to reuse an input's memory exactly. Required. */
+    tl_status (*run)(struct tl_stream *stream, const void *plan, const struct tl_call *call, struct tl_mem workspace);
+
+    /** Free a plan. Optional. */
+    void (*release)(void *plan);
+};
+
+enum {
+    TL_DEVICE_HOST_MEMORY = 1u << 0 /**< memory is plain host memory; such devices share their kernel tables */
+};
+
+/** A device, made by device_open() and owned by the backend. Append only. */
+struct tl_device {
+    uint32_t struct_size;
+    uint32_t flags;
+    int32_t index;
+    uint32_t alignment;      /**< of every allocation; a power of two, at least 64 */
+    uint64_t memory;         /**< bytes in all; 0 if unknown */
+    uint64_t max_allocation; /**< bytes of the largest single allocation; 0 if unlimited */
+    const char *description; /**< for people: model, driver, instruction set */
+    const void *state;       /**< the backend's own */
+};
+
+struct tl_program; /* a recorded program, see <telar/program.h> */
+
+/** The table of a backend. All slots are required unless marked optional. Append only. */
+struct tl_backend {
+    uint32_t struct_size;
+    uint32_t flags; /**< 0 */
+
+    /** How many devices answer. 0 with TL_OK: none here. May be slow; called when the backend is first used. */
+    tl_status (*device_count)(int *count);
+    tl_status (*device_open)(int index, struct tl_device **device);
+    void (*device_close)(struct tl_device *device);
+
+    /** Raw memory. The core pools, so these may be slow. `bytes` > 0. Contents are undefined.
+     *  alloc fails with TL_ERR_NOMEM; the core then empties its pool and tries once more. */
+    tl_status (*alloc)(const struct tl_device *device, size_t bytes, struct tl_mem *mem);
+    void (*free)(const struct tl_device *device, struct tl_mem mem);
+
+    /** One in-order queue. The core uses one per device and serialises calls that enqueue. */
+    tl_status (*stream_open)(const struct tl_device *device, struct tl_stream **stream);
+    void (*stream_close)(struct tl_stream *stream);
+
+    /** Wait for all that was enqueued; returns (once) the first error that showed since the last sync. */
+    tl_status (*sync)(struct tl_stream *stream);
+
+    /** Copies, in stream order. copy_in and copy_out return when the host's bytes may be reused or read. */
+    tl_status (*copy_in)(struct tl_stream *stream, struct tl_mem to, const void *from, size_t bytes);
+    tl_status (*copy_out)(struct tl_stream *stream, void *to, struct tl_mem from, size_t bytes);
+    tl_status (*copy)(struct tl_stream *stream, struct tl_mem to, struct tl_mem from, size_t bytes);
+
+    /** Layouts. layout_size: bytes of `view` in private layout `layout`; 0 means "not for this view".
+     *  reorder: copy between layouts of one shape and dtype, in stream order. Either side may be contiguous,
+     *  channels-last or private; only the source may be strided. Optional: NULL if the backend has no private layout; the
+     *  core then reorders between strided layouts with the op "copy". */
+    size_t (*layout_size)(const struct tl_device *device, uint32_t layout, const struct tl_view *view);
+    tl_status (*reorder)(struct tl_stream *stream, const struct tl_view *from, const struct tl_view *to);
+
+    /** Kernels, NULL-terminated; of two for one op, the better first. */
+    const struct tl_kernel *const *kernels;
+
+    /** Take a recorded program, or parts of it, whole. Optional. */
+    tl_status (*lower)(const struct tl_device *device, struct tl_program *program);
+};
+
+_Static_assert(offsetof(struct tl_backend, kernels) == 8 + 13 * sizeof(void *), "tl_backend: append only");
+_Static_assert(offsetof(struct tl_kernel, run) == 8 + 4 * sizeof(void *), "tl_kernel: append only");
+_Static_assert(offsetof(struct tl_view, mem) == 16 + 2 * TL_MAX_DIMS * 8, "tl_view: append only");
+
+#ifdef __cplusplus
+}
+#endif
+#endif

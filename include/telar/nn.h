@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * <telar/nn.h>: modules and layers (libtelar-nn). Names, initialisation and the order of random draws are PyTorch's,
+ * so a network built after tl_manual_seed(0) starts with PyTorch's weights, and its state_dict has PyTorch's keys.
+ *
+ * Ownership: a module is made with one reference, which its maker owns; adding it to a parent hands that reference
+ * over. Free the root with tl_module_free(). Constructors return NULL and set the error; adding NULL fails with that
+ * same error, so a whole network may be built before one check.
+ */
+#ifndef TELAR_NN_H
+#define TELAR_NN_H
+
+#include <telar/data.h>
+#include <telar/optim.h>
+#include <telar/state.h>
+#include <telar/telar.h>
+#include <telar/train.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** A kind of module: what a user's own module provides. Constant. Zeroed slots are optional. */
+struct tl_module_class {
+    size_t struct_size;
+    const char *name; /**< "Linear": what printing shows */
+    /** Compute the output. Runs in a scope of its own; inputs are `n` tensors. Must not change the module's fields, so that
+     *  several threads can use one module. Required. */
+    tl_tensor *(*forward)(tl_module *m, tl_tensor *const *x, int n);
+    /** Write the text between the parentheses when printed: "in_features=3, out_features=2, bias=True". */
+    void (*extra)(const tl_module *m, char *buffer, size_t size);
+    /** Release what `fields` holds besides parameters, buffers and children. */
+    void (*destroy)(tl_module *m);
+};
+
+/** A module of class `c` with `size` bytes of zeroed fields of its own. */
+TL_PUBLIC tl_module *tl_module_new(const struct tl_module_class *c, size_t size);
+/** A module whose forward is a plain function with a context; the usual way to write a network:
+ *  tl_module *net = tl_module_from("Net", forward, NULL); conv1 = tl_module_add(net, "conv1", tl_nn_conv2d(1, 6, 5)); … */
+TL_PUBLIC tl_module *tl_module_from(const char *name, tl_tensor *(*forward)(tl_module *m, tl_tensor *x, void *ctx), void *ctx);
+TL_PUBLIC void tl_module_free(tl_module *m);
+/** The module's own fields. */
+TL_PUBLIC void *tl_module_fields(const tl_module *m);
+TL_PUBLIC const char *tl_module_name(const tl_module *m);
+TL_PUBLIC const struct tl_module_class *tl_module_class_of(const tl_module *m);
+
+/** Hand child over to m under `name`, and return it (NULL passes through; on failure child is freed). */
+TL_PUBLIC tl_module *tl_module_add(tl_module *m, const char *name, tl_module *child);
+/** Replace a child by dotted name ("fc", "features.3"); frees the old one. */
+TL_PUBLIC tl_status tl_module_replace(tl_module *m, const char *name, tl_module *child);
+/** Register a parameter (made to require gradients) or a buffer (saved, not trained) and keep it. Parameters of
+ *  NULL fail; TL_NONE registers an absent one (bias=False). Returns t. */
+TL_PUBLIC tl_tensor *tl_module_parameter(tl_module *m, const char *name, tl_tensor *t);
+TL_PUBLIC tl_tensor *tl_module_buffer(tl_module *m, const char *name, tl_tensor *t);
+/** Child, parameter or buffer by dotted name; NULL and TL_ERR_NOT_FOUND. A parameter registered as TL_NONE is TL_NONE. */
+TL_PUBLIC tl_module *tl_module_child(const tl_module *m, const char *name);
+TL_PUBLIC tl_tensor *tl_module_get(const tl_module *m, const char *name);
+TL_PUBLIC size_t tl_module_n_children(const tl_module *m);
+TL_PUBLIC tl_module *tl_module_child_at(const tl_module *m, size_t i, const char **name);
+
+/** Apply m to x (to several inputs). Scope-owned result. */
+TL_PUBLIC tl_tensor *tl_forward(tl_module *m, tl_tensor *x);
+TL_PUBLIC tl_tensor *tl_forward_n(tl_module *m, tl_tensor *const *x, int n);
+
+/** Walk parameters or buffers in PyTorch's order (own first, then children), each shared one once. The callback gets the
+ *  dotted name and may return a status to stop with. */
+typedef tl_status (*tl_module_visit)(const char *name, tl_tensor *t, void *ctx);
+TL_PUBLIC tl_status tl_module_parameters(tl_module *m, tl_module_visit visit, void *ctx);
+TL_PUBLIC tl_status tl_module_buffers(tl_module *m, tl_module_visit visit, void *ctx);
+/** Walk modules: the root with name "", then children, depth first. */
+TL_PUBLIC tl_status tl_modules(tl_module *m, tl_status (*visit)(const char *name, tl_module *m, void *ctx), void *ctx);
+/** Parameter tensors as an array: returns the number; fills at most capacity, borrowed. */
+TL_PUBLIC size_t tl_module_parameter_list(tl_module *m, tl_tensor **list, size_t capacity);
+/** Number of elements in all parameters. */
+TL_PUBLIC int64_t tl_module_parameter_count(tl_module *m);
+
+/** Training or evaluation mode, of m and all below. */
+TL_PUBLIC void tl_train(tl_module *m);
+TL_PUBLIC void tl_eval(tl_module *m);
+TL_PUBLIC bool tl_is_training(const tl_module *m);
+TL_PUBLIC void tl_zero_grad(tl_module *m);
+TL_PUBLIC tl_status tl_module_to(tl_module *m, const char *device);
+TL_PUBLIC tl_status tl_module_to_dtype(tl_module *m, tl_dtype dtype);
+
+/** Parameters and buffers by name (sharing storage); free with tl_state_free(). */
+TL_PUBLIC tl_state *tl_module_state(tl_module *m);
+/** Copy values in. Everything is checked first: all missing, unexpected and mis-shaped names are listed at once and
+ *  nothing is changed. With strict false, missing and unexpected names are allowed. */
+TL_PUBLIC tl_status tl_module_load_state(tl_module *m, const tl_state *s, bool strict);
+/** tl_state_save(tl_module_state(m), path), and back. */
+TL_PUBLIC tl_status tl_module_save(tl_module *m, const char *path);
+TL_PUBLIC tl_status tl_module_load(tl_module *m, const char *path);
+
+/** Print as PyTorch prints a module. To string: malloc()ed. */
+TL_PUBLIC tl_status tl_module_print(const tl_module *m);
+TL_PUBLIC char *tl_module_to_string(const tl_module *m);
+
+/* ---- Layers ------------------------------------------------------------------------------------------------------- */
+
+/** Options of layers; the zero value is PyTorch's default. Each layer's comment says which it reads. */
+struct tl_layer_options {
+    bool no_bias;
+    int64_t stride[2], padding[2], dilation[2], output_padding[2]; /**< pairs as in attrs.h */
+    int64_t groups;
+    double eps, momentum; /**< batch and layer norm */
+    bool not_affine, not_tracked;
+    bool ceil_mode, exclude_pad;
+    bool padding_row; /**< embedding: padding_idx is given */
+    int64_t padding_idx;
+    int start_dim, end_dim; /**< flatten: 0 means the defaults 1 and -1 */
+    bool in_place;
+    size_t struct_size;
+};
+#define TL_LAYER_(...) (&(struct tl_layer_options){TL_REST_(__VA_ARGS__, .struct_size = sizeof(struct tl_layer_options))})
+
+/** Layers in order, named "0", "1", …; NULL-terminated: tl_sequential(a, b, c, NULL). A failed (NULL) layer in the middle
+ *  makes it fail: use TL_SEQUENTIAL(a, b, c), which counts. */
+#define TL_SEQUENTIAL(...) \
+    tl_sequential_of(sizeof((tl_module *[]){__VA_ARGS__}) / sizeof(tl_module *), (tl_module *[]){__VA_ARGS__})
+TL_PUBLIC tl_module *tl_sequential_of(size_t n, tl_module *const *layers);
+/** An empty one; add named layers with tl_module_add(). */
+TL_PUBLIC tl_module *tl_sequential_new(void);
+
+/** y = x W^T + b, W [out, in]. Options: no_bias. */
+#define tl_nn_linear(in, ...) tl_nn_linear_with(in, TL_FIRST_(__VA_ARGS__, 0), TL_LAYER_(__VA_ARGS__))
+TL_PUBLIC tl_module *tl_nn_linear_with(int64_t in, int64_t out, const struct tl_layer_options *o);
+/** tl_nn_conv2d(in, out, kernel, .stride = {2}). kernel is the side of a square; tl_nn_conv2d_rect() takes two.
+ *  Options: stride padding dilation groups no_bias. */
+#define tl_nn_conv2d(in, out, ...) \
+    tl_nn_conv2d_with(in, out, TL_FIRST_(__VA_ARGS__, 0), TL_FIRST_(__VA_ARGS__, 0), TL_LAYER_(__VA_ARGS__))
+#define tl_nn_conv2d_rect(in, out, h, ...) tl_nn_conv2d_with(in, out, h, TL_FIRST_(__VA_ARGS__, 0), TL_LAYER_(__VA_ARGS__))
+TL_PUBLIC tl_module *tl_nn_conv2d_with(int64_t in, int64_t out, int64_t h, int64_t w, const struct tl_layer_options *o);
+#define tl_nn_conv1d(in, out, ...) tl_nn_conv1d_with(in, out, TL_FIRST_(__VA_ARGS__, 0), TL_LAYER_(__VA_ARGS__))
+TL_PUBLIC tl_module *tl_nn_conv1d_with(int64_t in, int64_t out, int64_t kernel, const struct tl_layer_options *o);
+/** Options: stride padding output_padding dilation groups no_bias. */
+#define tl_nn_conv_transpose2d(in, out, ...) \
+    tl_nn_conv_transpose2d_with(in, out, TL_FIRST_(__VA_ARGS__, 0), TL_FIRST_(__VA_ARGS__, 0), TL_LAYER_(__VA_ARGS__))
+TL_PUBLIC tl_module *tl_nn_conv_transpose2d_with(int64_t in, int64_t out, int64_t h, int64_t w, const struct tl_layer_options *o);
+/** Options: eps (1e-5) momentum (0.1) not_affine not_tracked. */
+#define tl_nn_batch_norm1d(...) tl_nn_batch_norm_with(1, TL_FIRST_(__VA_ARGS__, 0), TL_LAYER_(__VA_ARGS__))
+#define tl_nn_batch_norm2d(...) tl_nn_batch_norm_with(2, TL_FIRST_(__VA_ARGS__, 0), TL_LAYER_(__VA_ARGS__))
+TL_PUBLIC tl_module *tl_nn_batch_norm_with(int spatial, int64_t features, const struct tl_layer_options *o);
+/** Over the last ndim dimensions, of these sizes. Options: eps not_affine no_bias. */
+TL_PUBLIC tl_module *tl_nn_layer_norm_with(int ndim, const int64_t *shape, const struct tl_layer_options *o);
+/** Options: padding_row padding_idx. */
+#define tl_nn_embedding(rows, ...) tl_nn_embedding_with(rows, TL_FIRST_(__VA_ARGS__, 0), TL_LAYER_(__VA_ARGS__))
+TL_PUBLIC tl_module *tl_nn_embedding_with(int64_t rows, int64_t columns, const struct tl_layer_options *o);
+/** Options: stride padding dilation ceil_mode. */
+#define tl_nn_max_pool2d(...) tl_nn_max_pool2d_with(TL_FIRST_(__VA_ARGS__, 0), TL_LAYER_(__VA_ARGS__))
+TL_PUBLIC tl_module *tl_nn_max_pool2d_with(int64_t kernel, const struct tl_layer_options *o);
+/** Options: stride padding ceil_mode exclude_pad. */
+#define tl_nn_avg_pool2d(...) tl_nn_avg_pool2d_with(TL_FIRST_(__VA_ARGS__, 0), TL_LAYER_(__VA_ARGS__))
+TL_PUBLIC tl_module *tl_nn_avg_pool2d_with(int64_t kernel, const struct tl_layer_options *o);
+TL_PUBLIC tl_module *tl_nn_adaptive_avg_pool2d(int64_t h, int64_t w);
+/** Zero with chance p while training. tl_nn_dropout2d zeroes whole channels. */
+TL_PUBLIC tl_module *tl_nn_dropout(double p);
+TL_PUBLIC tl_module *tl_nn_dropout2d(double p);
+/** Merge dimensions 1 … -1. Options of the _with form: start_dim end_dim. */
+TL_PUBLIC tl_module *tl_nn_flatten(void);
+TL_PUBLIC tl_module *tl_nn_flatten_with(int start_dim, int end_dim);
+TL_PUBLIC tl_module *tl_nn_unflatten(int dim, int n, const int64_t *sizes);
+TL_PUBLIC tl_module *tl_nn_identity(void);
+/** Activations. */
+TL_PUBLIC tl_module *tl_nn_relu(void);
+TL_PUBLIC tl_module *tl_nn_relu6(void);
+TL_PUBLIC tl_module *tl_nn_leaky_relu(double slope);
+TL_PUBLIC tl_module *tl_nn_elu(double alpha);
+TL_PUBLIC tl_module *tl_nn_gelu(void);
+TL_PUBLIC tl_module *tl_nn_silu(void);
+TL_PUBLIC tl_module *tl_nn_sigmoid(void);
+TL_PUBLIC tl_module *tl_nn_hard_sigmoid(void);
+TL_PUBLIC tl_module *tl_nn_tanh(void);
+TL_PUBLIC tl_module *tl_nn_softplus(void);
+TL_PUBLIC tl_module *tl_nn_softmax(int dim);
+TL_PUBLIC tl_module *tl_nn_log_softmax(int dim);
+
+/* ---- Initialisation, in place; the default layers call these in PyTorch's order -------------------------------------- */
+
+TL_PUBLIC tl_status tl_init_uniform(tl_tensor *t, double low, double high);
+TL_PUBLIC tl_status tl_init_normal(tl_tensor *t, double mean, double std);
+TL_PUBLIC tl_status tl_init_constant(tl_tensor *t, double value);
+TL_PUBLIC tl_status tl_init_xavier_uniform(tl_tensor *t, double gain);
+TL_PUBLIC tl_status tl_init_xavier_normal(tl_tensor *t, double gain);
+/** a: negative slope; nonlinearity gain sqrt(2 / (1 + a^2)); fan_out false: fan_in. */
+TL_PUBLIC tl_status tl_init_kaiming_uniform(tl_tensor *t, double a, bool fan_out);
+TL_PUBLIC tl_status tl_init_kaiming_normal(tl_tensor *t, double a, bool fan_out);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

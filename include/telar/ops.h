@@ -1,0 +1,256 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * <telar/ops.h>: the operations, under PyTorch's names. All are differentiable unless the comment says otherwise,
+ * follow PyTorch's broadcasting and type promotion, and return scope-owned tensors (see <telar/tensor.h>).
+ *
+ * Optional attributes are written by name after the tensors: tl_conv2d(x, w, b, .stride = {2}, .padding = {1}).
+ * An attribute that is left out has PyTorch's default.
+ *
+ * Dimensions may be negative: -1 is the last.
+ */
+#ifndef TELAR_OPS_H
+#define TELAR_OPS_H
+
+#include <telar/attrs.h>
+#include <telar/tensor.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* How `.name = value` arguments work: the last tensor travels with the attributes, and is split off again. */
+#define TL_FIRST_(first, ...) first
+#define TL_REST_(first, ...) __VA_ARGS__
+#define TL_OPT_(op, ...)                   \
+    TL_FIRST_(__VA_ARGS__, 0), &(struct tl_##op##_attrs) \
+    {                                      \
+        TL_REST_(__VA_ARGS__, .struct_size = sizeof(struct tl_##op##_attrs)) \
+    }
+
+/* ---- Pointwise: one function for each line of <telar/pointwise.def>, which has the formulas ----------------------
+ *
+ * tl_add tl_sub tl_mul tl_div tl_fmod tl_pow tl_minimum tl_maximum take two tensors; tl_neg tl_abs tl_sign tl_square
+ * tl_sqrt tl_rsqrt tl_reciprocal tl_exp tl_expm1 tl_log tl_log1p tl_log2 tl_sin tl_cos tl_erf tl_floor tl_ceil tl_trunc
+ * tl_round tl_relu tl_relu6 tl_sigmoid tl_hard_sigmoid tl_tanh tl_gelu tl_silu tl_log_sigmoid take one; so do
+ * tl_leaky_relu(x, slope), tl_elu(x, alpha), tl_softplus(x, beta, threshold) and tl_clamp(x, low, high), where an infinite
+ * bound leaves that end open. tl_where(condition, b, c) chooses. tl_eq tl_ne tl_lt tl_le tl_gt tl_ge tl_logical_and
+ * tl_logical_or tl_logical_not tl_isnan tl_isfinite give bool and have no gradient.
+ *
+ * The element-wise losses tl_squared_error tl_absolute_error tl_smooth_l1_error tl_bce_error tl_bce_logits_error
+ * tl_kl_error have reduced forms below. */
+
+#define TL_UNARY(name, rule, e, da, formula) TL_PUBLIC tl_tensor *tl_##name(tl_tensor *a);
+#define TL_UNARY_P(name, rule, e, da, formula) TL_PUBLIC tl_tensor *tl_##name(tl_tensor *a, double p);
+#define TL_UNARY_PQ(name, rule, e, da, formula) TL_PUBLIC tl_tensor *tl_##name(tl_tensor *a, double p, double q);
+#define TL_BINARY(name, rule, e, da, db, formula) TL_PUBLIC tl_tensor *tl_##name(tl_tensor *a, tl_tensor *b);
+#define TL_BINARY_P(name, rule, e, da, db, formula) TL_PUBLIC tl_tensor *tl_##name(tl_tensor *a, tl_tensor *b, double p);
+#define TL_TERNARY(name, rule, e, da, db, dc, formula) TL_PUBLIC tl_tensor *tl_##name(tl_tensor *a, tl_tensor *b, tl_tensor *c);
+#define TL_TEST1(name, e, formula) TL_PUBLIC tl_tensor *tl_##name(tl_tensor *a);
+#define TL_TEST2(name, e, formula) TL_PUBLIC tl_tensor *tl_##name(tl_tensor *a, tl_tensor *b);
+#include <telar/pointwise.def>
+
+/** The same with a number as the second operand, as PyTorch's x + 2: the tensor's dtype wins. */
+#define tl_add_s(a, x) tl_add(a, tl_scalar(x))
+#define tl_sub_s(a, x) tl_sub(a, tl_scalar(x))
+#define tl_mul_s(a, x) tl_mul(a, tl_scalar(x))
+#define tl_div_s(a, x) tl_div(a, tl_scalar(x))
+#define tl_pow_s(a, x) tl_pow(a, tl_scalar(x))
+
+/** Convert to another dtype; the same tensor if it has it already. Floats to integers truncate, as C does. */
+TL_PUBLIC tl_tensor *tl_cast(tl_tensor *t, tl_dtype dtype);
+/** A copy in memory of its own. */
+TL_PUBLIC tl_tensor *tl_clone(tl_tensor *t);
+/** t itself if it is contiguous, else a contiguous copy. */
+TL_PUBLIC tl_tensor *tl_contiguous(tl_tensor *t);
+
+/* ---- In place. All return their first argument, bump its version, and fail on a leaf that needs a gradient ---- */
+
+TL_PUBLIC tl_tensor *tl_add_(tl_tensor *t, tl_tensor *other);
+TL_PUBLIC tl_tensor *tl_sub_(tl_tensor *t, tl_tensor *other);
+TL_PUBLIC tl_tensor *tl_mul_(tl_tensor *t, tl_tensor *other);
+TL_PUBLIC tl_tensor *tl_div_(tl_tensor *t, tl_tensor *other);
+TL_PUBLIC tl_tensor *tl_relu_(tl_tensor *t);
+TL_PUBLIC tl_tensor *tl_clamp_(tl_tensor *t, double low, double high);
+TL_PUBLIC tl_tensor *tl_zero_(tl_tensor *t);
+TL_PUBLIC tl_tensor *tl_fill_(tl_tensor *t, double value);
+/** t = source, broadcast and converted. Works between devices. */
+TL_PUBLIC tl_tensor *tl_copy_(tl_tensor *t, tl_tensor *source);
+/** t += alpha * other: the update of gradient descent. */
+TL_PUBLIC tl_tensor *tl_axpy_(tl_tensor *t, double alpha, tl_tensor *other);
+/** Change the shape in place, PyTorch's resize_: keeps the leading elements, new ones are undefined. */
+TL_PUBLIC tl_tensor *tl_resize_(tl_tensor *t, int ndim, const int64_t *shape);
+TL_PUBLIC tl_tensor *tl_masked_fill_(tl_tensor *t, tl_tensor *mask, double value);
+
+/* ---- Products ------------------------------------------------------------------------------------------------ */
+
+/** Matrix product as torch.matmul: vectors, matrices, batches with broadcasting. */
+TL_PUBLIC tl_tensor *tl_matmul(tl_tensor *a, tl_tensor *b);
+/** [n,k] x [k,m] -> [n,m], strictly. */
+TL_PUBLIC tl_tensor *tl_mm(tl_tensor *a, tl_tensor *b);
+/** [b,n,k] x [b,k,m] -> [b,n,m], strictly. */
+TL_PUBLIC tl_tensor *tl_bmm(tl_tensor *a, tl_tensor *b);
+/** beta * input + alpha * (a @ b): tl_addmm(input, a, b, .beta = …, .alpha = …). */
+#define tl_addmm(input, a, ...) tl_addmm_with(input, a, TL_OPT_(addmm, __VA_ARGS__))
+TL_PUBLIC tl_tensor *tl_addmm_with(tl_tensor *input, tl_tensor *a, tl_tensor *b, const struct tl_addmm_attrs *o);
+/** Inner product of two vectors. */
+TL_PUBLIC tl_tensor *tl_dot(tl_tensor *a, tl_tensor *b);
+/** x @ weight^T + bias; weight is [out, in]; bias may be TL_NONE. */
+TL_PUBLIC tl_tensor *tl_linear(tl_tensor *x, tl_tensor *weight, tl_tensor *bias);
+/** Einstein summation: tl_einsum("bij,bjk->bik", 2, (tl_tensor *[]){a, b}). Letters, "->", commas and "...". */
+TL_PUBLIC tl_tensor *tl_einsum(const char *equation, int n, tl_tensor *const *operands);
+
+/* ---- Reductions: over .dims = TL_DIMS(…), all if left out; .keepdim = true leaves size-1 dimensions ------------ */
+
+#define tl_sum(...) tl_sum_with(TL_OPT_(reduce, __VA_ARGS__))    /* integers sum to i64 */
+#define tl_mean(...) tl_mean_with(TL_OPT_(reduce, __VA_ARGS__))  /* floating only */
+#define tl_prod(...) tl_prod_with(TL_OPT_(reduce, __VA_ARGS__))
+#define tl_amax(...) tl_amax_with(TL_OPT_(reduce, __VA_ARGS__))  /* ties share the gradient evenly */
+#define tl_amin(...) tl_amin_with(TL_OPT_(reduce, __VA_ARGS__))
+TL_PUBLIC tl_tensor *tl_sum_with(tl_tensor *t, const struct tl_reduce_attrs *o);
+TL_PUBLIC tl_tensor *tl_mean_with(tl_tensor *t, const struct tl_reduce_attrs *o);
+TL_PUBLIC tl_tensor *tl_prod_with(tl_tensor *t, const struct tl_reduce_attrs *o);
+TL_PUBLIC tl_tensor *tl_amax_with(tl_tensor *t, const struct tl_reduce_attrs *o);
+TL_PUBLIC tl_tensor *tl_amin_with(tl_tensor *t, const struct tl_reduce_attrs *o);
+/** Variance and standard deviation, dividing by n - 1, or by n with .biased = true (PyTorch's correction = 0). */
+#define tl_var(...) tl_var_with(TL_OPT_(reduce, __VA_ARGS__))
+#define tl_std(...) tl_std_with(TL_OPT_(reduce, __VA_ARGS__))
+TL_PUBLIC tl_tensor *tl_var_with(tl_tensor *t, const struct tl_reduce_attrs *o);
+TL_PUBLIC tl_tensor *tl_std_with(tl_tensor *t, const struct tl_reduce_attrs *o);
+/** Index of the largest (smallest) element, i64; over one dimension or, if none is given, over the flattened tensor. The
+ *  first of equals. NaN counts as largest (smallest). Not differentiable. */
+#define tl_argmax(...) tl_argmax_with(TL_OPT_(reduce, __VA_ARGS__))
+#define tl_argmin(...) tl_argmin_with(TL_OPT_(reduce, __VA_ARGS__))
+TL_PUBLIC tl_tensor *tl_argmax_with(tl_tensor *t, const struct tl_reduce_attrs *o);
+TL_PUBLIC tl_tensor *tl_argmin_with(tl_tensor *t, const struct tl_reduce_attrs *o);
+/** Largest (smallest) element of all. */
+TL_PUBLIC tl_tensor *tl_max(tl_tensor *t);
+TL_PUBLIC tl_tensor *tl_min(tl_tensor *t);
+/** Largest along one dimension, with its index (indices may be NULL); the gradient goes to that element. */
+TL_PUBLIC tl_tensor *tl_max_dim(tl_tensor *t, int dim, bool keepdim, tl_tensor **indices);
+TL_PUBLIC tl_tensor *tl_min_dim(tl_tensor *t, int dim, bool keepdim, tl_tensor **indices);
+/** Are all (any) elements nonzero? bool. */
+TL_PUBLIC tl_tensor *tl_all(tl_tensor *t);
+TL_PUBLIC tl_tensor *tl_any(tl_tensor *t);
+/** p-norm of all elements, p > 0 (INFINITY: the largest magnitude). */
+TL_PUBLIC tl_tensor *tl_norm(tl_tensor *t, double p);
+TL_PUBLIC tl_tensor *tl_cumsum(tl_tensor *t, int dim);
+TL_PUBLIC tl_tensor *tl_softmax(tl_tensor *t, int dim);
+TL_PUBLIC tl_tensor *tl_log_softmax(tl_tensor *t, int dim);
+/** Every element close: |a - b| <= atol + rtol * |b|? NaNs are unequal. false also on an error (see tl_error_code()). */
+TL_PUBLIC bool tl_allclose(tl_tensor *a, tl_tensor *b, double rtol, double atol);
+/** Same shape, same values? */
+TL_PUBLIC bool tl_equal(tl_tensor *a, tl_tensor *b);
+
+/* ---- Shape. Views share storage with t ------------------------------------------------------------------------ */
+
+/** One size may be -1. Fails if the strides do not allow a view: use tl_reshape(). */
+TL_PUBLIC tl_tensor *tl_view(tl_tensor *t, int ndim, const int64_t *shape);
+/** A view where possible, else a copy. */
+TL_PUBLIC tl_tensor *tl_reshape(tl_tensor *t, int ndim, const int64_t *shape);
+/** Merge dimensions start … end (inclusive) into one: tl_flatten(x, 1, -1). */
+TL_PUBLIC tl_tensor *tl_flatten(tl_tensor *t, int start, int end);
+TL_PUBLIC tl_tensor *tl_permute(tl_tensor *t, int n, const int64_t *dims);
+TL_PUBLIC tl_tensor *tl_transpose(tl_tensor *t, int a, int b);
+/** Transpose of a matrix; vectors and numbers as they are. */
+TL_PUBLIC tl_tensor *tl_t(tl_tensor *t);
+/** Broadcast to a shape without copying; -1 keeps a size. */
+TL_PUBLIC tl_tensor *tl_expand(tl_tensor *t, int ndim, const int64_t *shape);
+TL_PUBLIC tl_tensor *tl_squeeze(tl_tensor *t);
+TL_PUBLIC tl_tensor *tl_squeeze_dim(tl_tensor *t, int dim);
+TL_PUBLIC tl_tensor *tl_unsqueeze(tl_tensor *t, int dim);
+/** Elements start, start + step, … before stop of a dimension (TL_END: to the end; negatives count from the end). */
+TL_PUBLIC tl_tensor *tl_slice(tl_tensor *t, int dim, int64_t start, int64_t stop, int64_t step);
+/** length elements of a dimension, from start. */
+TL_PUBLIC tl_tensor *tl_narrow(tl_tensor *t, int dim, int64_t start, int64_t length);
+/** One element of a dimension, which disappears. */
+TL_PUBLIC tl_tensor *tl_select(tl_tensor *t, int dim, int64_t index);
+/** Pieces of `size` along dim (the last may be smaller). *n is the capacity of out, then the number of pieces. */
+TL_PUBLIC tl_status tl_split(tl_tensor *t, int64_t size, int dim, tl_tensor **out, int *n);
+TL_PUBLIC tl_status tl_chunk(tl_tensor *t, int chunks, int dim, tl_tensor **out, int *n);
+/** Any strides over t's storage, checked against its size. Not differentiable: for views written by ops. */
+TL_PUBLIC tl_tensor *tl_as_strided(tl_tensor *t, int ndim, const int64_t *shape, const int64_t *strides, int64_t offset);
+/** Copies. */
+TL_PUBLIC tl_tensor *tl_cat(int n, tl_tensor *const *t, int dim);
+TL_PUBLIC tl_tensor *tl_stack(int n, tl_tensor *const *t, int dim);
+TL_PUBLIC tl_tensor *tl_flip(tl_tensor *t, int n, const int64_t *dims);
+/** Constant padding; amounts as in PyTorch: last dimension first, before and after. tl_pad(x, 4, (int64_t[]){1, 1, 2, 2}, 0). */
+TL_PUBLIC tl_tensor *tl_pad(tl_tensor *t, int n, const int64_t *amounts, double value);
+
+/* ---- Picking and placing. Indices are i64 (i32 is converted); out of range is TL_ERR_INDEX, never undefined ----- */
+
+TL_PUBLIC tl_tensor *tl_index_select(tl_tensor *t, int dim, tl_tensor *index);
+TL_PUBLIC tl_tensor *tl_gather(tl_tensor *t, int dim, tl_tensor *index);
+/** t with source added at index along dim, as torch.scatter_add. */
+TL_PUBLIC tl_tensor *tl_scatter_add(tl_tensor *t, int dim, tl_tensor *index, tl_tensor *source);
+/** t with slices of source added at index along dim, as torch.index_add. */
+TL_PUBLIC tl_tensor *tl_index_add(tl_tensor *t, int dim, tl_tensor *index, tl_tensor *source);
+TL_PUBLIC tl_tensor *tl_masked_fill(tl_tensor *t, tl_tensor *mask, double value);
+TL_PUBLIC tl_tensor *tl_masked_select(tl_tensor *t, tl_tensor *mask);
+/** Indices of nonzero elements: [number, ndim], i64. Not differentiable. */
+TL_PUBLIC tl_tensor *tl_nonzero(tl_tensor *t);
+/** The k largest (smallest) along dim, ordered, with their indices (may be NULL). */
+TL_PUBLIC tl_tensor *tl_topk(tl_tensor *t, int64_t k, int dim, bool largest, tl_tensor **indices);
+/** Stable. */
+TL_PUBLIC tl_tensor *tl_sort(tl_tensor *t, int dim, bool descending, tl_tensor **indices);
+/** Rows of a table: indices of any shape -> that shape + [columns]. */
+#define tl_embedding(table, ...) tl_embedding_with(table, TL_OPT_(embedding, __VA_ARGS__))
+TL_PUBLIC tl_tensor *tl_embedding_with(tl_tensor *table, tl_tensor *indices, const struct tl_embedding_attrs *o);
+/** i64 labels -> i64 with a last dimension of `classes`, one 1 each. */
+TL_PUBLIC tl_tensor *tl_one_hot(tl_tensor *labels, int64_t classes);
+
+/* ---- Convolution, pooling, normalisation -------------------------------------------------------------------------- */
+
+/** x [n,c,h,w], weight [k,c/groups,r,s], bias [k] or TL_NONE.
+ *  .stride {1} .padding {0} .dilation {1} .groups 1. y = b + sum over the window (cross-correlation). */
+#define tl_conv2d(x, weight, ...) tl_conv2d_with(x, weight, TL_OPT_(conv2d, __VA_ARGS__))
+TL_PUBLIC tl_tensor *tl_conv2d_with(tl_tensor *x, tl_tensor *weight, tl_tensor *bias, const struct tl_conv2d_attrs *o);
+/** x [n,c,l], weight [k,c/groups,r]; attributes as tl_conv2d, first half of each pair. */
+#define tl_conv1d(x, weight, ...) tl_conv1d_with(x, weight, TL_OPT_(conv2d, __VA_ARGS__))
+TL_PUBLIC tl_tensor *tl_conv1d_with(tl_tensor *x, tl_tensor *weight, tl_tensor *bias, const struct tl_conv2d_attrs *o);
+/** The gradient of conv2d with respect to its input, as a layer: weight [c,k/groups,r,s]. .output_padding {0}. */
+#define tl_conv_transpose2d(x, weight, ...) tl_conv_transpose2d_with(x, weight, TL_OPT_(conv2d, __VA_ARGS__))
+TL_PUBLIC tl_tensor *tl_conv_transpose2d_with(tl_tensor *x, tl_tensor *weight, tl_tensor *bias, const struct tl_conv2d_attrs *o);
+/** tl_max_pool2d(x, .kernel = {2}). .stride {kernel} .padding {0} .dilation {1} .ceil_mode false. */
+#define tl_max_pool2d(...) tl_max_pool2d_with(TL_OPT_(pool2d, __VA_ARGS__))
+TL_PUBLIC tl_tensor *tl_max_pool2d_with(tl_tensor *x, const struct tl_pool2d_attrs *o);
+#define tl_avg_pool2d(...) tl_avg_pool2d_with(TL_OPT_(pool2d, __VA_ARGS__))
+TL_PUBLIC tl_tensor *tl_avg_pool2d_with(tl_tensor *x, const struct tl_pool2d_attrs *o);
+/** Average over windows chosen so that h x w come out. */
+TL_PUBLIC tl_tensor *tl_adaptive_avg_pool2d(tl_tensor *x, int64_t h, int64_t w);
+/** x [n,c,…]. running_mean, running_var [c] or TL_NONE; with .training they are updated in place. weight, bias [c] or
+ *  TL_NONE. .training false .momentum 0.1 .eps 1e-5. One value per channel cannot be normalised in training: an error. */
+#define tl_batch_norm(x, running_mean, running_var, weight, ...) \
+    tl_batch_norm_with(x, running_mean, running_var, weight, TL_OPT_(batch_norm, __VA_ARGS__))
+TL_PUBLIC tl_tensor *tl_batch_norm_with(tl_tensor *x, tl_tensor *running_mean, tl_tensor *running_var, tl_tensor *weight,
+                                        tl_tensor *bias, const struct tl_batch_norm_attrs *o);
+/** Over the last `ndim` dimensions; weight and bias of their shape or TL_NONE. */
+TL_PUBLIC tl_tensor *tl_layer_norm(tl_tensor *x, int ndim, tl_tensor *weight, tl_tensor *bias, double eps);
+/** Zero with chance p, scale the rest by 1 / (1 - p); draws from the default generator. .eval true: identity. */
+#define tl_dropout(...) tl_dropout_with(TL_OPT_(dropout, __VA_ARGS__))
+TL_PUBLIC tl_tensor *tl_dropout_with(tl_tensor *x, const struct tl_dropout_attrs *o);
+
+/* ---- Losses. .reduction = TL_MEAN (default), TL_SUM, TL_NO_REDUCTION ------------------------------------------------ */
+
+#define tl_mse_loss(x, ...) tl_mse_loss_with(x, TL_OPT_(loss, __VA_ARGS__))
+#define tl_l1_loss(x, ...) tl_l1_loss_with(x, TL_OPT_(loss, __VA_ARGS__))
+#define tl_smooth_l1_loss(x, ...) tl_smooth_l1_loss_with(x, TL_OPT_(loss, __VA_ARGS__)) /* .beta 1 */
+#define tl_bce_loss(x, ...) tl_bce_loss_with(x, TL_OPT_(loss, __VA_ARGS__))             /* x in [0, 1] */
+#define tl_bce_with_logits_loss(x, ...) tl_bce_with_logits_loss_with(x, TL_OPT_(loss, __VA_ARGS__))
+#define tl_kl_div(x, ...) tl_kl_div_with(x, TL_OPT_(loss, __VA_ARGS__))                 /* x: log-probabilities */
+TL_PUBLIC tl_tensor *tl_mse_loss_with(tl_tensor *x, tl_tensor *target, const struct tl_loss_attrs *o);
+TL_PUBLIC tl_tensor *tl_l1_loss_with(tl_tensor *x, tl_tensor *target, const struct tl_loss_attrs *o);
+TL_PUBLIC tl_tensor *tl_smooth_l1_loss_with(tl_tensor *x, tl_tensor *target, const struct tl_loss_attrs *o);
+TL_PUBLIC tl_tensor *tl_bce_loss_with(tl_tensor *x, tl_tensor *target, const struct tl_loss_attrs *o);
+TL_PUBLIC tl_tensor *tl_bce_with_logits_loss_with(tl_tensor *x, tl_tensor *target, const struct tl_loss_attrs *o);
+TL_PUBLIC tl_tensor *tl_kl_div_with(tl_tensor *x, tl_tensor *target, const struct tl_loss_attrs *o);
+/** Negative log-likelihood: log-probabilities [n,classes,…], labels [n,…] i64; weight [classes] or TL_NONE. */
+#define tl_nll_loss(x, labels, ...) tl_nll_loss_with(x, labels, TL_OPT_(nll, __VA_ARGS__))
+TL_PUBLIC tl_tensor *tl_nll_loss_with(tl_tensor *x, tl_tensor *labels, tl_tensor *weight, const struct tl_nll_attrs *o);
+/** nll_loss(log_softmax(x, 1)): logits [n,classes,…]; labels i64, or probabilities of x's shape. */
+#define tl_cross_entropy(x, ...) tl_cross_entropy_with(x, TL_OPT_(nll, __VA_ARGS__))
+TL_PUBLIC tl_tensor *tl_cross_entropy_with(tl_tensor *x, tl_tensor *target, const struct tl_nll_attrs *o);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

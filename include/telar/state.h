@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * <telar/state.h>: a state dictionary: tensors by name, in order, and text notes. What weight formats read
+ * and write, what modules and optimizers save. Plus the checked file helpers that every reader uses.
+ */
+#ifndef TELAR_STATE_H
+#define TELAR_STATE_H
+
+#include <telar/tensor.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct tl_state tl_state;
+
+/** An empty dictionary; free it with tl_state_free(). NULL and an error if out of memory. */
+TL_PUBLIC tl_state *tl_state_new(void);
+/** Frees it, and its references. NULL is allowed. */
+TL_PUBLIC void tl_state_free(tl_state *s);
+/** Add a tensor (kept). A name that is there already is an error. */
+TL_PUBLIC tl_status tl_state_add(tl_state *s, const char *name, tl_tensor *t);
+/** Borrowed; NULL without an error if there is none. */
+TL_PUBLIC tl_tensor *tl_state_get(const tl_state *s, const char *name);
+TL_PUBLIC size_t tl_state_count(const tl_state *s);
+/** Entry i in order. */
+TL_PUBLIC const char *tl_state_name(const tl_state *s, size_t i);
+TL_PUBLIC tl_tensor *tl_state_at(const tl_state *s, size_t i);
+/** Notes: key = text. Setting replaces. Getting gives NULL without an error if there is none. */
+TL_PUBLIC tl_status tl_state_set_note(tl_state *s, const char *key, const char *text);
+TL_PUBLIC const char *tl_state_note(const tl_state *s, const char *key);
+TL_PUBLIC size_t tl_state_note_count(const tl_state *s);
+TL_PUBLIC const char *tl_state_note_key(const tl_state *s, size_t i);
+
+/** Read a weight file through the format plugin that its name or first bytes point to. NULL and an error otherwise. */
+TL_PUBLIC tl_state *tl_state_load(const char *path);
+/** Write one, format by the name's ending. Atomic: a temporary file beside it, fsync, rename, fsync of the folder; after a
+ *  failure the old file is as it was. */
+TL_PUBLIC tl_status tl_state_save(const tl_state *s, const char *path);
+
+/** Sizes from files go through these: false on overflow. */
+static inline bool tl_size_mul(uint64_t a, uint64_t b, uint64_t *r)
+{
+    return !__builtin_mul_overflow(a, b, r);
+}
+static inline bool tl_size_add(uint64_t a, uint64_t b, uint64_t *r)
+{
+    return !__builtin_add_overflow(a, b, r);
+}
+
+/** A file mapped for reading. */
+struct tl_map {
+    const unsigned char *data;
+    size_t size;
+    void *private_;
+};
+/** Map a regular file (pipes and devices are refused). Errors carry the path and errno's words. */
+TL_PUBLIC tl_status tl_map_open(const char *path, struct tl_map *map);
+TL_PUBLIC void tl_map_close(struct tl_map *map);
+
+/** Atomic writing: write to the stream that begin returns, then commit; or abort, which leaves the old file. */
+struct tl_atomic_file {
+    FILE *file;
+    char *path, *temporary;
+};
+TL_PUBLIC tl_status tl_atomic_begin(struct tl_atomic_file *f, const char *path);
+/** Flush, fsync, rename, fsync the folder. On failure (disk full, …) aborts and reports. */
+TL_PUBLIC tl_status tl_atomic_commit(struct tl_atomic_file *f);
+TL_PUBLIC void tl_atomic_abort(struct tl_atomic_file *f);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
