@@ -47,7 +47,7 @@ TL_PUBLIC void tl_error_clear(void);
 TL_PUBLIC const char *tl_status_name(tl_status s);
 
 /** One log line, "telar: [component] message", if TELAR_LOG lets `level` through for it. */
-TL_PUBLIC void tl_log(tl_log_level level, const char *component, const char *format, ...) TL_PRINTF(3, 4);
+TL_PUBLIC void tl_log_message(tl_log_level level, const char *component, const char *format, ...) TL_PRINTF(3, 4);
 TL_PUBLIC bool tl_log_enabled(tl_log_level level, const char *component);
 
 /* ---- Scopes ------------------------------------------------------------------------------------------------ */
