@@ -111,8 +111,8 @@ TL_ATTRS(loss)
 enum { TL_MEAN = 0, TL_SUM = 1, TL_NO_REDUCTION = 2, TL_BATCH_MEAN = 3 /* kl_div: sum / first size */ };
 
 /* nll_loss, cross_entropy. Labels equal to ignore_index count for nothing; default -100, or what ignore_index says
- * when ignore is set. label_smoothing: cross_entropy only. */
-#define TL_ATTRS_nll(F) F(nll, I64, reduction) F(nll, BOOL, ignore) F(nll, I64, ignore_index) F(nll, F64, label_smoothing)
+ * when ignore is set. label_smoothing: cross_entropy only. classes: gradient only. */
+#define TL_ATTRS_nll(F) F(nll, I64, reduction) F(nll, BOOL, ignore) F(nll, I64, ignore_index) F(nll, F64, label_smoothing) F(nll, I64, classes)
 TL_ATTRS(nll)
 
 /* view, expand: the new shape. permute, flip: dims. transpose: dim and other. slice: elements start, start + step, … of
