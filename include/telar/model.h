@@ -15,12 +15,14 @@ extern "C" {
 
 #define TL_MODEL_ABI 1
 
-/** An option of a model, set by name: tl_model_build("mlp", "hidden=512,256", …) and --option on the command line. */
+/** An option of a model, set by name: tl_model_build("mlp", "hidden=512:256", …) and --option on the command line. */
 struct tl_model_option {
     const char *name, *help;
     const char *fallback;      /**< default, as text */
-    enum { TL_OPTION_INT, TL_OPTION_FLOAT, TL_OPTION_BOOL, TL_OPTION_LIST } kind; /**< LIST: integers with commas between */
-    double low, high;          /**< inclusive range of numbers (of each, in a list) */
+    /** LIST: integers with colons between; CHOICE: one word of `choices`. */
+    enum { TL_OPTION_INT, TL_OPTION_FLOAT, TL_OPTION_BOOL, TL_OPTION_LIST, TL_OPTION_CHOICE } kind;
+    double low, high;           /**< inclusive range of numbers (of each, in a list) */
+    const char *const *choices; /**< CHOICE: the words, NULL-terminated */
 };
 
 /** Values of options, parsed and checked by the host; unset ones have their defaults. */
@@ -30,6 +32,8 @@ TL_PUBLIC double tl_config_float(const struct tl_model_config *c, const char *na
 TL_PUBLIC bool tl_config_bool(const struct tl_model_config *c, const char *name);
 /** Returns the number of entries, filling at most capacity. */
 TL_PUBLIC int tl_config_list(const struct tl_model_config *c, const char *name, int64_t *values, int capacity);
+/** The chosen word. */
+TL_PUBLIC const char *tl_config_choice(const struct tl_model_config *c, const char *name);
 
 /** Weights that fit a model and where they are to be had. */
 struct tl_model_weights {
@@ -63,6 +67,10 @@ struct tl_model_plugin {
     uint32_t flags;
     const struct tl_model *const *models;
 };
+
+/** The entry of list[0..n-1] that is most like `word` (edit distance, letters' case ignored), for "did you mean"; NULL if none is
+ *  near. NULL entries are skipped. */
+TL_PUBLIC const char *tl_nearest_name(const char *word, const char *const *list, size_t n);
 
 /** Every model of every plugin: returns their number and fills at most capacity entries. Loads all model plugins. */
 TL_PUBLIC size_t tl_models(const struct tl_model **list, size_t capacity);

@@ -1,1 +1,258 @@
-/* SPDX-License-Identifier: Apache-2.0 */
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * <telar/train.h>: training a module: the loop, what it records, checkpoints, metrics and reports (libtelar-nn).
+ *
+ *     tl_history *h = tl_history_new();
+ *     tl_fit(net, train, optimizer, .epochs = 5, .validation = held_out, .metric = tl_metric_accuracy, .history = h,
+ *            .progress = stderr);
+ *     tl_history_plot(h, "curve.svg", .title = "My network");
+ *
+ * Nothing is printed unless a stream is given.
+ */
+#ifndef TELAR_TRAIN_H
+#define TELAR_TRAIN_H
+
+#include <telar/data.h>
+#include <telar/ops.h>
+#include <telar/optim.h>
+#include <telar/state.h>
+#include <telar/tensor.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---- History ------------------------------------------------------------------------------------------------- */
+
+/** What one epoch gave. Means and deviations are over its batches, weighted by their samples: mean = sum(n_i l_i) / N,
+ *  std = sqrt(sum(n_i (l_i - mean)^2) / (N - 1)). What was not measured is NaN. */
+struct tl_epoch {
+    int64_t epoch;                           /**< from 1 */
+    int64_t steps;                           /**< optimizer steps since the beginning */
+    double train_loss, train_loss_std;
+    double validation_loss, validation_loss_std;
+    double train_metric, train_metric_std;
+    double validation_metric, validation_metric_std;
+    double learning_rate;                    /**< at the epoch's end, before the schedule moved it */
+    double seconds;                          /**< wall clock, with validation */
+};
+
+/** Epochs in order. */
+typedef struct tl_history tl_history;
+TL_PUBLIC tl_history *tl_history_new(void);
+TL_PUBLIC void tl_history_free(tl_history *h);
+TL_PUBLIC size_t tl_history_count(const tl_history *h);
+/** Epoch record i; NULL past the end. Valid until the history grows or is freed. */
+TL_PUBLIC const struct tl_epoch *tl_history_at(const tl_history *h, size_t i);
+TL_PUBLIC tl_status tl_history_add(tl_history *h, const struct tl_epoch *e);
+/** Name of the metric column; "" if there is none. */
+TL_PUBLIC const char *tl_history_metric_name(const tl_history *h);
+TL_PUBLIC tl_status tl_history_set_metric_name(tl_history *h, const char *name);
+/** Write as CSV with a header line, atomically. */
+TL_PUBLIC tl_status tl_history_save_csv(const tl_history *h, const char *path);
+
+/** Options of tl_history_plot(); zero values: title "Learning curve", 960 x 540 for one panel and 1280 x 540 for two. */
+struct tl_plot_options {
+    size_t struct_size;
+    const char *title;
+    int width, height; /**< in pixels (SVG: in points) */
+    bool loss_only;    /**< leave the metric's panel out */
+    bool log_scale;    /**< logarithmic axis for the loss */
+};
+/** Draw the means over the epochs with a band of one standard deviation, for training and validation, as .svg or .png
+ *  (by the name's ending). Runs gnuplot, found through PATH, without a shell; TL_ERR_UNSUPPORTED if there is none. The file
+ *  is written atomically. */
+#define tl_history_plot(h, ...)                             \
+    tl_history_plot_with(h, TL_FIRST_(__VA_ARGS__, 0), \
+                         &(struct tl_plot_options){TL_REST_(__VA_ARGS__, .struct_size = sizeof(struct tl_plot_options))})
+TL_PUBLIC tl_status tl_history_plot_with(const tl_history *h, const char *path, const struct tl_plot_options *o);
+
+/* ---- The loop ------------------------------------------------------------------------------------------------ */
+
+/** Loss or metric of a batch: one number, a 0-d tensor; NULL on failure. `batch` holds the loader's n tensors, on the
+ *  module's device: usually inputs and labels. Runs in a scope of its own. */
+typedef tl_tensor *(*tl_batch_function)(tl_tensor *output, tl_tensor *const *batch, int n, void *ctx);
+
+/** tl_cross_entropy(output, batch[1]): the default loss. */
+TL_PUBLIC tl_tensor *tl_loss_cross_entropy(tl_tensor *output, tl_tensor *const *batch, int n, void *ctx);
+/** tl_mse_loss(output, batch[1]). */
+TL_PUBLIC tl_tensor *tl_loss_mse(tl_tensor *output, tl_tensor *const *batch, int n, void *ctx);
+/** Share of samples whose largest output (dimension 1) is at the label batch[1]. */
+TL_PUBLIC tl_tensor *tl_metric_accuracy(tl_tensor *output, tl_tensor *const *batch, int n, void *ctx);
+/** The same for a pair of tensors. */
+TL_PUBLIC tl_tensor *tl_accuracy(tl_tensor *output, tl_tensor *labels);
+
+/** Where training stands, for callbacks. */
+struct tl_fit_event {
+    tl_module *module;
+    int64_t epoch, epochs;         /**< current, from 1, and how many there will be */
+    int64_t batch, batches;        /**< within the epoch, from 1 */
+    int64_t step;                  /**< optimizer steps done since the beginning */
+    double loss;                   /**< of this batch */
+    double running_loss;           /**< mean over the epoch so far */
+    const struct tl_epoch *record; /**< on_epoch only */
+};
+/** TL_OK goes on; TL_ERR_STOPPED ends training without an error; anything else (set with tl_fail()) fails it. */
+typedef tl_status (*tl_fit_callback)(const struct tl_fit_event *e, void *ctx);
+
+/** Options of tl_fit(). Zero values are sensible. */
+struct tl_fit_options {
+    size_t struct_size;
+    int64_t epochs;                 /**< how many in all, those of a resumed run included; default 1 */
+    tl_loader *validation;          /**< evaluated after each epoch, in evaluation mode, without gradients */
+    tl_batch_function loss;         /**< default tl_loss_cross_entropy */
+    tl_batch_function metric;       /**< measured as well, on training and validation batches */
+    const char *metric_name;        /**< default "accuracy" for tl_metric_accuracy, else "metric" */
+    bool metric_falls;              /**< smaller is better (an error, not an accuracy) */
+    void *function_ctx;             /**< of loss, metric, step and prepare */
+    /** Instead of forward and loss: a step that gives the loss itself. No metric then. */
+    tl_tensor *(*step)(tl_module *m, tl_tensor *const *batch, int n, void *ctx);
+    /** Bring batch[0] into the module's form (scale, reshape) before the forward pass. */
+    tl_tensor *(*prepare)(tl_tensor *input, void *ctx);
+    /** Measure training batches with a second forward pass after the step, as some courses do, rather than with the
+     *  outputs that the step was computed from. */
+    bool measure_after_step;
+
+    tl_schedule *schedule;
+    bool schedule_by_batch;         /**< move the schedule after every step (one-cycle), not after every epoch */
+    double clip_norm;               /**< scale gradients down to this total norm; 0: do not */
+
+    int64_t patience;               /**< stop after so many epochs without improvement; 0: never */
+    double min_delta;               /**< what counts as one */
+    bool watch_metric;              /**< watch the metric, not the loss (validation's if there is one, else training's) */
+    bool restore_best;              /**< at the end, put the weights of the best epoch back */
+    bool allow_nonfinite;           /**< go on when the loss is NaN or infinite; default: fail, before the step */
+
+    tl_fit_callback on_batch, on_epoch;
+    void *callback_ctx;
+    tl_history *history;            /**< epochs are appended to it */
+    FILE *progress;                 /**< progress bar (on a terminal) or plain lines; NULL: silent */
+    FILE *lines;                    /**< one line an epoch; NULL: none */
+
+    const char *checkpoint;         /**< written after every checkpoint_every epochs (default 1) and at the end */
+    int64_t checkpoint_every;
+    const char *resume;             /**< read before the first epoch; the run goes on as if it had never stopped */
+    const char *const *notes;       /**< key, text, key, text, …, NULL: kept in the checkpoint */
+};
+
+/** Train: for each epoch, for each batch: forward, loss, backward, step. On failure the module keeps the weights of the
+ *  last finished step. Modes: training during batches, evaluation after the end. */
+#define tl_fit(m, train, ...)                            \
+    tl_fit_with(m, train, TL_FIRST_(__VA_ARGS__, 0), \
+                &(struct tl_fit_options){TL_REST_(__VA_ARGS__, .struct_size = sizeof(struct tl_fit_options))})
+TL_PUBLIC tl_status tl_fit_with(tl_module *m, tl_loader *train, tl_optimizer *optimizer, const struct tl_fit_options *o);
+
+/** What tl_evaluate() measures. */
+struct tl_evaluation {
+    int64_t samples;
+    double loss, loss_std, metric, metric_std; /**< weighted as in struct tl_epoch; NaN if not measured */
+    double seconds;
+};
+/** Run over a loader in evaluation mode without gradients; the mode is restored. Reads loss, metric, step, prepare,
+ *  function_ctx and progress of the options (NULL: cross entropy only). `each`, if given, sees every batch's output. */
+TL_PUBLIC tl_status tl_evaluate(tl_module *m, tl_loader *loader, const struct tl_fit_options *o,
+                                tl_status (*each)(tl_tensor *output, tl_tensor *const *batch, int n, void *ctx), void *ctx,
+                                struct tl_evaluation *result);
+
+/* ---- Checkpoints ----------------------------------------------------------------------------------------------- */
+
+/** What a checkpoint holds: one weight file with the module's parameters and buffers under their own names and all else
+ *  under names that begin with "telar.". NULL members are neither written nor read. */
+struct tl_checkpoint {
+    size_t struct_size;
+    tl_module *module;
+    tl_optimizer *optimizer;
+    tl_schedule *schedule;
+    tl_generator *generator;  /**< NULL: the default one */
+    tl_loader *loader;
+    tl_history *history;
+    int64_t epoch, step;      /**< finished so far */
+    int64_t best_epoch;       /**< of early stopping; 0: none yet */
+    double best;
+    tl_state *best_state;     /**< weights of that epoch, or NULL; loading makes one that the caller frees */
+    const char *const *notes; /**< written: key, text, …, NULL */
+};
+/** Write it atomically: after a failure the old file is as it was. */
+TL_PUBLIC tl_status tl_checkpoint_save(const struct tl_checkpoint *c, const char *path);
+/** Read it back into the objects that c names, and into its numbers. Everything is checked before anything is changed. */
+TL_PUBLIC tl_status tl_checkpoint_load(struct tl_checkpoint *c, const char *path);
+/** Load only the module's weights from a checkpoint or from a plain weight file. */
+TL_PUBLIC tl_status tl_module_load_weights(tl_module *m, const char *path);
+
+/* ---- Progress -------------------------------------------------------------------------------------------------- */
+
+/** A progress bar: "label  41% |#######      | 12/29 3.1 it/s ETA 0:05 loss 0.231" on a terminal, redrawn at most ten times a
+ *  second; elsewhere a plain line every ten seconds. Colours unless NO_COLOR is set. */
+typedef struct tl_progress tl_progress;
+/** NULL if `to` is NULL or memory is short; every function takes NULL and then does nothing. */
+TL_PUBLIC tl_progress *tl_progress_new(FILE *to, const char *label, int64_t total);
+/** `done` of the total are done; `note` (may be NULL) is shown at the end. */
+TL_PUBLIC void tl_progress_update(tl_progress *p, int64_t done, const char *note);
+/** Erase the bar and free it. */
+TL_PUBLIC void tl_progress_end(tl_progress *p);
+
+/* ---- Reports of a classification ---------------------------------------------------------------------------------- */
+
+/** Counts of (true class, predicted class). */
+typedef struct tl_confusion tl_confusion;
+/** `names` has `classes` entries and is copied; NULL: numbers. */
+TL_PUBLIC tl_confusion *tl_confusion_new(int64_t classes, const char *const *names);
+TL_PUBLIC void tl_confusion_free(tl_confusion *c);
+/** Count pairs of labels; integer tensors of equal numbers of elements. Out-of-range labels: an error, nothing counted. */
+TL_PUBLIC tl_status tl_confusion_add(tl_confusion *c, tl_tensor *truth, tl_tensor *predicted);
+TL_PUBLIC int64_t tl_confusion_classes(const tl_confusion *c);
+TL_PUBLIC const char *tl_confusion_name(const tl_confusion *c, int64_t i);
+TL_PUBLIC int64_t tl_confusion_at(const tl_confusion *c, int64_t truth, int64_t predicted);
+TL_PUBLIC int64_t tl_confusion_total(const tl_confusion *c);
+
+/** Precision, recall, F1 and support: of a class, or averaged. */
+struct tl_scores {
+    double precision, recall, f1;
+    int64_t support;
+};
+struct tl_report_options {
+    size_t struct_size;
+    int digits;           /**< after the point; default 2 */
+    double zero_division; /**< value of 0 / 0 (no such prediction, no such sample): 0 (default), 1 or NaN, which averages leave out */
+    bool all_classes;     /**< also classes that appear neither as truth nor as prediction */
+};
+TL_PUBLIC struct tl_scores tl_confusion_scores(const tl_confusion *c, int64_t i, double zero_division);
+TL_PUBLIC struct tl_scores tl_confusion_average(const tl_confusion *c, bool weighted, double zero_division);
+TL_PUBLIC double tl_confusion_accuracy(const tl_confusion *c);
+/** The text of scikit-learn's classification_report(). malloc()ed. NULL options: zeros. */
+TL_PUBLIC char *tl_classification_report(const tl_confusion *c, const struct tl_report_options *o);
+/** The matrix as text: a row a true class, a column a predicted one. malloc()ed. */
+TL_PUBLIC char *tl_confusion_to_string(const tl_confusion *c);
+
+/* ---- Summary of a network ------------------------------------------------------------------------------------------ */
+
+/** One module of a summary, in the order in which they ran. */
+struct tl_summary_row {
+    const char *name;  /**< dotted name; "" for the root */
+    const char *kind;  /**< "Conv2d" */
+    int depth;         /**< 0 for the root */
+    bool leaf;
+    int ndim;          /**< of its output, with the batch */
+    int64_t shape[TL_MAX_DIMS];
+    int64_t parameters;    /**< its own, children not counted */
+    int64_t multiply_adds; /**< of a whole batch, its own; convolutions and matrix products */
+};
+typedef struct tl_summary tl_summary;
+/** Run m once on zeros of this shape (with the batch), in evaluation mode, and note what every module does. */
+TL_PUBLIC tl_summary *tl_summarize(tl_module *m, int ndim, const int64_t *shape);
+TL_PUBLIC void tl_summary_free(tl_summary *s);
+TL_PUBLIC size_t tl_summary_count(const tl_summary *s);
+TL_PUBLIC const struct tl_summary_row *tl_summary_at(const tl_summary *s, size_t i);
+/** Totals: parameters (shared ones once), those of them that are trained, multiply-adds, and bytes of input, of outputs of
+ *  all leaves, and of parameters and buffers. */
+struct tl_summary_totals {
+    int64_t parameters, trainable, multiply_adds, input_bytes, output_bytes, weight_bytes;
+};
+TL_PUBLIC struct tl_summary_totals tl_summary_totals(const tl_summary *s);
+/** As a table. malloc()ed. */
+TL_PUBLIC char *tl_summary_to_string(const tl_summary *s);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,11 @@
+# sources nn_libtelar_nn_la_SOURCES: *.c *.h
+nn_libtelar_nn_la_SOURCES += \
+	%D%/history.c \
+	%D%/model.c \
+	%D%/nearest.c \
+	%D%/plot.c \
+	%D%/progress.c \
+	%D%/report.c \
+	%D%/text.c \
+	%D%/train.h
+# end
