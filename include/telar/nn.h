@@ -62,6 +62,16 @@ TL_PUBLIC tl_module *tl_module_child_at(const tl_module *m, size_t i, const char
 TL_PUBLIC tl_tensor *tl_forward(tl_module *m, tl_tensor *x);
 TL_PUBLIC tl_tensor *tl_forward_n(tl_module *m, tl_tensor *const *x, int n);
 
+/** Sees every tl_forward() of the calling thread, children inside their parents: for summaries, traces, timings. Slots are
+ *  optional; `out` is NULL if the forward failed. Watching changes nothing else. */
+struct tl_module_observer {
+    void (*before)(tl_module *m, void *ctx);
+    void (*after)(tl_module *m, tl_tensor *const *in, int n, tl_tensor *out, void *ctx);
+    void *ctx;
+};
+/** Install one (NULL: none) for the calling thread; it must live until it is replaced. Returns the one before. */
+TL_PUBLIC const struct tl_module_observer *tl_module_observe(const struct tl_module_observer *o);
+
 /** Walk parameters or buffers in PyTorch's order (own first, then children), each shared one once. The callback gets the
  *  dotted name and may return a status to stop with. */
 typedef tl_status (*tl_module_visit)(const char *name, tl_tensor *t, void *ctx);
