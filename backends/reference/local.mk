@@ -1,0 +1,21 @@
+# The reference backend: plain C, every op, written to be read.
+backends_LTLIBRARIES += %D%/reference.la
+backends_reference_reference_la_SOURCES =
+backends_reference_reference_la_LDFLAGS = $(PLUGIN_LDFLAGS)
+backends_reference_reference_la_LIBADD = $(LIBM)
+
+# sources backends_reference_reference_la_SOURCES: *.c *.h ops/*.c ops/*.h
+backends_reference_reference_la_SOURCES += \
+	%D%/each_float.h \
+	%D%/each_type.h \
+	%D%/elements.c \
+	%D%/elements.h \
+	%D%/half.h \
+	%D%/ops/copy.c \
+	%D%/ops/fill.c \
+	%D%/reference.c \
+	%D%/reference.h \
+	%D%/verbs.h \
+	%D%/walk.c \
+	%D%/walk.h
+# end

@@ -1,0 +1,5 @@
+# Documentation.
+# sources EXTRA_DIST: *.md adr/*.md
+EXTRA_DIST += \
+	%D%/kernels.md
+# end

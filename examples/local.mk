@@ -1,0 +1,1 @@
+# Examples: each is built with the rest, so that it cannot rot.
