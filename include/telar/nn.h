@@ -5,7 +5,8 @@
  *
  * Ownership: a module is made with one reference, which its maker owns; adding it to a parent hands that reference
  * over. Free the root with tl_module_free(). Constructors return NULL and set the error; adding NULL fails with that
- * same error, so a whole network may be built before one check.
+ * same error, and so does every later addition to the same module, so a whole network may be built before one check
+ * of the last addition.
  */
 #ifndef TELAR_NN_H
 #define TELAR_NN_H
@@ -118,13 +119,13 @@ struct tl_layer_options {
     bool padding_row; /**< embedding: padding_idx is given */
     int64_t padding_idx;
     int start_dim, end_dim; /**< flatten: 0 means the defaults 1 and -1 */
-    bool in_place;
+    bool in_place; /**< relu: overwrite the input */
     size_t struct_size;
 };
 #define TL_LAYER_(...) (&(struct tl_layer_options){TL_REST_(__VA_ARGS__, .struct_size = sizeof(struct tl_layer_options))})
 
-/** Layers in order, named "0", "1", …; NULL-terminated: tl_sequential(a, b, c, NULL). A failed (NULL) layer in the middle
- *  makes it fail: use TL_SEQUENTIAL(a, b, c), which counts. */
+/** Layers in order, named "0", "1", …: TL_SEQUENTIAL(a, b, c). A failed (NULL) layer makes it fail and frees the others. C
+ *  leaves open in which order a, b and c are made; where the order of random draws matters, make them one statement each. */
 #define TL_SEQUENTIAL(...) \
     tl_sequential_of(sizeof((tl_module *[]){__VA_ARGS__}) / sizeof(tl_module *), (tl_module *[]){__VA_ARGS__})
 TL_PUBLIC tl_module *tl_sequential_of(size_t n, tl_module *const *layers);
@@ -150,7 +151,10 @@ TL_PUBLIC tl_module *tl_nn_conv_transpose2d_with(int64_t in, int64_t out, int64_
 #define tl_nn_batch_norm1d(...) tl_nn_batch_norm_with(1, TL_FIRST_(__VA_ARGS__, 0), TL_LAYER_(__VA_ARGS__))
 #define tl_nn_batch_norm2d(...) tl_nn_batch_norm_with(2, TL_FIRST_(__VA_ARGS__, 0), TL_LAYER_(__VA_ARGS__))
 TL_PUBLIC tl_module *tl_nn_batch_norm_with(int spatial, int64_t features, const struct tl_layer_options *o);
-/** Over the last ndim dimensions, of these sizes. Options: eps not_affine no_bias. */
+/** Over the last ndim dimensions, of these sizes; tl_nn_layer_norm(n): over the last, of size n. Options: eps not_affine
+ *  no_bias. */
+#define tl_nn_layer_norm(...) \
+    tl_nn_layer_norm_with(1, (const int64_t[]){TL_FIRST_(__VA_ARGS__, 0)}, TL_LAYER_(__VA_ARGS__))
 TL_PUBLIC tl_module *tl_nn_layer_norm_with(int ndim, const int64_t *shape, const struct tl_layer_options *o);
 /** Options: padding_row padding_idx. */
 #define tl_nn_embedding(rows, ...) tl_nn_embedding_with(rows, TL_FIRST_(__VA_ARGS__, 0), TL_LAYER_(__VA_ARGS__))
@@ -170,8 +174,9 @@ TL_PUBLIC tl_module *tl_nn_flatten(void);
 TL_PUBLIC tl_module *tl_nn_flatten_with(int start_dim, int end_dim);
 TL_PUBLIC tl_module *tl_nn_unflatten(int dim, int n, const int64_t *sizes);
 TL_PUBLIC tl_module *tl_nn_identity(void);
-/** Activations. */
-TL_PUBLIC tl_module *tl_nn_relu(void);
+/** Activations. tl_nn_relu(.in_place = true) overwrites its input. */
+#define tl_nn_relu(...) tl_nn_relu_with(&(struct tl_layer_options){.struct_size = sizeof(struct tl_layer_options), __VA_ARGS__})
+TL_PUBLIC tl_module *tl_nn_relu_with(const struct tl_layer_options *o);
 TL_PUBLIC tl_module *tl_nn_relu6(void);
 TL_PUBLIC tl_module *tl_nn_leaky_relu(double slope);
 TL_PUBLIC tl_module *tl_nn_elu(double alpha);
