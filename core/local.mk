@@ -10,13 +10,7 @@ EXTRA_DIST += %D%/telar.map
 # sources core_libtelar_la_SOURCES: *.c *.h
 core_libtelar_la_SOURCES += \
 	%D%/internal.h
-core_libtelar_la_SOURCES += \
-	%D%/%D%/internal.h \
-	%D%/+= \
-	%D%/\ \
-	%D%/core_libtelar_la_SOURCES \
-	%D%/internal.h
-# end
+# end (kept by build-aux/update-sources)
 
 include %D%/base/local.mk
 include %D%/tensor/local.mk

@@ -2,4 +2,4 @@
 # sources EXTRA_DIST: *.md adr/*.md
 EXTRA_DIST += \
 	%D%/kernels.md
-# end
+# end (kept by build-aux/update-sources)

@@ -22,4 +22,4 @@ telarinclude_HEADERS += \
 	%D%/telar/tensor.h \
 	%D%/telar/train.h \
 	%D%/telar/types.h
-# end
+# end (kept by build-aux/update-sources)

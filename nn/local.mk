@@ -9,10 +9,7 @@ EXTRA_DIST += %D%/telar-nn.map
 
 # sources nn_libtelar_nn_la_SOURCES: *.c *.h
 nn_libtelar_nn_la_SOURCES +=
-nn_libtelar_nn_la_SOURCES += \
-	%D%/+= \
-	%D%/nn_libtelar_nn_la_SOURCES
-# end
+# end (kept by build-aux/update-sources)
 
 include %D%/layers/local.mk
 include %D%/optim/local.mk

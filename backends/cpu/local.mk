@@ -12,6 +12,10 @@ EXTRA_DIST += %D%/configure.m4
 backends_cpu_cpu_la_SOURCES += \
 	%D%/cpu.c \
 	%D%/cpu.h \
+	%D%/layouts.c \
+	%D%/layouts.h \
+	%D%/onednn.h \
+	%D%/ops/conv2d.c \
 	%D%/ops/pointwise.c \
 	%D%/pi.c \
 	%D%/vector/level.h \
@@ -22,4 +26,4 @@ backends_cpu_cpu_la_SOURCES += \
 	%D%/vector/stream.h \
 	%D%/vector/vector.c \
 	%D%/vector/vector.h
-# end
+# end (kept by build-aux/update-sources)

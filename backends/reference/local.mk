@@ -11,11 +11,25 @@ backends_reference_reference_la_SOURCES += \
 	%D%/elements.c \
 	%D%/elements.h \
 	%D%/half.h \
+	%D%/ops/addmm.c \
+	%D%/ops/amax.c \
+	%D%/ops/amin.c \
+	%D%/ops/argmax.c \
+	%D%/ops/argmin.c \
 	%D%/ops/copy.c \
 	%D%/ops/fill.c \
+	%D%/ops/matmul.c \
+	%D%/ops/matmul.h \
+	%D%/ops/mean.c \
+	%D%/ops/pointwise.c \
+	%D%/ops/prod.c \
+	%D%/ops/sum.c \
+	%D%/ops/var.c \
+	%D%/reduce.c \
+	%D%/reduce.h \
 	%D%/reference.c \
 	%D%/reference.h \
 	%D%/verbs.h \
 	%D%/walk.c \
 	%D%/walk.h
-# end
+# end (kept by build-aux/update-sources)

@@ -1,6 +1,3 @@
 # sources core_libtelar_la_SOURCES: *.c *.h
 core_libtelar_la_SOURCES +=
-core_libtelar_la_SOURCES += \
-	%D%/+= \
-	%D%/core_libtelar_la_SOURCES
-# end
+# end (kept by build-aux/update-sources)

@@ -5,18 +5,4 @@ core_libtelar_la_SOURCES += \
 	%D%/process.c \
 	%D%/scope.c \
 	%D%/version.c
-core_libtelar_la_SOURCES += \
-	%D%/%D%/error.c \
-	%D%/%D%/pool.c \
-	%D%/%D%/process.c \
-	%D%/%D%/scope.c \
-	%D%/%D%/version.c \
-	%D%/+= \
-	%D%/\ \
-	%D%/core_libtelar_la_SOURCES \
-	%D%/error.c \
-	%D%/pool.c \
-	%D%/process.c \
-	%D%/scope.c \
-	%D%/version.c
-# end
+# end (kept by build-aux/update-sources)

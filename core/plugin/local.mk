@@ -5,18 +5,4 @@ core_libtelar_la_SOURCES += \
 	%D%/loader.c \
 	%D%/loader.h \
 	%D%/memory.c
-core_libtelar_la_SOURCES += \
-	%D%/%D%/device.c \
-	%D%/%D%/host.c \
-	%D%/%D%/loader.c \
-	%D%/%D%/loader.h \
-	%D%/%D%/memory.c \
-	%D%/+= \
-	%D%/\ \
-	%D%/core_libtelar_la_SOURCES \
-	%D%/device.c \
-	%D%/host.c \
-	%D%/loader.c \
-	%D%/loader.h \
-	%D%/memory.c
-# end
+# end (kept by build-aux/update-sources)

@@ -7,22 +7,4 @@ core_libtelar_la_SOURCES += \
 	%D%/generator.h \
 	%D%/mt19937.c \
 	%D%/normal.c
-core_libtelar_la_SOURCES += \
-	%D%/%D%/box_muller.h \
-	%D%/%D%/distributions.c \
-	%D%/%D%/distributions.h \
-	%D%/%D%/generator.c \
-	%D%/%D%/generator.h \
-	%D%/%D%/mt19937.c \
-	%D%/%D%/normal.c \
-	%D%/+= \
-	%D%/\ \
-	%D%/box_muller.h \
-	%D%/core_libtelar_la_SOURCES \
-	%D%/distributions.c \
-	%D%/distributions.h \
-	%D%/generator.c \
-	%D%/generator.h \
-	%D%/mt19937.c \
-	%D%/normal.c
-# end
+# end (kept by build-aux/update-sources)

@@ -1,4 +1,4 @@
-# Networks for small pictures: digits-cnn, lenet, mnist-cnn.
+# Convolutional networks for handwritten digits: digits-cnn, lenet, mnist-cnn.
 models_LTLIBRARIES += %D%/mnist.la
 models_mnist_mnist_la_SOURCES =
 models_mnist_mnist_la_LDFLAGS = $(PLUGIN_LDFLAGS)
@@ -11,4 +11,4 @@ models_mnist_mnist_la_SOURCES += \
 	%D%/mnist.c \
 	%D%/mnist.h \
 	%D%/mnist_cnn.c
-# end
+# end (kept by build-aux/update-sources)

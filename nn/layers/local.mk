@@ -1,6 +1,4 @@
 # sources nn_libtelar_nn_la_SOURCES: *.c *.h
-nn_libtelar_nn_la_SOURCES +=
 nn_libtelar_nn_la_SOURCES += \
-	%D%/+= \
-	%D%/nn_libtelar_nn_la_SOURCES
-# end
+	%D%/module.h
+# end (kept by build-aux/update-sources)

@@ -1,6 +1,3 @@
 # sources nn_libtelar_nn_la_SOURCES: *.c *.h
 nn_libtelar_nn_la_SOURCES +=
-nn_libtelar_nn_la_SOURCES += \
-	%D%/+= \
-	%D%/nn_libtelar_nn_la_SOURCES
-# end
+# end (kept by build-aux/update-sources)

@@ -6,4 +6,4 @@ plugins_data_cifar10_cifar10_la_LIBADD = nn/libtelar-nn.la core/libtelar.la $(LI
 
 # sources plugins_data_cifar10_cifar10_la_SOURCES: *.c *.h
 plugins_data_cifar10_cifar10_la_SOURCES +=
-# end
+# end (kept by build-aux/update-sources)

@@ -6,4 +6,4 @@ plugins_data_csv_csv_la_LIBADD = nn/libtelar-nn.la core/libtelar.la $(LIBM)
 
 # sources plugins_data_csv_csv_la_SOURCES: *.c *.h
 plugins_data_csv_csv_la_SOURCES +=
-# end
+# end (kept by build-aux/update-sources)

@@ -10,4 +10,4 @@ EXTRA_DIST += %D%/configure.m4
 
 # sources plugins_data_idx_idx_la_SOURCES: *.c *.h
 plugins_data_idx_idx_la_SOURCES +=
-# end
+# end (kept by build-aux/update-sources)

@@ -10,4 +10,4 @@ EXTRA_DIST += %D%/configure.m4
 
 # sources plugins_formats_safetensors_safetensors_la_SOURCES: *.c *.h
 plugins_formats_safetensors_safetensors_la_SOURCES +=
-# end
+# end (kept by build-aux/update-sources)
