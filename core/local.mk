@@ -1,7 +1,6 @@
 # libtelar: tensors, ops, autograd, random numbers, the plugin loader. Each subfolder lists its own sources.
 lib_LTLIBRARIES += %D%/libtelar.la
 core_libtelar_la_SOURCES =
-core_libtelar_la_CPPFLAGS = $(AM_CPPFLAGS) $(TELAR_PATHS)
 core_libtelar_la_LDFLAGS = $(LIBRARY_LDFLAGS) -version-info 1:0:0 -Wl,--version-script=$(top_srcdir)/%D%/telar.map
 core_libtelar_la_LIBADD = $(LIBM)
 core_libtelar_la_DEPENDENCIES = %D%/telar.map

@@ -1,7 +1,6 @@
 # libtelar-nn: layers, losses, optimizers, loaders, training. Each subfolder lists its own sources.
 lib_LTLIBRARIES += %D%/libtelar-nn.la
 nn_libtelar_nn_la_SOURCES =
-nn_libtelar_nn_la_CPPFLAGS = $(AM_CPPFLAGS) $(TELAR_PATHS)
 nn_libtelar_nn_la_LDFLAGS = $(LIBRARY_LDFLAGS) -version-info 1:0:0 -Wl,--version-script=$(top_srcdir)/%D%/telar-nn.map
 nn_libtelar_nn_la_LIBADD = core/libtelar.la $(LIBM)
 nn_libtelar_nn_la_DEPENDENCIES = core/libtelar.la %D%/telar-nn.map

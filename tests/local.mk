@@ -16,7 +16,7 @@ EXTRA_DIST += $(SH_TESTS) %D%/tap.h
 AM_CPPFLAGS += -DTEST_SRCDIR="\"$(abs_top_srcdir)\"" -DTEST_BUILDDIR="\"$(abs_top_builddir)\""
 
 TEST_EXTENSIONS = .sh
-LOG_DRIVER = env AM_TAP_AWK='$(AWK)' $(SHELL) $(top_srcdir)/build-aux/tap-driver.sh
+LOG_DRIVER = env AM_TAP_AWK='$(AWK)' TAP_VERBOSE='$(V)' $(SHELL) $(top_srcdir)/build-aux/tap-driver-brief
 SH_LOG_DRIVER = $(LOG_DRIVER)
 SH_LOG_COMPILER = $(SHELL)
 
