@@ -16,12 +16,23 @@ backends_reference_reference_la_SOURCES += \
 	%D%/ops/amin.c \
 	%D%/ops/argmax.c \
 	%D%/ops/argmin.c \
+	%D%/ops/batch_norm.c \
+	%D%/ops/batch_norm.h \
+	%D%/ops/batch_norm_grad.c \
+	%D%/ops/conv2d.c \
+	%D%/ops/conv2d.h \
+	%D%/ops/conv2d_grad_input.c \
+	%D%/ops/conv2d_grad_weight.c \
 	%D%/ops/copy.c \
 	%D%/ops/fill.c \
 	%D%/ops/matmul.c \
 	%D%/ops/matmul.h \
+	%D%/ops/max_pool2d.c \
+	%D%/ops/max_pool2d.h \
+	%D%/ops/max_pool2d_grad.c \
 	%D%/ops/mean.c \
 	%D%/ops/pointwise.c \
+	%D%/ops/pool2d.h \
 	%D%/ops/prod.c \
 	%D%/ops/sum.c \
 	%D%/ops/var.c \

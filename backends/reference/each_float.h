@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Includes the file TEMPLATE once for each floating element type T.
+ */
+#define T float
+#include TEMPLATE
+#undef T
+#define T double
+#include TEMPLATE
+#undef T
