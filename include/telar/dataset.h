@@ -37,6 +37,8 @@ struct tl_dataset_class {
      *  Required. Runs on loader threads: compute with plain C or tensor ops on host tensors. */
     tl_status (*batch)(tl_dataset *d, const int64_t *index, int64_t n, tl_tensor **out);
     void (*destroy)(tl_dataset *d);
+    /** Labels of samples index[0..n-1], without loading the samples. Optional: batch() is asked instead. */
+    tl_status (*labels)(tl_dataset *d, const int64_t *index, int64_t n, int64_t *out);
 };
 
 /** For implementers: a data set of class c with `size` zeroed bytes of fields; info is copied (its strings are not). */
@@ -49,6 +51,8 @@ TL_PUBLIC int64_t tl_dataset_size(const tl_dataset *d);
 /** Samples by index (checked), stacked; and one sample, without the batch dimension. */
 TL_PUBLIC tl_status tl_dataset_batch(tl_dataset *d, const int64_t *index, int64_t n, tl_tensor **out);
 TL_PUBLIC tl_status tl_dataset_get(tl_dataset *d, int64_t index, tl_tensor **out);
+/** Labels of samples by index (checked): the last field, which must be one i64 a sample. */
+TL_PUBLIC tl_status tl_dataset_labels(tl_dataset *d, const int64_t *index, int64_t n, int64_t *out);
 
 /** Tensors of equal first size, kept: PyTorch's TensorDataset. classes may be NULL. */
 TL_PUBLIC tl_dataset *tl_tensor_dataset(int n, tl_tensor *const *fields);
@@ -75,6 +79,14 @@ struct tl_data_options {
 /** Open a data set: "digits", "wine", "mnist", "cifar10", "folder", "csv", or a path whose ending tells. NULL and an error
  *  otherwise: what was looked for where, or file and offset, row and column. */
 TL_PUBLIC tl_dataset *tl_data_open(const char *name, const struct tl_data_options *o);
+
+/** Names that tl_data_open() knows. Strings live until tl_shutdown(). */
+struct tl_data_name {
+    const char *name, *summary;
+    const char *plugin; /**< which serves it */
+};
+/** Every name of every data plugin that loads: returns their number and fills at most capacity entries. */
+TL_PUBLIC size_t tl_data_names(struct tl_data_name *list, size_t capacity);
 
 /** The table of a data plugin. One plugin may serve several names. Append only. */
 struct tl_data_plugin {

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Finding and reading the files of a data set.
+ */
+#ifndef TELAR_PLUGINS_DATA_FILES_H
+#define TELAR_PLUGINS_DATA_FILES_H
+
+#include <telar/tensor.h>
+
+/** Bytes in memory; free(data). One further byte after them is 0. */
+struct bytes {
+    unsigned char *data;
+    size_t size;
+};
+
+/** Read a regular file whole, unpacking it if it is gzip. More than `limit` bytes (unpacked) are an error; memory grows with
+ *  what is really there. Errors name the path. */
+tl_status files_read(const char *path, size_t limit, struct bytes *out);
+
+/** Places that files of a set are looked for, in order: `given` alone if it is not NULL; otherwise $TELAR_DATA/<set>, then
+ *  $XDG_DATA_HOME/telar/<set> (~/.local/share without that variable). `set` may be "" for the folders themselves.
+ *  Returns place i as a malloc()ed path; NULL after the last, or out of memory. */
+char *files_place(int i, const char *given, const char *set);
+
+/** Is it there, whatever it is? */
+bool files_exists(const char *path);
+/** "folder/name" + "ending", malloc()ed; NULL and an error if out of memory. */
+char *files_join(const char *folder, const char *name, const char *ending);
+
+#endif
