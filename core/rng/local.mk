@@ -6,5 +6,6 @@ core_libtelar_la_SOURCES += \
 	%D%/generator.c \
 	%D%/generator.h \
 	%D%/mt19937.c \
-	%D%/normal.c
+	%D%/normal.c \
+	%D%/random.c
 # end (kept by build-aux/update-sources)
