@@ -15,6 +15,7 @@
 #include <telar/data.h>
 #include <telar/ops.h>
 #include <telar/optim.h>
+#include <telar/random.h>
 #include <telar/state.h>
 #include <telar/tensor.h>
 
@@ -117,8 +118,8 @@ struct tl_fit_options {
     bool schedule_by_batch;         /**< move the schedule after every step (one-cycle), not after every epoch */
     double clip_norm;               /**< scale gradients down to this total norm; 0: do not */
 
-    int64_t patience;               /**< stop after so many epochs without improvement; 0: never */
-    double min_delta;               /**< what counts as one */
+    int64_t patience;               /**< stop after so many epochs in a row without improvement; 0: never */
+    double min_delta;               /**< less than this is none */
     bool watch_metric;              /**< watch the metric, not the loss (validation's if there is one, else training's) */
     bool restore_best;              /**< at the end, put the weights of the best epoch back */
     bool allow_nonfinite;           /**< go on when the loss is NaN or infinite; default: fail, before the step */
@@ -129,10 +130,11 @@ struct tl_fit_options {
     FILE *progress;                 /**< progress bar (on a terminal) or plain lines; NULL: silent */
     FILE *lines;                    /**< one line an epoch; NULL: none */
 
-    const char *checkpoint;         /**< written after every checkpoint_every epochs (default 1) and at the end */
+    const char *checkpoint;         /**< written after every checkpoint_every epochs (default 1), at the end and when a callback stops */
     int64_t checkpoint_every;
     const char *resume;             /**< read before the first epoch; the run goes on as if it had never stopped */
     const char *const *notes;       /**< key, text, key, text, …, NULL: kept in the checkpoint */
+    tl_generator *generator;        /**< the training loader's own generator, if it has one: kept in the checkpoint */
 };
 
 /** Train: for each epoch, for each batch: forward, loss, backward, step. On failure the module keeps the weights of the
@@ -156,21 +158,26 @@ TL_PUBLIC tl_status tl_evaluate(tl_module *m, tl_loader *loader, const struct tl
 
 /* ---- Checkpoints ----------------------------------------------------------------------------------------------- */
 
-/** What a checkpoint holds: one weight file with the module's parameters and buffers under their own names and all else
- *  under names that begin with "telar.". NULL members are neither written nor read. */
+/** What a checkpoint holds: one weight file with the weights under the module's own names, so that other programs can read
+ *  them, and all else under names that begin with "telar.". NULL members are neither written nor read.
+ *
+ *  The weights under plain names are those to use: of the best epoch if best_state is given, else the present ones. */
 struct tl_checkpoint {
     size_t struct_size;
     tl_module *module;
     tl_optimizer *optimizer;
     tl_schedule *schedule;
-    tl_generator *generator;  /**< NULL: the default one */
-    tl_loader *loader;
+    tl_generator *generator;  /**< the loader's own, if it has one; the default generator is always kept */
     tl_history *history;
     int64_t epoch, step;      /**< finished so far */
     int64_t best_epoch;       /**< of early stopping; 0: none yet */
     double best;
     tl_state *best_state;     /**< weights of that epoch, or NULL; loading makes one that the caller frees */
-    const char *const *notes; /**< written: key, text, …, NULL */
+    int64_t batch;            /**< batches done of the epoch under way; 0: none, the rest of this struct is not used */
+    double running[6];        /**< of that epoch: mean, sum of squares and samples of loss and metric */
+    unsigned char epoch_generator[TL_GENERATOR_STATE_SIZE];  /**< the default generator as that epoch began */
+    unsigned char loader_generator[TL_GENERATOR_STATE_SIZE]; /**< and the loader's own */
+    const char *const *notes; /**< written: key, text, key, text, …, NULL */
 };
 /** Write it atomically: after a failure the old file is as it was. */
 TL_PUBLIC tl_status tl_checkpoint_save(const struct tl_checkpoint *c, const char *path);

@@ -30,6 +30,11 @@ void tl_history_free(tl_history *h)
     free(h);
 }
 
+void history_clear(tl_history *h)
+{
+    h->count = 0;
+}
+
 size_t tl_history_count(const tl_history *h)
 {
     return h ? h->count : 0;

@@ -1,5 +1,9 @@
 # sources nn_libtelar_nn_la_SOURCES: *.c *.h
 nn_libtelar_nn_la_SOURCES += \
+	%D%/checkpoint.c \
+	%D%/evaluate.c \
+	%D%/fit.c \
+	%D%/functions.c \
 	%D%/history.c \
 	%D%/model.c \
 	%D%/nearest.c \

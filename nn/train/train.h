@@ -38,4 +38,13 @@ double clock_seconds(void);
 /* Device of a module's first parameter; "cpu" if it has none. */
 const char *module_device(tl_module *m);
 
+/* Forget all epochs. */
+void history_clear(tl_history *h);
+
+/* A state with copies of another's tensors; NULL and an error. */
+tl_state *state_clone(const tl_state *s);
+
+/* Bring a loader's batch to a device, in place. */
+tl_status batch_to_device(tl_tensor **batch, int n, const char *device);
+
 #endif

@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The program `telar`: what its parts share. One table of commands and options (commands.c) is read by the parser
+ * (parse.c) and by everything that is written about them (help.c: --help, the manual pages, the completions), so that
+ * these cannot differ.
+ */
+#ifndef TELAR_CLI_H
+#define TELAR_CLI_H
+
+#include <stdio.h>
+#include <telar/model.h>
+#include <telar/nn.h>
+#include <telar/registry.h>
+
+/* What the program returns. */
+enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
+
+/* ---- Options (commands.c) ---------------------------------------------------------------------------------------- */
+
+/* What an option takes. MODEL, DATA, BACKEND, COMMAND and FILE tell the completions what to offer. */
+enum kind { FLAG, INTEGER, NUMBER, WORD, CHOICE, FILE_NAME, MODEL_NAME, DATA_NAME, BACKEND_NAME, COMMAND_NAME, ASSIGNMENT };
+
+/* Values of all options of all commands. Absent texts are NULL. */
+struct settings {
+    int64_t epochs, batch, seed, workers, threads, patience, count, runs, warmup;
+    double lr, momentum, weight_decay, clip, hold_out, seconds;
+    const char *optimizer, *schedule, *save, *resume, *weights, *device, *plot, *history, *data, *path, *split, *label, *mode,
+        *input, *page;
+    char *options; /* of the model: "name=value,name=value" */
+    bool quiet, json, program, no_header, standardize, confusion, help, version, plain_epochs, strict;
+};
+
+struct option {
+    const char *name;
+    char letter; /* 0: none */
+    enum kind kind;
+    const char *value;    /* what help calls its value: "N", "FILE" */
+    const char *help;     /* a phrase, without a full stop */
+    const char *fallback; /* default, as text; NULL: none */
+    size_t offset;        /* in struct settings */
+    double low, high;     /* INTEGER, NUMBER */
+    const char *const *choices;
+};
+
+enum { MAX_OPTIONS = 32, MAX_EXAMPLES = 6, MAX_ARGUMENTS = 64 };
+
+struct example {
+    const char *command, *what;
+};
+
+struct invocation;
+struct command {
+    const char *name;
+    const char *arguments; /* "MODEL", "[MODEL]", "FILE…" */
+    enum kind argument;    /* for completions */
+    int least, most;       /* number of arguments */
+    const char *summary;   /* a line */
+    const char *text;      /* paragraphs, with blank lines between */
+    int (*run)(const struct invocation *v);
+    const struct option *options[MAX_OPTIONS];
+    struct example examples[MAX_EXAMPLES];
+};
+extern const struct command commands[];
+extern const size_t n_commands;
+
+/* An environment variable and what it does. */
+struct variable {
+    const char *name, *value, *help;
+};
+extern const struct variable variables[]; /* ends with name NULL */
+
+/* A command line, understood. */
+struct invocation {
+    const struct command *command;
+    struct settings set;
+    bool given[MAX_OPTIONS]; /* which of command->options were on the line */
+    const char *arguments[MAX_ARGUMENTS];
+    int n_arguments;
+};
+
+/* Fill v; EXIT_OK, or EXIT_USAGE after a message on stderr. */
+int parse(int argc, char **argv, struct invocation *v);
+void invocation_free(struct invocation *v);
+/* Was this option on the line? */
+bool given(const struct invocation *v, const char *name);
+const struct command *find_command(const char *name);
+
+/* ---- Text (help.c, pages.c, completion.c) ------------------------------------------------------------------------- */
+
+void print_usage(FILE *to);
+void print_help(FILE *to, const struct command *c);
+void print_variables(FILE *to);
+void print_man_page(FILE *to);      /* telar.1 */
+void print_variables_page(FILE *to); /* telar.7 */
+int print_completion(FILE *to, const char *shell);
+/* Print words wrapped to `width` columns, each line but the first indented; `column` is where the first begins. */
+void print_wrapped(FILE *to, const char *text, int indent, int column, int width);
+
+/* ---- JSON (json.c) ------------------------------------------------------------------------------------------------- */
+
+/* A writer of one line of JSON: values are written in order, commas come by themselves. */
+struct json {
+    FILE *to;
+    unsigned depth;
+    bool some[32], after_key;
+};
+struct json json_new(FILE *to);
+void json_open(struct json *j, char bracket); /* '{' or '[' */
+void json_close(struct json *j, char bracket);
+void json_key(struct json *j, const char *key);
+void json_text(struct json *j, const char *text); /* NULL: null; bytes that are not UTF-8 are replaced */
+void json_integer(struct json *j, int64_t n);
+void json_number(struct json *j, double x); /* null if it is not finite */
+void json_bool(struct json *j, bool b);
+/* Key and value at once. */
+void json_text_of(struct json *j, const char *key, const char *text);
+void json_integer_of(struct json *j, const char *key, int64_t n);
+void json_number_of(struct json *j, const char *key, double x);
+void json_bool_of(struct json *j, const char *key, bool b);
+void json_shape_of(struct json *j, const char *key, int ndim, const int64_t *shape);
+/* End the line. */
+void json_end(struct json *j);
+
+/* ---- Work that several commands do (job.c) ----------------------------------------------------------------------------- */
+
+/* A model with its options, and data that fit it. Zeroed to begin with; free with job_free(). */
+struct job {
+    const struct tl_model *model;
+    struct tl_model_config *config;
+    char *options; /* as text, defaults filled in from the data left out */
+    tl_module *net;
+    char *data_name;
+    tl_dataset *train, *test;
+    tl_state *weights; /* of --weights or --resume, until the net is built */
+};
+
+/* Report the thread's error as "telar: message" and return EXIT_FAILED. */
+int failed(void);
+/* The same for a mistake on the command line. */
+int misused(const struct invocation *v, const char *format, ...) TL_PRINTF(2, 3);
+/* Device, threads and math mode from the options. */
+tl_status set_device(const struct invocation *v);
+/* Find the model: the first argument or, if there is none, what the weight file says. */
+tl_status job_model(struct job *j, const struct invocation *v);
+/* Open the data: --data, or what the weight file says, or what the model is made for. */
+tl_status job_data(struct job *j, const struct invocation *v, bool train, bool test);
+/* Configure and build the net on the default device; load the weights, if there are any. */
+tl_status job_net(struct job *j, const struct invocation *v);
+void job_free(struct job *j);
+/* A batch's input in the model's form, on its device; ctx is the job. For tl_fit(). */
+tl_tensor *job_prepare(tl_tensor *input, void *ctx);
+/* The model's own step, when it has one. */
+tl_tensor *job_step(tl_module *m, tl_tensor *const *batch, int n, void *ctx);
+/* Names of classes: of the data, else of the model, else NULL; their number. */
+const char *const *job_classes(const struct job *j, int64_t *n);
+/* Run over `data` and print or write the classification report. */
+int job_report(struct job *j, const struct invocation *v, tl_dataset *data, const char *title);
+
+/* ---- Commands -------------------------------------------------------------------------------------------------------- */
+
+int run_backends(const struct invocation *v);
+int run_models(const struct invocation *v);
+int run_data(const struct invocation *v);
+int run_summary(const struct invocation *v);
+int run_train(const struct invocation *v);
+int run_eval(const struct invocation *v);
+int run_predict(const struct invocation *v);
+int run_inspect(const struct invocation *v);
+int run_bench(const struct invocation *v);
+int run_doctor(const struct invocation *v);
+int run_help(const struct invocation *v);
+int run_completion(const struct invocation *v);
+
+#endif

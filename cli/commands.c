@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The one table of commands, options and environment variables. Help, manual pages, completions and the parser are made
+ * from it.
+ */
+#include "cli/cli.h"
+
+#define AT(field) offsetof(struct settings, field)
+
+static const char *const optimizers[] = {"sgd", "adam", "adamw", "adadelta", "rmsprop", NULL};
+static const char *const schedules[] = {"none", "step", "exponential", "cosine", "one-cycle", "plateau", NULL};
+static const char *const modes[] = {"infer", "train", NULL};
+static const char *const splits[] = {"train", "test", "all", NULL};
+
+/* ---- Options ------------------------------------------------------------------------------------------------------ */
+
+static const struct option
+    help = {"help", 'h', FLAG, NULL, "show this help and exit", NULL, AT(help), 0, 0, NULL},
+    version = {"version", 'V', FLAG, NULL, "show the version and exit", NULL, AT(version), 0, 0, NULL},
+    json = {"json", 'j', FLAG, NULL, "write JSON, one object a line, for programs", NULL, AT(json), 0, 0, NULL},
+    quiet = {"quiet", 'q', FLAG, NULL, "say nothing but results and errors", NULL, AT(quiet), 0, 0, NULL},
+    device = {"device", 'D', BACKEND_NAME, "LIST", "backends to use, best first: \"cuda,cpu\"; beats TELAR_BACKEND", NULL,
+              AT(device), 0, 0, NULL},
+    threads = {"threads", 't', INTEGER, "N", "threads to compute with; 0: as many as there are cores", "0", AT(threads), 0, 1024,
+               NULL},
+    strict = {"strict", 0, FLAG, NULL, "exact arithmetic that does not depend on the number of threads (TELAR_MATH=strict)", NULL,
+              AT(strict), 0, 0, NULL},
+    model_option = {"option", 'o', ASSIGNMENT, "NAME=VALUE", "set an option of the model; may be repeated (see telar models MODEL)",
+                    NULL, AT(options), 0, 0, NULL},
+    data = {"data", 'd', DATA_NAME, "DATA", "data set by name, or a path to one (see telar data); default: what the model is made for",
+            NULL, AT(data), 0, 0, NULL},
+    path = {"path", 0, FILE_NAME, "PATH", "file or folder where the data set lies", NULL, AT(path), 0, 0, NULL},
+    label = {"label", 0, WORD, "COLUMN", "CSV: name or number (from 0) of the column to predict", NULL, AT(label), 0, 0, NULL},
+    no_header = {"no-header", 0, FLAG, NULL, "CSV: the first row is data, not names", NULL, AT(no_header), 0, 0, NULL},
+    standardize = {"standardize", 0, FLAG, NULL, "CSV: bring every column to mean 0 and deviation 1", NULL, AT(standardize), 0, 0,
+                   NULL},
+    split = {"split", 0, CHOICE, "PART", "part of the data to use", "test", AT(split), 0, 0, splits},
+    hold_out = {"hold-out", 0, NUMBER, "SHARE",
+                "validate on this share of the training data rather than on the test part", NULL, AT(hold_out), 0, 0.9, NULL},
+    workers = {"workers", 'w', INTEGER, "N", "threads that prepare batches ahead", "0", AT(workers), 0, 256, NULL},
+    epochs = {"epochs", 'e', INTEGER, "N", "passes over the training data, those before --resume included", "10", AT(epochs), 1,
+              1000000, NULL},
+    batch = {"batch", 'b', INTEGER, "N", "samples in a batch", "64", AT(batch), 1, 1 << 20, NULL},
+    batch1 = {"batch", 'b', INTEGER, "N", "samples in a batch", "1", AT(batch), 1, 1 << 20, NULL},
+    seed = {"seed", 's', INTEGER, "N", "seed of all random numbers; default: a fresh one, which is printed and saved", NULL,
+            AT(seed), 0, 9.2e18, NULL},
+    lr = {"lr", 'l', NUMBER, "X", "learning rate; default: 0.01 for sgd, 1 for adadelta, 0.001 for the others", NULL, AT(lr), 0, 1e6,
+          NULL},
+    optimizer = {"optimizer", 'O', CHOICE, "NAME", "how to descend", "adam", AT(optimizer), 0, 0, optimizers},
+    momentum = {"momentum", 0, NUMBER, "X", "momentum of sgd and rmsprop", "0", AT(momentum), 0, 1, NULL},
+    weight_decay = {"weight-decay", 0, NUMBER, "X", "weight decay; default: the optimizer's own", NULL, AT(weight_decay), 0, 1e6,
+                    NULL},
+    schedule = {"schedule", 0, CHOICE, "NAME", "how the learning rate changes over the epochs", "none", AT(schedule), 0, 0, schedules},
+    clip = {"clip", 0, NUMBER, "NORM", "scale gradients down to this total norm; 0: never", "0", AT(clip), 0, 1e9, NULL},
+    patience = {"patience", 0, INTEGER, "N", "stop after N epochs without a better validation loss, and keep the best; 0: never", "0",
+                AT(patience), 0, 1000000, NULL},
+    save = {"save", 'S', FILE_NAME, "FILE", "save a checkpoint (.safetensors) after every epoch", NULL, AT(save), 0, 0, NULL},
+    resume = {"resume", 'r', FILE_NAME, "FILE", "go on from a checkpoint, as if the run had never stopped", NULL, AT(resume), 0, 0,
+              NULL},
+    weights = {"weights", 'W', FILE_NAME, "FILE", "weights to load: a checkpoint or any weight file", NULL, AT(weights), 0, 0, NULL},
+    plot = {"plot", 'p', FILE_NAME, "FILE", "draw the learning curve, as .svg or .png (needs gnuplot)", NULL, AT(plot), 0, 0, NULL},
+    history = {"history", 0, FILE_NAME, "FILE", "write the learning curve's numbers as CSV", NULL, AT(history), 0, 0, NULL},
+    confusion = {"confusion", 'c', FLAG, NULL, "print the confusion matrix, too", NULL, AT(confusion), 0, 0, NULL},
+    count = {"count", 'n', INTEGER, "N", "samples to predict", "3", AT(count), 1, 1000000, NULL},
+    input = {"input", 'i', WORD, "SHAPE", "shape of one input, as 1x28x28; default: the model's", NULL, AT(input), 0, 0, NULL},
+    mode = {"mode", 'm', CHOICE, "MODE", "what to time: a forward pass, or a whole training step", "infer", AT(mode), 0, 0, modes},
+    runs = {"runs", 0, INTEGER, "N", "timed runs at least", "10", AT(runs), 1, 1000000, NULL},
+    seconds = {"seconds", 0, NUMBER, "X", "time to spend at least", "1", AT(seconds), 0, 3600, NULL},
+    program = {"program", 0, FLAG, NULL, "time a recorded program rather than single operations", NULL, AT(program), 0, 0, NULL},
+    page = {"man", 0, CHOICE, "PAGE", "write a manual page: telar.1 or telar.7", NULL, AT(page), 0, 0,
+            (const char *const[]){"telar.1", "telar.7", NULL}};
+
+#define DATA_OPTIONS &data, &path, &label, &no_header, &standardize
+#define MACHINE_OPTIONS &device, &threads, &strict
+
+/* ---- Commands ----------------------------------------------------------------------------------------------------- */
+
+const struct command commands[] = {
+    {.name = "backends", .arguments = "", .run = run_backends,
+     .summary = "list backends and their devices",
+     .text = "Open every backend that is found and list its devices. A backend that cannot be loaded is listed with the reason.",
+     .options = {&json, &help},
+     .examples = {{"telar backends", "what this machine can compute with"}}},
+
+    {.name = "models", .arguments = "[MODEL]", .argument = MODEL_NAME, .most = 1, .run = run_models,
+     .summary = "list models, or one model's options",
+     .text = "List the models of all model plugins; with MODEL, its options, their defaults and ranges, and where weights are to be had. "
+             "No backend is opened.",
+     .options = {&json, &help},
+     .examples = {{"telar models", "all models"}, {"telar models mlp", "what can be set of one"}}},
+
+    {.name = "data", .arguments = "[DATA]", .argument = DATA_NAME, .most = 1, .run = run_data,
+     .summary = "list data sets, or look at one",
+     .text = "List the data sets that plugins can read; with DATA (a name or a path), open it and tell its size, shape, classes and "
+             "their shares.",
+     .options = {&path, &label, &no_header, &standardize, &json, &help},
+     .examples = {{"telar data", "all data sets"},
+                  {"telar data digits", "one that is installed with Telar"},
+                  {"telar data table.csv --label species", "a table of one's own"}}},
+
+    {.name = "summary", .arguments = "MODEL", .argument = MODEL_NAME, .least = 1, .most = 1, .run = run_summary,
+     .summary = "show a model's layers, shapes, parameters and costs",
+     .text = "Build the model, run it once on zeros and print each layer with the shape of its output, its parameters and "
+             "its multiply-adds, and the totals with the memory that they need.",
+     .options = {&model_option, &batch1, &input, MACHINE_OPTIONS, &json, &help},
+     .examples = {{"telar summary lenet", "one picture at a time"},
+                  {"telar summary mlp -o hidden=512:256 --batch 32", "with other layers, for batches of 32"}}},
+
+    {.name = "train", .arguments = "[MODEL]", .argument = MODEL_NAME, .most = 1, .run = run_train,
+     .summary = "train a model",
+     .text = "Train MODEL on the training part of a data set and validate it after each epoch on the test part. The seed is printed, "
+             "and saved with the model, its options and the data set's name, so that eval, predict and --resume need not "
+             "be told again. At the end a classification report is printed.\n\n"
+             "An interrupt (Ctrl-C) stops after the current batch; with --save the checkpoint lets --resume go on from "
+             "there, bit for bit.",
+     .options = {DATA_OPTIONS, &hold_out, &model_option, &epochs, &batch, &optimizer, &lr, &momentum, &weight_decay, &schedule, &clip,
+                 &patience, &seed, &workers, &weights, &save, &resume, &plot, &history, &confusion, MACHINE_OPTIONS, &quiet, &json,
+                 &help},
+     .examples = {{"telar train digits-cnn --epochs 15 --save digits.safetensors --plot digits.svg", "learn to read digits"},
+                  {"telar train mnist-cnn --data mnist --path ~/mnist --optimizer adadelta --epochs 3", "a larger one"},
+                  {"telar train --resume digits.safetensors --epochs 30", "go on"},
+                  {"telar train mlp --data wine --standardize -o hidden=32", "a table"}}},
+
+    {.name = "eval", .arguments = "[MODEL]", .argument = MODEL_NAME, .most = 1, .run = run_eval,
+     .summary = "measure a trained model",
+     .text = "Load weights, run the model over a part of a data set and print loss, accuracy and the classification report. MODEL and "
+             "the data set may be left out when the weight file was saved by telar train.",
+     .options = {&weights, DATA_OPTIONS, &split, &model_option, &batch, &workers, &confusion, MACHINE_OPTIONS, &quiet, &json, &help},
+     .examples = {{"telar eval --weights digits.safetensors --confusion", "on the test part"},
+                  {"telar eval lenet --weights lenet.safetensors --data mnist", "with everything said"}}},
+
+    {.name = "predict", .arguments = "[MODEL]", .argument = MODEL_NAME, .most = 1, .run = run_predict,
+     .summary = "show what a trained model says of samples",
+     .text = "Load weights and print, for samples drawn from a part of a data set, the most likely classes with their probabilities. "
+             "Small pictures are drawn in the terminal.",
+     .options = {&weights, DATA_OPTIONS, &split, &count, &seed, &model_option, MACHINE_OPTIONS, &quiet, &json, &help},
+     .examples = {{"telar predict --weights digits.safetensors", "three held-out digits"},
+                  {"telar predict --weights digits.safetensors --count 100 --json", "for another program"}}},
+
+    {.name = "inspect", .arguments = "FILE", .argument = FILE_NAME, .least = 1, .most = 1, .run = run_inspect,
+     .summary = "list what a weight file holds",
+     .text = "List the tensors of a weight file, of any format that a plugin reads, with shapes, types and bytes, and its notes.",
+     .options = {&json, &help},
+     .examples = {{"telar inspect digits.safetensors", "names, shapes, types"}}},
+
+    {.name = "bench", .arguments = "MODEL", .argument = MODEL_NAME, .least = 1, .most = 1, .run = run_bench,
+     .summary = "time a model",
+     .text = "Time forward passes or training steps on random input and print the median and the shortest time, the arithmetic "
+             "rate that it makes (from the model's multiply-adds; a training step counts as three passes) and the most memory in use.",
+     .options = {&mode, &batch1, &model_option, &input, &runs, &seconds, &program, MACHINE_OPTIONS, &json, &help},
+     .examples = {{"telar bench mnist-cnn --batch 64 --mode train", "a training step"},
+                  {"telar bench lenet --threads 1 --json", "for a script"}}},
+
+    {.name = "doctor", .arguments = "", .run = run_doctor,
+     .summary = "say what was found, what was not, and why",
+     .text = "Print versions, the environment variables, every plugin file that was considered with the verdict on it (in the dynamic "
+             "linker's own words where it refused), the devices and the threads.",
+     .options = {&json, &help},
+     .examples = {{"telar doctor", "start here when something is missing"}}},
+
+    {.name = "completion", .arguments = "SHELL", .argument = WORD, .least = 1, .most = 1, .run = run_completion,
+     .summary = "write the completions of a shell",
+     .text = "Write the completion script of a shell: bash, zsh or fish.",
+     .options = {&help},
+     .examples = {{"eval \"$(telar completion bash)\"", "complete in this shell"}}},
+
+    {.name = "help", .arguments = "[COMMAND]", .argument = COMMAND_NAME, .most = 1, .run = run_help,
+     .summary = "show help",
+     .text = "Show the commands, or one command's options and examples. telar help environment lists the environment variables.",
+     .options = {&page, &version, &help},
+     .examples = {{"telar help train", "one command"}, {"telar help environment", "the variables"}}},
+};
+const size_t n_commands = sizeof commands / sizeof *commands;
+
+/* ---- Environment ---------------------------------------------------------------------------------------------------- */
+
+const struct variable variables[] = {
+    {"TELAR_BACKEND", "LIST",
+     "Backends to use, best first, with commas between: \"cuda,cpu\". The first that opens is the default device. Unset: cuda if "
+     "a device answers, then cpu, then reference. OpenCL is used only by name."},
+    {"TELAR_PLUGIN_PATH", "PATHS",
+     "Folders or files, with colons between, to search for plugins after the installed ones. A folder has subfolders backends, "
+     "models, formats and data. Ignored in set-user-id programs."},
+    {"TELAR_DATA", "FOLDER",
+     "Where data sets are looked for first, before $XDG_DATA_HOME/telar and what is installed."},
+    {"TELAR_LOG", "LEVEL[,+PART][,-PART]…",
+     "What is logged to standard error: error, warn (the default), info or debug; +loader shows everything of one part, -loader "
+     "nothing of it."},
+    {"TELAR_FALLBACK", "MODE",
+     "What happens to an operation that no kernel of its device takes: reference lets the host compute it, error forbids that. "
+     "Unset: the host computes it, and a warning is given once for each operation."},
+    {"TELAR_NUM_THREADS", "N", "Threads to compute with. Unset: as many as the process may use cores."},
+    {"TELAR_CHECK", "BACKEND",
+     "Run every operation on this backend as well (usually reference) and stop at the first difference."},
+    {"TELAR_MATH", "MODE",
+     "strict: kernels are chosen without measuring, and no result depends on the number of threads."},
+    {"NO_COLOR", "anything", "Set and not empty: no colours in the terminal."},
+    {"XDG_CACHE_HOME", "FOLDER", "Telar's caches lie in its subfolder telar. Unset: ~/.cache."},
+    {"XDG_DATA_HOME", "FOLDER", "Telar's data sets lie in its subfolder telar. Unset: ~/.local/share."},
+    {NULL, NULL, NULL},
+};

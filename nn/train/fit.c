@@ -1,0 +1,379 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The training loop. Everything that a run needs to go on after a stop is in struct run and in the objects that it
+ * names, so a checkpoint can be taken after any step: an epoch that is under way is resumed by drawing its order again
+ * from the generator's state at its beginning and skipping the batches that are done.
+ */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "nn/train/train.h"
+
+struct run {
+    tl_module *module;
+    tl_loader *train;
+    tl_optimizer *optimizer;
+    const struct tl_fit_options *o;
+    struct tl_checkpoint at; /* where the run stands, as checkpoints keep it */
+    struct weighted loss, metric;
+    tl_history *history; /* the caller's, or own */
+    int fields;
+    double epoch_begun;
+    bool stop; /* a callback asked for it */
+};
+
+/* ---- One step --------------------------------------------------------------------------------------------------------- */
+
+static tl_tensor *loss_of(struct run *r, tl_tensor **batch, tl_tensor **output)
+{
+    const struct tl_fit_options *o = r->o;
+    if (o->step)
+        return o->step(r->module, batch, r->fields, o->function_ctx);
+    *output = tl_forward(r->module, batch[0]);
+    if (!*output)
+        return NULL;
+    return (o->loss ? o->loss : tl_loss_cross_entropy)(*output, batch, r->fields, o->function_ctx);
+}
+
+static tl_status check_loss(const struct run *r, double loss)
+{
+    if (tl_error_code() != TL_OK)
+        return tl_error_code();
+    if (isfinite(loss) || r->o->allow_nonfinite)
+        return TL_OK;
+    return tl_fail(TL_ERR_STATE, "the loss is %s; look for NaN or infinity in the data, or lower the learning rate (now %g)",
+                   isnan(loss) ? "NaN" : "infinite", tl_optimizer_lr(r->optimizer, 0));
+}
+
+static tl_status descend(struct run *r, tl_tensor *loss)
+{
+    tl_optimizer_zero_grad(r->optimizer);
+    tl_status s = tl_backward(loss, TL_NONE, (struct tl_backward_options){0});
+    if (s == TL_OK && r->o->clip_norm > 0)
+        s = tl_clip_grad_norm(r->module, r->o->clip_norm, 0, NULL);
+    if (s == TL_OK)
+        s = tl_optimizer_step(r->optimizer);
+    return s;
+}
+
+static tl_status measure(struct run *r, tl_tensor **batch, tl_tensor *output, double *loss, int64_t samples)
+{
+    const struct tl_fit_options *o = r->o;
+    tl_status s = TL_OK;
+    bool recording = tl_set_grad_enabled(false);
+    if (o->measure_after_step) {
+        tl_tensor *again = loss_of(r, batch, &output);
+        *loss = again ? tl_item(again) : 0;
+    }
+    if (tl_error_code() == TL_OK && o->metric && output) {
+        tl_tensor *value = o->metric(tl_detach(output), batch, r->fields, o->function_ctx);
+        weighted_add(&r->metric, value ? tl_item(value) : 0, samples);
+    }
+    s = tl_error_code();
+    tl_set_grad_enabled(recording);
+    if (s == TL_OK)
+        weighted_add(&r->loss, *loss, samples);
+    return s;
+}
+
+/* Forward, backward, step and measurement of one batch; *loss is what it cost. */
+static tl_status train_batch(struct run *r, tl_tensor **batch, double *loss)
+{
+    const struct tl_fit_options *o = r->o;
+    tl_status s = batch_to_device(batch, r->fields, module_device(r->module));
+    if (s != TL_OK)
+        return s;
+    int64_t samples = tl_size(batch[0], 0);
+    if (o->prepare && !(batch[0] = o->prepare(batch[0], o->function_ctx)))
+        return tl_error_code();
+    tl_tensor *output = NULL, *value = loss_of(r, batch, &output);
+    if (!value)
+        return tl_error_code();
+    *loss = tl_item(value);
+    s = check_loss(r, *loss);
+    if (s == TL_OK)
+        s = descend(r, value);
+    if (s == TL_OK && o->schedule && o->schedule_by_batch)
+        s = tl_schedule_step(o->schedule, *loss);
+    if (s == TL_OK) {
+        r->at.step++;
+        s = measure(r, batch, output, loss, samples);
+    }
+    return s;
+}
+
+static tl_status call_back(struct run *r, tl_fit_callback callback, double loss, const struct tl_epoch *record)
+{
+    if (!callback)
+        return TL_OK;
+    struct tl_fit_event e = {r->module, record ? r->at.epoch : r->at.epoch + 1, r->o->epochs > 0 ? r->o->epochs : 1, r->at.batch,
+                             tl_loader_length(r->train), r->at.step, loss, weighted_mean(&r->loss), record};
+    tl_status s = TL_OK;
+    TL_SCOPE s = callback(&e, r->o->callback_ctx);
+    if (s == TL_ERR_STOPPED) {
+        r->stop = true;
+        tl_error_clear();
+        return TL_OK;
+    }
+    if (s != TL_OK && tl_error_code() == TL_OK)
+        tl_fail(s, "a callback stopped training without saying why");
+    return s;
+}
+
+/* ---- One epoch -------------------------------------------------------------------------------------------------------- */
+
+static void note_generators(struct run *r)
+{
+    tl_generator_get_state(tl_default_generator(), r->at.epoch_generator);
+    if (r->o->generator)
+        tl_generator_get_state(r->o->generator, r->at.loader_generator);
+}
+
+/* Start the loader where an interrupted epoch stood. */
+static tl_status reenter_epoch(struct run *r)
+{
+    unsigned char now[TL_GENERATOR_STATE_SIZE], loader_now[TL_GENERATOR_STATE_SIZE];
+    tl_generator_get_state(tl_default_generator(), now);
+    tl_status s = tl_generator_set_state(tl_default_generator(), r->at.epoch_generator);
+    if (s == TL_OK && r->o->generator) {
+        tl_generator_get_state(r->o->generator, loader_now);
+        s = tl_generator_set_state(r->o->generator, r->at.loader_generator);
+    }
+    if (s == TL_OK)
+        s = tl_loader_start(r->train);
+    for (int64_t i = 0; s == TL_OK && i < r->at.batch; i++)
+        TL_SCOPE {
+            tl_tensor *batch[TL_MAX_FIELDS];
+            if (tl_loader_next(r->train, batch) != 1)
+                s = tl_fail(TL_ERR_STATE, "the checkpoint is at batch %lld, but the epoch has %lld: not the same data or batch size",
+                            (long long)r->at.batch, (long long)tl_loader_length(r->train));
+        }
+    if (s == TL_OK)
+        s = tl_generator_set_state(tl_default_generator(), now);
+    if (s == TL_OK && r->o->generator)
+        s = tl_generator_set_state(r->o->generator, loader_now);
+    const double *k = r->at.running;
+    r->loss = (struct weighted){k[0], k[1], (int64_t)k[2]};
+    r->metric = (struct weighted){k[3], k[4], (int64_t)k[5]};
+    return s;
+}
+
+static tl_status enter_epoch(struct run *r)
+{
+    r->epoch_begun = clock_seconds();
+    if (r->at.batch > 0)
+        return reenter_epoch(r);
+    r->loss = r->metric = (struct weighted){0, 0, 0};
+    note_generators(r);
+    return tl_loader_start(r->train);
+}
+
+static tl_status run_batches(struct run *r, tl_progress *bar)
+{
+    tl_status s = TL_OK;
+    for (int more = 1; s == TL_OK && more == 1 && !r->stop;) {
+        double loss = 0;
+        TL_SCOPE {
+            tl_tensor *batch[TL_MAX_FIELDS];
+            more = tl_loader_next(r->train, batch);
+            if (more < 0)
+                s = tl_error_code();
+            if (more != 1)
+                break;
+            s = train_batch(r, batch, &loss);
+        }
+        if (s != TL_OK)
+            tl_error_prefix("batch %lld: ", (long long)r->at.batch + 1);
+        if (s != TL_OK || more != 1)
+            break;
+        r->at.batch++;
+        s = call_back(r, r->o->on_batch, loss, NULL);
+        char note[32];
+        snprintf(note, sizeof note, "loss %.4f", weighted_mean(&r->loss));
+        tl_progress_update(bar, r->at.batch, note);
+    }
+    return s;
+}
+
+static tl_status train_epoch(struct run *r)
+{
+    char label[64];
+    snprintf(label, sizeof label, "epoch %lld/%lld", (long long)r->at.epoch + 1, (long long)r->o->epochs);
+    tl_train(r->module);
+    tl_status s = enter_epoch(r);
+    if (s != TL_OK)
+        return s;
+    tl_progress *bar = tl_progress_new(r->o->progress, label, tl_loader_length(r->train));
+    s = run_batches(r, bar);
+    tl_progress_end(bar);
+    if (s == TL_OK && r->loss.n == 0 && !r->stop)
+        s = tl_fail(TL_ERR_ARGUMENT, "the training data have no batch");
+    return s;
+}
+
+/* ---- Between epochs --------------------------------------------------------------------------------------------------- */
+
+static void print_epoch(FILE *to, const struct tl_epoch *e, int64_t epochs, const char *metric)
+{
+    int digits = snprintf(NULL, 0, "%lld", (long long)epochs);
+    fprintf(to, "epoch %*lld/%lld  train loss %.4f", digits, (long long)e->epoch, (long long)epochs, e->train_loss);
+    if (!isnan(e->train_metric))
+        fprintf(to, " %s %.4f", metric, e->train_metric);
+    if (!isnan(e->validation_loss))
+        fprintf(to, "  validation loss %.4f", e->validation_loss);
+    if (!isnan(e->validation_metric))
+        fprintf(to, " %s %.4f", metric, e->validation_metric);
+    fprintf(to, "  lr %.3g  %.1f s\n", e->learning_rate, e->seconds);
+    fflush(to);
+}
+
+static double watched(const struct tl_fit_options *o, const struct tl_epoch *e)
+{
+    if (o->watch_metric)
+        return o->validation ? e->validation_metric : e->train_metric;
+    return o->validation ? e->validation_loss : e->train_loss;
+}
+
+/* Early stopping: keep the best epoch, stop when it is too long ago. */
+static tl_status judge(struct run *r, double value)
+{
+    const struct tl_fit_options *o = r->o;
+    if (o->patience <= 0 && !o->restore_best)
+        return TL_OK;
+    double gain = o->watch_metric && !o->metric_falls ? value - r->at.best : r->at.best - value;
+    if (!isnan(value) && (r->at.best_epoch == 0 || gain > o->min_delta)) {
+        r->at.best = value;
+        r->at.best_epoch = r->at.epoch;
+        if (o->restore_best) {
+            tl_state *present = tl_module_state(r->module), *copy = state_clone(present);
+            tl_state_free(present);
+            if (!copy)
+                return tl_error_code();
+            tl_state_free(r->at.best_state);
+            r->at.best_state = copy;
+        }
+    } else if (o->patience > 0 && r->at.epoch - r->at.best_epoch >= o->patience) {
+        r->stop = true;
+        if (o->lines)
+            fprintf(o->lines, "no improvement for %lld epochs: stopping; the best was epoch %lld\n", (long long)o->patience,
+                    (long long)r->at.best_epoch);
+    }
+    return TL_OK;
+}
+
+static tl_status save(struct run *r)
+{
+    const double running[] = {r->loss.mean,   r->loss.squares,   (double)r->loss.n,
+                              r->metric.mean, r->metric.squares, (double)r->metric.n};
+    memcpy(r->at.running, running, sizeof running);
+    return r->o->checkpoint ? tl_checkpoint_save(&r->at, r->o->checkpoint) : TL_OK;
+}
+
+static tl_status finish_epoch(struct run *r)
+{
+    const struct tl_fit_options *o = r->o;
+    struct tl_evaluation v = {0, NAN, NAN, NAN, NAN, 0};
+    tl_status s = o->validation ? tl_evaluate(r->module, o->validation, o, NULL, NULL, &v) : TL_OK;
+    if (s != TL_OK)
+        return s;
+    r->at.epoch++;
+    r->at.batch = 0;
+    struct tl_epoch e = {r->at.epoch, r->at.step, weighted_mean(&r->loss), weighted_std(&r->loss), v.loss, v.loss_std,
+                         weighted_mean(&r->metric), weighted_std(&r->metric), v.metric, v.metric_std,
+                         tl_optimizer_lr(r->optimizer, 0), clock_seconds() - r->epoch_begun};
+    s = tl_history_add(r->history, &e);
+    if (o->lines)
+        print_epoch(o->lines, &e, o->epochs, tl_history_metric_name(r->history));
+    if (s == TL_OK)
+        s = judge(r, watched(o, &e));
+    if (s == TL_OK && o->schedule && !o->schedule_by_batch)
+        s = tl_schedule_step(o->schedule, watched(o, &e));
+    if (s == TL_OK)
+        s = call_back(r, o->on_epoch, e.train_loss, &e);
+    return s;
+}
+
+static tl_status loop(struct run *r)
+{
+    const struct tl_fit_options *o = r->o;
+    int64_t every = o->checkpoint_every > 0 ? o->checkpoint_every : 1;
+    tl_status s = TL_OK;
+    while (s == TL_OK && !r->stop && r->at.epoch < o->epochs) {
+        s = train_epoch(r);
+        bool whole = s == TL_OK && !(r->stop && r->at.batch < tl_loader_length(r->train));
+        if (whole)
+            s = finish_epoch(r);
+        if (s != TL_OK) {
+            tl_error_prefix("fit: epoch %lld: ", (long long)r->at.epoch + 1);
+            break;
+        }
+        if (r->stop || r->at.epoch == o->epochs || (whole && r->at.epoch % every == 0))
+            s = save(r);
+    }
+    return s;
+}
+
+/* ---- The run ---------------------------------------------------------------------------------------------------------- */
+
+static tl_status check_options(tl_module *m, tl_loader *train, tl_optimizer *optimizer, const struct tl_fit_options *o)
+{
+    if (!m || !train || !optimizer)
+        return tl_fail(TL_ERR_ARGUMENT, "fit: a module, a loader and an optimizer are needed");
+    if (o->epochs < 1)
+        return tl_fail(TL_ERR_ARGUMENT, "fit: %lld epochs; expected at least 1", (long long)o->epochs);
+    if (o->watch_metric && (!o->metric || o->step))
+        return tl_fail(TL_ERR_ARGUMENT, "fit: watch_metric is set, but there is no metric");
+    if (tl_dataset_info(tl_loader_dataset(train))->n_fields > TL_MAX_FIELDS)
+        return tl_fail(TL_ERR_LIMIT, "fit: samples have more than %d tensors", TL_MAX_FIELDS);
+    return TL_OK;
+}
+
+static tl_status resume(struct run *r)
+{
+    if (!r->o->resume)
+        return TL_OK;
+    tl_status s = tl_checkpoint_load(&r->at, r->o->resume);
+    if (s == TL_OK && r->at.batch >= tl_loader_length(r->train))
+        s = tl_fail(TL_ERR_STATE, "checkpoint %s: it is at batch %lld of an epoch, but there are %lld: not the same data or batch size",
+                    r->o->resume, (long long)r->at.batch, (long long)tl_loader_length(r->train));
+    return s;
+}
+
+static tl_status start(struct run *r)
+{
+    const struct tl_fit_options *o = r->o;
+    if (!r->history)
+        return tl_error_code();
+    if (o->metric && !o->step) {
+        const char *name = o->metric_name ? o->metric_name : o->metric == tl_metric_accuracy ? "accuracy" : "metric";
+        tl_status s = tl_history_set_metric_name(r->history, name);
+        if (s != TL_OK)
+            return s;
+    }
+    return resume(r);
+}
+
+tl_status tl_fit_with(tl_module *m, tl_loader *train, tl_optimizer *optimizer, const struct tl_fit_options *given)
+{
+    struct tl_fit_options o = given ? *given : (struct tl_fit_options){0};
+    o.epochs = o.epochs ? o.epochs : 1;
+    tl_status s = check_options(m, train, optimizer, &o);
+    if (s != TL_OK)
+        return s;
+    struct run r = {.module = m, .train = train, .optimizer = optimizer, .o = &o};
+    r.fields = tl_dataset_info(tl_loader_dataset(train))->n_fields;
+    r.history = o.history ? o.history : tl_history_new();
+    r.at = (struct tl_checkpoint){.struct_size = sizeof r.at, .module = m, .optimizer = optimizer, .schedule = o.schedule,
+                                  .generator = o.generator, .history = r.history, .notes = o.notes};
+    s = start(&r);
+    if (s == TL_OK)
+        s = loop(&r);
+    if (s == TL_OK && o.restore_best && r.at.best_state && r.at.batch == 0)
+        s = tl_module_load_state(m, r.at.best_state, true);
+    tl_eval(m);
+    tl_state_free(r.at.best_state);
+    if (!o.history)
+        tl_history_free(r.history);
+    return s;
+}
