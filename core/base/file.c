@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Files, read and written safely. Reading maps a regular file (whose size is the truth that everything declared inside
+ * is compared with). Writing goes to a temporary file in the same folder, which takes the old one's place by rename only when
+ * every byte is on the disk: whatever fails before, the old file is as it was.
+ *
+ * A mapped file that another program shortens meanwhile faults when it is touched, as for every reader that maps files; files written
+ * here are replaced, never shortened.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <telar/state.h>
+#include <time.h>
+#include <unistd.h>
+
+/* ---- Reading ---------------------------------------------------------------------------------------------------- */
+
+static tl_status map_descriptor(int fd, const char *path, struct tl_map *map)
+{
+    struct stat st;
+
+    if (fstat(fd, &st) != 0)
+        return tl_fail(TL_ERR_IO, "cannot examine \"%s\": %s", path, strerror(errno));
+    if (!S_ISREG(st.st_mode))
+        return tl_fail(TL_ERR_IO, "\"%s\" is %s, not a regular file", path, S_ISDIR(st.st_mode) ? "a folder" : "a pipe or a device");
+    if ((uintmax_t)st.st_size > SIZE_MAX / 2)
+        return tl_fail(TL_ERR_LIMIT, "\"%s\" has %jd bytes, more than can be mapped", path, (intmax_t)st.st_size);
+    if (st.st_size == 0) {
+        *map = (struct tl_map){.data = (const unsigned char *)""};
+        return TL_OK;
+    }
+    void *at = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+    if (at == MAP_FAILED)
+        return tl_fail(TL_ERR_IO, "cannot map \"%s\": %s", path, strerror(errno));
+    *map = (struct tl_map){.data = at, .size = (size_t)st.st_size, .private_ = at};
+    return TL_OK;
+}
+
+tl_status tl_map_open(const char *path, struct tl_map *map)
+{
+    if (!path || !map)
+        return tl_fail(TL_ERR_ARGUMENT, "map_open: a path, and a place for the map are needed");
+    /* O_NONBLOCK: opening a pipe without a writer must not wait. */
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    if (fd < 0)
+        return tl_fail(TL_ERR_IO, "cannot open \"%s\": %s", path, strerror(errno));
+    tl_status s = map_descriptor(fd, path, map);
+    close(fd);
+    return s;
+}
+
+void tl_map_close(struct tl_map *map)
+{
+    if (!map)
+        return;
+    if (map->private_)
+        munmap(map->private_, map->size);
+    *map = (struct tl_map){0};
+}
+
+/* ---- Writing ---------------------------------------------------------------------------------------------------- */
+
+/* Follow symbolic links, so that the file is replaced and not the link. malloc()ed. */
+static char *real_target(const char *path)
+{
+    struct stat st;
+    char *target = lstat(path, &st) == 0 && S_ISLNK(st.st_mode) ? realpath(path, NULL) : strdup(path);
+
+    if (!target)
+        tl_fail(errno == ENOMEM ? TL_ERR_NOMEM : TL_ERR_IO, "cannot write \"%s\": %s", path, strerror(errno));
+    return target;
+}
+
+/* Replacing would not ask for leave to write the old file: ask here. */
+static tl_status check_old(const char *path, mode_t *mode)
+{
+    struct stat st;
+
+    *mode = 0;
+    if (stat(path, &st) != 0)
+        return errno == ENOENT ? TL_OK : tl_fail(TL_ERR_IO, "cannot write \"%s\": %s", path, strerror(errno));
+    if (!S_ISREG(st.st_mode))
+        return tl_fail(TL_ERR_IO, "cannot write \"%s\": it is %s, not a regular file", path,
+                       S_ISDIR(st.st_mode) ? "a folder" : "a pipe or a device");
+    if (access(path, W_OK) != 0)
+        return tl_fail(TL_ERR_IO, "cannot write \"%s\": %s", path, strerror(errno));
+    *mode = st.st_mode & 0777;
+    return TL_OK;
+}
+
+/* Make "<path>.<letters>.tmp" and open it: it is in the same folder, so that rename works, and nobody else's. */
+static int open_temporary(const char *path, char **name)
+{
+    static unsigned counter;
+    size_t size = strlen(path) + 40;
+    char *s = malloc(size);
+    int fd = -1;
+
+    for (int attempt = 0; s && fd < 0 && attempt < 100; attempt++) {
+        struct timespec now;
+        clock_gettime(CLOCK_REALTIME, &now);
+        unsigned number = __atomic_add_fetch(&counter, 1, __ATOMIC_RELAXED);
+        snprintf(s, size, "%s.%lx-%x-%x.tmp", path, (unsigned long)getpid() & 0xffffffff, (unsigned)now.tv_nsec, number);
+        fd = open(s, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0666);
+        if (fd < 0 && errno != EEXIST)
+            break;
+    }
+    if (fd < 0) {
+        tl_fail(s ? TL_ERR_IO : TL_ERR_NOMEM, "cannot write \"%s\": %s", path, strerror(errno));
+        free(s);
+        s = NULL;
+    }
+    *name = s;
+    return fd;
+}
+
+tl_status tl_atomic_begin(struct tl_atomic_file *f, const char *path)
+{
+    mode_t mode = 0;
+    struct tl_atomic_file made = {0};
+
+    if (!f || !path || !path[0])
+        return tl_fail(TL_ERR_ARGUMENT, "atomic_begin: a path is needed");
+    *f = made;
+    if (!(made.path = real_target(path)))
+        return tl_error_code();
+    tl_status s = check_old(made.path, &mode);
+    if (s != TL_OK) {
+        free(made.path);
+        return s;
+    }
+    int fd = open_temporary(made.path, &made.temporary);
+    if (fd < 0) {
+        free(made.path);
+        return tl_error_code();
+    }
+    if (mode)
+        (void)!fchmod(fd, mode); /* as the old file; a file system without modes is no failure */
+    if (!(made.file = fdopen(fd, "wb"))) {
+        s = tl_fail(TL_ERR_NOMEM, "cannot write \"%s\": %s", made.path, strerror(errno));
+        close(fd);
+        unlink(made.temporary);
+        free(made.temporary);
+        free(made.path);
+        return s;
+    }
+    *f = made;
+    return TL_OK;
+}
+
+/* A rename is on the disk only when its folder is. */
+static tl_status sync_folder(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    char *folder = !slash ? strdup(".") : slash == path ? strdup("/") : strndup(path, (size_t)(slash - path));
+    int fd = folder ? open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+    tl_status s = TL_OK;
+
+    /* Some file systems refuse to sync folders (EINVAL): they have no more to offer. A folder that may not be listed
+     * cannot be opened; the new file is in place all the same. */
+    if (fd >= 0 && fsync(fd) != 0 && errno != EINVAL && errno != EROFS)
+        s = tl_fail(TL_ERR_IO, "\"%s\" is written, but its folder cannot be synchronised: %s", path, strerror(errno));
+    if (fd >= 0)
+        close(fd);
+    free(folder);
+    return s;
+}
+
+tl_status tl_atomic_commit(struct tl_atomic_file *f)
+{
+    const char *what = NULL;
+
+    if (!f || !f->file)
+        return tl_fail(TL_ERR_STATE, "atomic_commit: no file is being written");
+    errno = 0;
+    if (ferror(f->file) || fflush(f->file) != 0)
+        what = "write";
+    else if (fsync(fileno(f->file)) != 0)
+        what = "synchronise";
+    int number = errno;
+    if (fclose(f->file) != 0 && !what) {
+        what = "close";
+        number = errno;
+    }
+    f->file = NULL;
+    if (!what && rename(f->temporary, f->path) != 0) {
+        what = "rename the temporary file to";
+        number = errno;
+    }
+    if (what) {
+        tl_status s = tl_fail(TL_ERR_IO, "cannot %s \"%s\": %s%s", what, f->path, number ? strerror(number) : "an earlier write failed",
+                              number == ENOSPC ? "; the old file, if there was one, is as it was" : "");
+        tl_atomic_abort(f);
+        return s;
+    }
+    tl_status s = sync_folder(f->path);
+    free(f->path);
+    free(f->temporary);
+    *f = (struct tl_atomic_file){0};
+    return s;
+}
+
+void tl_atomic_abort(struct tl_atomic_file *f)
+{
+    if (!f)
+        return;
+    if (f->file)
+        fclose(f->file);
+    if (f->temporary)
+        unlink(f->temporary);
+    free(f->path);
+    free(f->temporary);
+    *f = (struct tl_atomic_file){0};
+}
