@@ -110,6 +110,7 @@ TL_PUBLIC char *tl_module_to_string(const tl_module *m);
 
 /** Options of layers; the zero value is PyTorch's default. Each layer's comment says which it reads. */
 struct tl_layer_options {
+    size_t struct_size; /**< set by the macros */
     bool no_bias;
     int64_t stride[2], padding[2], dilation[2], output_padding[2]; /**< pairs as in attrs.h */
     int64_t groups;
@@ -120,7 +121,6 @@ struct tl_layer_options {
     int64_t padding_idx;
     int start_dim, end_dim; /**< flatten: 0 means the defaults 1 and -1 */
     bool in_place; /**< relu: overwrite the input */
-    size_t struct_size;
 };
 #define TL_LAYER_(...) (&(struct tl_layer_options){TL_REST_(__VA_ARGS__, .struct_size = sizeof(struct tl_layer_options))})
 

@@ -42,11 +42,11 @@ typedef struct tl_schedule tl_schedule;
 /** Stochastic gradient descent: g += weight_decay p; b = momentum b + (1 - dampening) g, b = g at first; with nesterov
  *  g += momentum b, else g = b; p -= lr g. nesterov needs a momentum and no dampening. */
 struct tl_sgd_options {
+    size_t struct_size;
     double momentum, dampening, weight_decay;
     bool nesterov, maximize;
     tl_tensor *const *parameters;
     size_t n_parameters;
-    size_t struct_size;
 };
 #define tl_sgd(m, ...) tl_sgd_with(m, TL_OPTIMIZER_(sgd, __VA_ARGS__))
 TL_PUBLIC tl_optimizer *tl_sgd_with(tl_module *m, double lr, const struct tl_sgd_options *o);
@@ -54,11 +54,11 @@ TL_PUBLIC tl_optimizer *tl_sgd_with(tl_module *m, double lr, const struct tl_sgd
 /** Adam: beta1 (0.9), beta2 (0.999), eps (1e-8). weight_decay is added to the gradient (adamw: 0.01 by default, and
  *  taken off the weights directly: p *= 1 - lr weight_decay). amsgrad divides by the largest second moment so far. */
 struct tl_adam_options {
+    size_t struct_size;
     double beta1, beta2, eps, weight_decay;
     bool amsgrad, maximize;
     tl_tensor *const *parameters;
     size_t n_parameters;
-    size_t struct_size;
 };
 #define tl_adam(m, ...) tl_adam_with(m, TL_OPTIMIZER_(adam, __VA_ARGS__))
 #define tl_adamw(m, ...) tl_adamw_with(m, TL_OPTIMIZER_(adam, __VA_ARGS__))
@@ -67,22 +67,22 @@ TL_PUBLIC tl_optimizer *tl_adamw_with(tl_module *m, double lr, const struct tl_a
 
 /** Adadelta: rho (0.9), eps (1e-6); the usual lr is 1. */
 struct tl_adadelta_options {
+    size_t struct_size;
     double rho, eps, weight_decay;
     bool maximize;
     tl_tensor *const *parameters;
     size_t n_parameters;
-    size_t struct_size;
 };
 #define tl_adadelta(m, ...) tl_adadelta_with(m, TL_OPTIMIZER_(adadelta, __VA_ARGS__))
 TL_PUBLIC tl_optimizer *tl_adadelta_with(tl_module *m, double lr, const struct tl_adadelta_options *o);
 
 /** RMSprop: alpha (0.99), eps (1e-8); centered divides by the deviation of the gradient, not its root mean square. */
 struct tl_rmsprop_options {
+    size_t struct_size;
     double alpha, eps, weight_decay, momentum;
     bool centered, maximize;
     tl_tensor *const *parameters;
     size_t n_parameters;
-    size_t struct_size;
 };
 #define tl_rmsprop(m, ...) tl_rmsprop_with(m, TL_OPTIMIZER_(rmsprop, __VA_ARGS__))
 TL_PUBLIC tl_optimizer *tl_rmsprop_with(tl_module *m, double lr, const struct tl_rmsprop_options *o);
@@ -161,9 +161,9 @@ TL_PUBLIC tl_schedule *tl_lambda_lr(tl_optimizer *o, double (*factor)(int64_t t,
  *  final_div_factor (1e4). The momentum (Adam: beta1) goes from max_momentum (0.95) to base_momentum (0.85) and back;
  *  keep_momentum leaves it alone. linear: straight lines, not cosines. three_phase: down in two pieces. */
 struct tl_one_cycle_options {
+    size_t struct_size;
     double pct_start, div_factor, final_div_factor, base_momentum, max_momentum;
     bool linear, three_phase, keep_momentum;
-    size_t struct_size;
 };
 #define tl_one_cycle_lr(o, max_lr, ...)                          \
     tl_one_cycle_lr_with(o, max_lr, TL_FIRST_(__VA_ARGS__, 0), \
@@ -174,10 +174,10 @@ TL_PUBLIC tl_schedule *tl_one_cycle_lr_with(tl_optimizer *o, double max_lr, int6
  *  threshold), threshold 1e-4, or below best - threshold with .absolute; rises: larger is better. cooldown: steps of
  *  patience after a cut. A cut of less than eps (1e-8) is not made. patience 0 is written .patience = TL_NO_PATIENCE. */
 struct tl_plateau_options {
+    size_t struct_size;
     double factor, threshold, min_lr, eps;
     int64_t patience, cooldown;
     bool rises, absolute;
-    size_t struct_size;
 };
 #define TL_NO_PATIENCE (-1)
 #define tl_plateau_lr(...)                         \

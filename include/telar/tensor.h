@@ -136,6 +136,9 @@ TL_PUBLIC bool tl_is_none(const tl_tensor *t);
 TL_PUBLIC uint64_t tl_version(const tl_tensor *t);
 /** Do two tensors share storage? */
 TL_PUBLIC bool tl_shares_storage(const tl_tensor *a, const tl_tensor *b);
+/** Make the leaf t stand for source's values, with source's shape, dtype and device, sharing its storage; whoever holds t sees
+ *  it (PyTorch's t.data = source). Its gradient is dropped unless it still fits. */
+TL_PUBLIC tl_status tl_set_data(tl_tensor *t, tl_tensor *source);
 
 /** The value of a one-element tensor, waiting for the device. 0 and an error otherwise. */
 TL_PUBLIC double tl_item(tl_tensor *t);
@@ -178,6 +181,8 @@ TL_PUBLIC tl_status tl_synchronize(const char *device);
 
 TL_PUBLIC void tl_set_num_threads(int n);
 TL_PUBLIC int tl_get_num_threads(void);
+/** Limit the calling thread's kernels to n threads (0: no limit of its own). Loader workers use 1. Returns what it was. */
+TL_PUBLIC int tl_set_thread_limit(int n);
 TL_PUBLIC void tl_set_math(tl_math m);
 TL_PUBLIC tl_math tl_get_math(void);
 

@@ -1,4 +1,20 @@
 # sources nn_libtelar_nn_la_SOURCES: *.c *.h
 nn_libtelar_nn_la_SOURCES += \
-	%D%/module.h
+	%D%/activations.c \
+	%D%/conv.c \
+	%D%/dropout.c \
+	%D%/embedding.c \
+	%D%/init.c \
+	%D%/layer.c \
+	%D%/linear.c \
+	%D%/module.c \
+	%D%/module.h \
+	%D%/norm.c \
+	%D%/pooling.c \
+	%D%/print.c \
+	%D%/sequential.c \
+	%D%/shape.c \
+	%D%/state.c \
+	%D%/string.c \
+	%D%/walk.c
 # end (kept by build-aux/update-sources)
