@@ -5,7 +5,10 @@ C_TESTS = \
 	%D%/version
 
 SH_TESTS = \
-	%D%/build/sources.sh
+	%D%/build/headers.sh \
+	%D%/build/layers.sh \
+	%D%/build/sources.sh \
+	%D%/build/symbols.sh
 
 TSAN_TESTS =
 

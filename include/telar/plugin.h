@@ -77,9 +77,9 @@ struct tl_plugin {
 /** What a plugin defines. Declared here so that it is exported even where symbols are hidden by default. */
 extern TL_PUBLIC const struct tl_plugin telar_plugin;
 
-_Static_assert(offsetof(struct tl_plugin, kind) == 16, "tl_plugin is frozen");
-_Static_assert(offsetof(struct tl_plugin, open) == 16 + 4 * sizeof(void *), "tl_plugin is frozen");
-_Static_assert(sizeof(struct tl_plugin) == 16 + 6 * sizeof(void *), "tl_plugin is frozen");
+static_assert(offsetof(struct tl_plugin, kind) == 16, "tl_plugin is frozen");
+static_assert(offsetof(struct tl_plugin, open) == 16 + 4 * sizeof(void *), "tl_plugin is frozen");
+static_assert(sizeof(struct tl_plugin) == 16 + 6 * sizeof(void *), "tl_plugin is frozen");
 
 #ifdef __cplusplus
 }

@@ -7,6 +7,7 @@
 #ifndef TELAR_TYPES_H
 #define TELAR_TYPES_H
 
+#include <assert.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
