@@ -16,3 +16,5 @@ AS_IF([test "x$telar_cv_dnnl" = xyes], [DNNL_LIBS=-ldnnl],
   [DNNL_LIBS= telar_cpu_missing="oneDNN 2.6 or newer was not found (Debian: libdnnl-dev)"])
 AC_SUBST([DNNL_LIBS])
 TELAR_PART([backends/cpu], [BACKEND_CPU], [$telar_cpu_missing])
+# The vector loops are compiled for AVX2 and AVX-512 as well where the processor may have them.
+AM_CONDITIONAL([CPU_X86], [test "x$host_cpu" = xx86_64])

@@ -1,0 +1,252 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The fast CPU backend: one device, the processor, whose memory is the host's. Kernels are of two sorts: vector code of
+ * our own (vector/, compiled for several instruction sets and chosen here), and oneDNN for convolutions and matrix
+ * products. Whatever this table lacks or refuses, the core finds in the reference backend's, which shares the memory.
+ * Work is done before a call returns, so a stream is a formality.
+ */
+#include "cpu.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "layouts.h"
+#include "vector/pi.h"
+
+const struct tl_host *cpu_host;
+const struct cpu_vector *cpu_vector;
+
+/* A stream has no state: everything is finished when run() returns. */
+struct tl_stream {
+    const struct tl_device *device;
+};
+
+enum { ALIGNMENT = 64, HUGE_PAGE = 2 << 20 };
+
+static struct cpu_table kernels;
+static struct tl_backend backend;
+static char description[160];
+
+/* ---- device ---- */
+
+static const struct cpu_vector *choose_vector(void)
+{
+#if defined(__x86_64__)
+    __builtin_cpu_init();
+    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
+        __builtin_cpu_supports("avx512vl"))
+        return &cpu_vector_avx512;
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
+        return &cpu_vector_avx2;
+#endif
+    return &cpu_vector_base;
+}
+
+/* The processor's name, from the kernel's list; "processor" where there is none. */
+static void processor_name(char *name, size_t size)
+{
+    snprintf(name, size, "processor");
+    FILE *file = fopen("/proc/cpuinfo", "re");
+    if (!file)
+        return;
+    char line[256];
+    while (fgets(line, sizeof line, file)) {
+        const char *value = strchr(line, ':');
+        if (strncmp(line, "model name", 10) != 0 || !value)
+            continue;
+        value += strspn(value, ": \t");
+        snprintf(name, size, "%.*s", (int)strcspn(value, "\n"), value);
+        break;
+    }
+    fclose(file);
+}
+
+static tl_status device_count(int *count)
+{
+    *count = 1;
+    return TL_OK;
+}
+
+static tl_status device_open(int index, struct tl_device **device)
+{
+    if (index != 0)
+        return cpu_host->fail(TL_ERR_DEVICE, "cpu: there is one device, cpu:0; device %d was asked for", index);
+    struct tl_device *d = calloc(1, sizeof *d);
+    if (!d)
+        return cpu_host->fail(TL_ERR_NOMEM, "cpu: no memory for the device");
+    char name[96];
+    processor_name(name, sizeof name);
+    snprintf(description, sizeof description, "%s, %s, %s", name, cpu_vector->name, cpu_onednn_version());
+    long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
+    *d = (struct tl_device){
+        .struct_size = sizeof *d,
+        .flags = TL_DEVICE_HOST_MEMORY,
+        .alignment = ALIGNMENT,
+        .memory = pages > 0 && page > 0 ? (uint64_t)pages * (uint64_t)page : 0,
+        .description = description,
+    };
+    *device = d;
+    return TL_OK;
+}
+
+static void device_close(struct tl_device *device)
+{
+    free(device);
+}
+
+/* ---- memory ---- */
+
+static tl_status alloc_memory(const struct tl_device *device, size_t bytes, struct tl_mem *mem)
+{
+    (void)device;
+    /* Large blocks start on, and ask for, huge pages: most of the cost of fresh memory is its page faults. */
+    size_t alignment = bytes >= HUGE_PAGE ? HUGE_PAGE : ALIGNMENT;
+    if (bytes > SIZE_MAX - alignment)
+        return cpu_host->fail(TL_ERR_NOMEM, "cpu: %zu bytes are more than can be addressed", bytes);
+    void *p = aligned_alloc(alignment, (bytes + alignment - 1) / alignment * alignment);
+    if (!p)
+        return cpu_host->fail(TL_ERR_NOMEM, "cpu: cannot allocate %zu bytes", bytes);
+#ifdef MADV_HUGEPAGE
+    if (bytes >= HUGE_PAGE)
+        madvise(p, bytes, MADV_HUGEPAGE); /* only advice: its failure costs time, nothing else */
+#endif
+    *mem = (struct tl_mem){.handle = p};
+    return TL_OK;
+}
+
+static void free_memory(const struct tl_device *device, struct tl_mem mem)
+{
+    (void)device;
+    free(mem.handle);
+}
+
+/* ---- stream ---- */
+
+static tl_status stream_open(const struct tl_device *device, struct tl_stream **stream)
+{
+    struct tl_stream *s = calloc(1, sizeof *s);
+    if (!s)
+        return cpu_host->fail(TL_ERR_NOMEM, "cpu: no memory for a stream");
+    s->device = device;
+    *stream = s;
+    return TL_OK;
+}
+
+static void stream_close(struct tl_stream *stream)
+{
+    free(stream);
+}
+
+static tl_status sync_stream(struct tl_stream *stream)
+{
+    (void)stream;
+    return TL_OK;
+}
+
+static tl_status copy_in(struct tl_stream *stream, struct tl_mem to, const void *from, size_t bytes)
+{
+    (void)stream;
+    memcpy(tl_mem_ptr(to), from, bytes);
+    return TL_OK;
+}
+
+static tl_status copy_out(struct tl_stream *stream, void *to, struct tl_mem from, size_t bytes)
+{
+    (void)stream;
+    memcpy(to, tl_mem_ptr(from), bytes);
+    return TL_OK;
+}
+
+static tl_status copy_within(struct tl_stream *stream, struct tl_mem to, struct tl_mem from, size_t bytes)
+{
+    (void)stream;
+    memmove(tl_mem_ptr(to), tl_mem_ptr(from), bytes);
+    return TL_OK;
+}
+
+/* ---- table and plugin ---- */
+
+bool cpu_table_add(struct cpu_table *table, const struct tl_kernel *kernel)
+{
+    if (table->count + 1 >= table->capacity) {
+        size_t capacity = table->capacity ? 2 * table->capacity : 256;
+        const struct tl_kernel **grown = realloc(table->kernels, capacity * sizeof(*grown));
+        if (!grown)
+            return false;
+        table->kernels = grown;
+        table->capacity = capacity;
+    }
+    table->kernels[table->count++] = kernel;
+    table->kernels[table->count] = NULL;
+    return true;
+}
+
+static bool add_kernels(struct cpu_table *table)
+{
+    return cpu_add_pointwise(table) && cpu_add_conv2d(table) && cpu_add_max_pool2d(table) && cpu_add_batch_norm(table);
+}
+
+static void close_backend(const void *iface)
+{
+    (void)iface;
+    cpu_layouts_close();
+    free(kernels.kernels);
+    kernels = (struct cpu_table){0};
+}
+
+static tl_status refuse_open(struct tl_error *err, tl_status code, const char *message)
+{
+    err->code = code;
+    snprintf(err->message, sizeof err->message, "cpu: %s", message);
+    return code;
+}
+
+static tl_status open_backend(const struct tl_host *host, const void **iface, struct tl_error *err)
+{
+    cpu_host = host;
+    cpu_vector = choose_vector();
+    cpu_pi_init();
+    const char *why = cpu_layouts_open();
+    if (why)
+        return refuse_open(err, TL_ERR_PLUGIN, why);
+    if (!add_kernels(&kernels)) {
+        close_backend(NULL);
+        return refuse_open(err, TL_ERR_NOMEM, "no memory for the table of kernels");
+    }
+    backend = (struct tl_backend){
+        .struct_size = sizeof backend,
+        .device_count = device_count,
+        .device_open = device_open,
+        .device_close = device_close,
+        .alloc = alloc_memory,
+        .free = free_memory,
+        .stream_open = stream_open,
+        .stream_close = stream_close,
+        .sync = sync_stream,
+        .copy_in = copy_in,
+        .copy_out = copy_out,
+        .copy = copy_within,
+        .layout_size = cpu_layout_size,
+        .reorder = cpu_reorder,
+        .kernels = kernels.kernels,
+    };
+    *iface = &backend;
+    return TL_OK;
+}
+
+TL_PUBLIC extern const struct tl_plugin telar_plugin;
+const struct tl_plugin telar_plugin = {
+    .magic = TL_PLUGIN_MAGIC,
+    .struct_size = sizeof(struct tl_plugin),
+    .abi = TL_BACKEND_ABI,
+    .kind = "backend",
+    .name = "cpu",
+    .version = "0.1.0",
+    .summary = "vector code for SSE2, AVX2 and AVX-512, and oneDNN",
+    .open = open_backend,
+    .close = close_backend,
+};

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What the files of this backend share: the host's services, the chosen vector code, how work is divided among
+ * threads, and the kernels that ops/ offers to the table in cpu.c.
+ */
+#ifndef CPU_H
+#define CPU_H
+
+#include <omp.h>
+#include <telar/attrs.h>
+#include <telar/backend.h>
+
+#include "vector/vector.h"
+
+extern const struct tl_host *cpu_host;
+extern const struct cpu_vector *cpu_vector;
+
+/** Threads for a loop of `work` elements (or as many elementary steps): 1 until it pays to wake others. */
+static inline int cpu_threads(int64_t work, int64_t at_least_each)
+{
+    if (work < 2 * at_least_each)
+        return 1;
+    int64_t most = work / at_least_each;
+    int threads = cpu_host->num_threads();
+    return most < threads ? (int)most : threads;
+}
+
+/** Thread `t` of `threads` does [*begin, *end) of n, cut at multiples of `grain`. */
+static inline void cpu_share(int64_t n, int64_t grain, int t, int threads, int64_t *begin, int64_t *end)
+{
+    int64_t units = (n + grain - 1) / grain;
+    int64_t b = units * t / threads * grain, e = units * (t + 1) / threads * grain;
+    *begin = b < n ? b : n;
+    *end = e < n ? e : n;
+}
+
+/** Elements of a type at the address of a view. */
+static inline void *cpu_data(const struct tl_view *v)
+{
+    return tl_mem_ptr(v->mem);
+}
+
+/** Dense in row-major order? Dimensions of size 1 may have any stride. */
+static inline bool cpu_contiguous(const struct tl_view *v)
+{
+    int64_t expected = 1;
+    for (int d = v->ndim - 1; d >= 0; d--) {
+        if (v->shape[d] != 1 && v->stride[d] != expected)
+            return false;
+        expected *= v->shape[d];
+    }
+    return true;
+}
+
+/** A kernel table under construction. */
+struct cpu_table {
+    const struct tl_kernel **kernels;
+    size_t count, capacity;
+};
+
+/** Fills the table; false if memory ran out. Called once, at open. */
+bool cpu_table_add(struct cpu_table *table, const struct tl_kernel *kernel);
+
+/** Each file of ops/ adds its kernels, best first. */
+bool cpu_add_pointwise(struct cpu_table *table);
+bool cpu_add_conv2d(struct cpu_table *table);
+bool cpu_add_max_pool2d(struct cpu_table *table);
+bool cpu_add_batch_norm(struct cpu_table *table);
+
+#endif

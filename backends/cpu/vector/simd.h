@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Explicit vectors, for the loops that keep accumulators in registers: the compiler's vector extension, as wide as
+ * the level's registers. Loads and stores need no alignment.
+ */
+#ifndef CPU_VECTOR_SIMD_H
+#define CPU_VECTOR_SIMD_H
+
+#include <stdint.h>
+#include <string.h>
+
+#if defined(__AVX512F__)
+#define VECTOR_BYTES 64
+#elif defined(__AVX__)
+#define VECTOR_BYTES 32
+#else
+#define VECTOR_BYTES 16
+#endif
+enum { VECTOR_FLOATS = VECTOR_BYTES / 4 };
+
+typedef float floats __attribute__((vector_size(VECTOR_BYTES)));
+typedef int32_t ints __attribute__((vector_size(VECTOR_BYTES)));
+typedef uint8_t bytes_of_ints __attribute__((vector_size(VECTOR_BYTES / 4)));
+
+static inline floats load(const float *p)
+{
+    floats v;
+    memcpy(&v, p, sizeof v);
+    return v;
+}
+
+static inline void store(float *p, floats v)
+{
+    memcpy(p, &v, sizeof v);
+}
+
+static inline floats splat(float x)
+{
+    return x - (floats){0};
+}
+
+static inline ints splat_int(int32_t x)
+{
+    return x - (ints){0};
+}
+
+/* Lanes of a where the mask is all ones, of b where it is zero. */
+static inline floats choose(ints mask, floats a, floats b)
+{
+    return (floats)((mask & (ints)a) | (~mask & (ints)b));
+}
+
+static inline ints choose_int(ints mask, ints a, ints b)
+{
+    return (mask & a) | (~mask & b);
+}
+
+static inline ints load_bytes(const uint8_t *p)
+{
+    bytes_of_ints v;
+    memcpy(&v, p, sizeof v);
+    return __builtin_convertvector(v, ints);
+}
+
+static inline void store_bytes(uint8_t *p, ints v)
+{
+    bytes_of_ints b = __builtin_convertvector(v, bytes_of_ints);
+    memcpy(p, &b, sizeof b);
+}
+
+static inline float sum_lanes(floats v)
+{
+    float lane[VECTOR_FLOATS];
+    memcpy(lane, &v, sizeof v);
+    for (int width = VECTOR_FLOATS / 2; width > 0; width /= 2)
+        for (int i = 0; i < width; i++)
+            lane[i] += lane[i + width];
+    return lane[0];
+}
+
+#endif

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The table of the vector code for the instruction set that this file is compiled for.
+ */
+#include "vector.h"
+
+#include "level.h"
+#include "stream.h"
+
+extern cpu_pointwise_loop *const *const LEVEL(cpu_pointwise_tables)[CPU_POINTWISE_TYPES];
+extern const struct cpu_pool_loops LEVEL(cpu_pool_loops);
+extern const struct cpu_norm_loops LEVEL(cpu_norm_loops);
+
+#define NAME_AS_TEXT(level) #level
+#define NAME(level) NAME_AS_TEXT(level)
+
+static void stream(void *to, const void *from, size_t bytes)
+{
+    stream_copy(to, from, bytes);
+}
+
+static void stream_end(void)
+{
+    stream_fence();
+}
+
+const struct cpu_vector LEVEL(cpu_vector) = {
+    .name = NAME(CPU_LEVEL),
+    .pointwise = LEVEL(cpu_pointwise_tables),
+    .pool = &LEVEL(cpu_pool_loops),
+    .norm = &LEVEL(cpu_norm_loops),
+    .stream = stream,
+    .stream_end = stream_end,
+};

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What the vector code offers: one table of functions per instruction set. cpu.c points cpu_vector at the best that
+ * the processor can run.
+ */
+#ifndef CPU_VECTOR_H
+#define CPU_VECTOR_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/** The pointwise ops and their gradients, in the table's order. */
+enum cpu_pointwise {
+#define CPU_PW_1(name) CPU_PW_##name, CPU_PW_##name##_da,
+#define CPU_PW_2(name) CPU_PW_##name, CPU_PW_##name##_da, CPU_PW_##name##_db,
+#define CPU_PW_3(name) CPU_PW_##name, CPU_PW_##name##_da, CPU_PW_##name##_db, CPU_PW_##name##_dc,
+#define TL_UNARY(name, rule, f, da, formula) CPU_PW_1(name)
+#define TL_BINARY(name, rule, f, da, db, formula) CPU_PW_2(name)
+#define TL_TERNARY(name, rule, f, da, db, dc, formula) CPU_PW_3(name)
+#define TL_TEST1(name, f, formula) CPU_PW_##name,
+#define TL_TEST2(name, f, formula) CPU_PW_##name,
+#include <telar/pointwise.def>
+    CPU_PW_COUNT
+};
+
+/** One pointwise op over n dense elements. `in` has a place for each of TL_PW_OPERANDS; those that the expression does not
+ *  use are not looked at. out may be an operand. pq: the op's two numbers. */
+typedef void cpu_pointwise_loop(const void *const *in, void *out, int64_t n, const double *pq);
+
+/** Element types that the pointwise loops know. */
+enum cpu_pointwise_type { CPU_F32, CPU_F64, CPU_I32, CPU_I64, CPU_POINTWISE_TYPES };
+
+/** Max pooling. `x`: addresses of the window's elements; `id`: their numbers within the window. `where` may be NULL. */
+struct cpu_pool_loops {
+    /** Channels-last: y[c] the largest of x[k][c], where[c] its number. */
+    void (*max_window)(float *y, uint8_t *where, const float *const *x, const uint8_t *id, int n, int64_t channels);
+    /** dx[k][c] += dy[c] for the k whose number is where[c]. */
+    void (*max_window_grad)(float *const *dx, const uint8_t *id, int n, const float *dy, const uint8_t *where, int64_t channels);
+    /** Contiguous: best[i] and where[i] take x[i * step], number id, where it is larger. */
+    void (*max_strided)(float *best, uint8_t *where, const float *x, int64_t step, uint8_t id, int64_t n);
+};
+
+/** Batch normalisation. Rows are channels-last pixels; a plane is one channel of one sample. Sums are plain float sums: keep
+ *  `rows` and `n` to a few hundred and thousand, and add the results in double. */
+struct cpu_norm_loops {
+    /** sum[c] = Σ x - shift[c], square[c] = Σ (x - shift[c])² */
+    void (*row_moments)(const float *x, const float *shift, int64_t rows, int64_t channels, float *sum, float *square);
+    /** sum[c] = Σ dy, product[c] = Σ dy (x - shift[c]) */
+    void (*row_products)(const float *dy, const float *x, const float *shift, int64_t rows, int64_t channels, float *sum,
+                         float *product);
+    void (*plane_moments)(const float *x, float shift, int64_t n, float *sum, float *square);
+    void (*plane_products)(const float *dy, const float *x, float shift, int64_t n, float *sum, float *product);
+    /** y = x scale + offset, per channel */
+    void (*row_affine)(float *y, const float *x, int64_t rows, int64_t channels, const float *scale, const float *offset);
+    void (*plane_affine)(float *y, const float *x, int64_t n, float scale, float offset);
+    /** y = x by_x + z by_z + offset, per channel */
+    void (*row_affine2)(float *y, const float *x, const float *z, int64_t rows, int64_t channels, const float *by_x,
+                        const float *by_z, const float *offset);
+    void (*plane_affine2)(float *y, const float *x, const float *z, int64_t n, float by_x, float by_z, float offset);
+};
+
+struct cpu_vector {
+    const char *name; /**< for the device's description */
+
+    /** [enum cpu_pointwise_type][enum cpu_pointwise]; NULL where that type has no such op. */
+    cpu_pointwise_loop *const *const *pointwise;
+
+    const struct cpu_pool_loops *pool;
+    const struct cpu_norm_loops *norm;
+
+    /** Copy past the caches. Call stream_end() before another thread may look. */
+    void (*stream)(void *to, const void *from, size_t bytes);
+    void (*stream_end)(void);
+};
+
+extern const struct cpu_vector cpu_vector_base;
+extern const struct cpu_vector cpu_vector_avx2;
+extern const struct cpu_vector cpu_vector_avx512;
+
+#endif
