@@ -57,13 +57,18 @@ typedef tl_status body(const struct tl_call *call);
 extern const char unknown_type[];
 
 /** Every kernel but the pointwise ones, which make their own list from pointwise.def. */
-#define REFERENCE_KERNELS(X)                                                            \
-    X(copy) X(fill)                                                                     \
-    X(sum) X(mean) X(prod) X(amax) X(amin) X(var) X(argmax) X(argmin)                   \
-    X(matmul) X(addmm)                                                                  \
-    X(conv2d) X(conv2d_grad_input) X(conv2d_grad_weight)                                \
-    X(max_pool2d) X(max_pool2d_grad)                                                    \
-    X(batch_norm) X(batch_norm_grad)
+#define REFERENCE_KERNELS(X)                                                                            \
+    X(copy) X(fill)                                                                                     \
+    X(sum) X(mean) X(prod) X(amax) X(amin) X(var) X(argmax) X(argmin) X(cumsum)                         \
+    X(matmul) X(addmm)                                                                                  \
+    X(softmax) X(log_softmax) X(softmax_grad) X(log_softmax_grad)                                       \
+    X(gather) X(scatter_add) X(index_select) X(index_add) X(sort) X(topk) X(cat) X(flip) X(pad)         \
+    X(embedding) X(embedding_grad)                                                                      \
+    X(conv2d) X(conv2d_grad_input) X(conv2d_grad_weight)                                                \
+    X(max_pool2d) X(max_pool2d_grad) X(avg_pool2d) X(avg_pool2d_grad)                                   \
+    X(adaptive_avg_pool2d) X(adaptive_avg_pool2d_grad)                                                  \
+    X(batch_norm) X(batch_norm_grad) X(layer_norm) X(layer_norm_grad)                                   \
+    X(nll_loss) X(nll_loss_grad) X(mse_loss) X(mse_loss_grad)
 #define DECLARE(name) extern const struct tl_kernel reference_##name;
 REFERENCE_KERNELS(DECLARE)
 #undef DECLARE

@@ -51,4 +51,15 @@ static inline struct window window_column(const struct pool2d *d, int64_t j, int
     return window_at(j, d->attrs->kernel[1], d->attrs->stride[1], d->attrs->padding[1], dilation, d->w);
 }
 
+/** What the sum of a window is divided by: the given divisor, the number of its real elements, or the number of its
+ *  elements in the input and its padding (beyond which a window of ceil_mode may reach). */
+static inline double window_divisor(const struct pool2d *d, struct window rows, struct window columns)
+{
+    if (d->attrs->divisor)
+        return (double)d->attrs->divisor;
+    if (d->attrs->exclude_pad)
+        return (double)((rows.to - rows.from) * (columns.to - columns.from));
+    return (double)(rows.padded * columns.padded);
+}
+
 #endif
