@@ -52,6 +52,10 @@ struct tl_attr_field {
 #define TL_ATTRS_pointwise(F) F(pointwise, F64, p) F(pointwise, F64, q)
 TL_ATTRS(pointwise)
 
+/* cast: the dtype to convert to. */
+#define TL_ATTRS_cast(F) F(cast, DTYPE, dtype)
+TL_ATTRS(cast)
+
 /* fill: every element becomes value. */
 #define TL_ATTRS_fill(F) F(fill, F64, value)
 TL_ATTRS(fill)

@@ -177,7 +177,8 @@ struct tl_backend {
     tl_status (*device_open)(int index, struct tl_device **device);
     void (*device_close)(struct tl_device *device);
 
-    /** Raw memory. The core pools, so these may be slow. `bytes` > 0. Contents are undefined.
+    /** Raw memory. The core pools, so these may be slow. `bytes` > 0. Contents are undefined. For devices with
+     *  TL_DEVICE_HOST_MEMORY the core allocates and copies by itself, and calls none of these.
      *  alloc fails with TL_ERR_NOMEM; the core then empties its pool and tries once more. */
     tl_status (*alloc)(const struct tl_device *device, size_t bytes, struct tl_mem *mem);
     void (*free)(const struct tl_device *device, struct tl_mem mem);
@@ -208,9 +209,9 @@ struct tl_backend {
     tl_status (*lower)(const struct tl_device *device, struct tl_program *program);
 };
 
-_Static_assert(offsetof(struct tl_backend, kernels) == 8 + 13 * sizeof(void *), "tl_backend: append only");
-_Static_assert(offsetof(struct tl_kernel, run) == 8 + 4 * sizeof(void *), "tl_kernel: append only");
-_Static_assert(offsetof(struct tl_view, mem) == 16 + 2 * TL_MAX_DIMS * 8, "tl_view: append only");
+static_assert(offsetof(struct tl_backend, kernels) == 8 + 13 * sizeof(void *), "tl_backend: append only");
+static_assert(offsetof(struct tl_kernel, run) == 8 + 4 * sizeof(void *), "tl_kernel: append only");
+static_assert(offsetof(struct tl_view, mem) == 16 + 2 * TL_MAX_DIMS * 8, "tl_view: append only");
 
 #ifdef __cplusplus
 }

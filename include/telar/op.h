@@ -56,7 +56,7 @@ enum {
     TL_OP_COMPOSITE = 1u << 1,  /**< no kernels: always runs its decomposition (but has a gradient of its own) */
     TL_OP_POINTWISE = 1u << 2,  /**< inputs broadcast and promote; output i may take the memory of any input */
     TL_OP_INTERNAL = 1u << 3,   /**< a gradient or a helper; left out of listings for users */
-    TL_OP_DYNAMIC = 1u << 4     /**< output shapes depend on values (nonzero): runs on the host */
+    TL_OP_REDUCTION = 1u << 4   /**< attrs is tl_reduce_attrs: outputs may lack the reduced dimensions, kernels see them as 1 */
 };
 
 /** A descriptor. Constant, for the life of the process. Zeroed fields mean "none". */
@@ -69,6 +69,7 @@ typedef struct tl_op {
     uint32_t optional_in; /**< bit i: input i may be TL_NONE */
     const struct tl_attr_field *attrs;
     size_t attrs_size;
+    const char *kernel;    /**< name of the kernels that run it, if not `name`: mm runs "matmul" */
     const char *grad_name; /**< what grad_fn prints; NULL: made from name, "relu" → ReluBackward0 */
 
     /** Check everything and say what comes out. `in` has n_in entries, `attrs` is a private copy to normalise in place.
@@ -84,6 +85,9 @@ typedef struct tl_op {
 
     /** Views only: build the outputs with tl_as_strided() and the like. */
     tl_status (*view)(const void *attrs, tl_tensor *const *in, int n_in, tl_tensor **out);
+
+    /** Bit i: output i has no gradient, though it is floating (running statistics). Integer and bool outputs never have. */
+    uint32_t nondifferentiable_out;
 
     /** Output i may be written over input reuses[i] - 1 (0: none), in the same memory and layout. */
     unsigned char reuses[8];

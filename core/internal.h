@@ -1,0 +1,315 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The core's own structs, seen by core/ only. A tensor is a shape over a storage; a storage is device memory with a
+ * version; a node is one recorded op. All three are reference-counted with atomics and live in small-object
+ * pools, because an eager one-element op has about a hundred nanoseconds for everything.
+ */
+#ifndef TELAR_CORE_INTERNAL_H
+#define TELAR_CORE_INTERNAL_H
+
+#include <stdatomic.h>
+#include <string.h>
+#include <telar/backend.h>
+#include <telar/telar.h>
+
+#define LIKELY(x) __builtin_expect(!!(x), 1)
+#define UNLIKELY(x) __builtin_expect(!!(x), 0)
+
+/* ---- Small objects (base/pool.c) -------------------------------------------------------------------------------- */
+
+/** Memory for small, short-lived structs from a per-thread free list; NULL and an error if there is none. Not zeroed. */
+void *pool_alloc(size_t size);
+/** `size` as given to pool_alloc(). Any thread may free. */
+void pool_free(void *p, size_t size);
+void pool_shutdown(void);
+
+/* ---- Devices (plugin/device.c) ---------------------------------------------------------------------------------- */
+
+/** A kernel with the device and stream that it runs on: host devices merge the tables of several backends. */
+struct bound_kernel {
+    const struct tl_kernel *kernel;
+    const struct tl_device *device;
+    struct tl_stream *stream;
+    const char *backend;
+};
+
+#define MAX_OPS 1024
+#define MAX_BACKENDS 8
+
+/** One backend's part in a device. */
+struct member {
+    const char *name;
+    const struct tl_backend *backend;
+    struct tl_device *device;
+    struct tl_stream *stream;
+};
+
+typedef struct device {
+    char name[48]; /**< "cpu", "cuda:0" */
+    bool host;
+    bool alone; /**< one host backend by itself: its table is never merged */
+    struct member members[MAX_BACKENDS];
+    int n_members;
+    _Atomic(struct bound_kernel *) kernels[MAX_OPS]; /**< by op id; ends with kernel NULL; built on first use */
+    struct bound_kernel **retired; /**< lists replaced since, which another thread may still read */
+    size_t n_retired;
+    struct memory *memory; /**< pool and statistics */
+} device;
+
+/** The default device, opened on first use; NULL and an error. */
+device *device_default(void);
+/** The host: always there, though it may have no kernels. */
+device *device_host(void);
+/** By name; NULL name is the default. NULL and an error. */
+device *device_find(const char *name);
+/** A host backend as a device of its own, outside the host's merged tables; NULL and an error. */
+device *device_open_alone(const char *backend);
+/** Kernels of an op on a device, best first; ends with kernel == NULL. NULL and an error if no backend opens. */
+const struct bound_kernel *device_kernels(device *d, int op_id, const char *name);
+/** Wait for the device; late errors. */
+tl_status device_sync(device *d);
+void device_shutdown(void);
+
+tl_status memory_alloc(device *d, size_t bytes, struct tl_mem *mem, size_t *capacity);
+void memory_free(device *d, struct tl_mem mem, size_t capacity);
+struct memory *memory_new(device *d);
+void memory_delete(struct memory *m, device *d);
+
+/** Serialise enqueueing on devices with a queue; nothing on the host. */
+void device_lock(device *d);
+void device_unlock(device *d);
+
+/* ---- Storage (tensor/storage.c) ---------------------------------------------------------------------------------- */
+
+#define INLINE_BYTES 64
+
+/** A second form of the same values, made by or for a kernel: channels-last, packed weights. */
+struct native {
+    struct tl_view view; /**< layout, geometry and memory */
+    size_t capacity;
+    uint64_t version;    /**< of the storage, when it was made */
+    int64_t offset, strides[TL_MAX_DIMS]; /**< of the logical view that it stands for */
+};
+
+typedef struct storage {
+    atomic_int refs;
+    atomic_int lock; /**< guards native and canonical_stale */
+    device *device;
+    size_t bytes;    /**< of the canonical form */
+    size_t capacity; /**< of its block; 0 for inline and foreign memory */
+    struct tl_mem mem;
+    _Atomic uint64_t version;
+    struct native *native;
+    bool canonical_stale; /**< the values are in `native` only */
+    bool canonical_made;  /**< mem is allocated */
+    void (*release)(void *ctx);
+    void *release_ctx;
+    _Alignas(64) unsigned char inline_bytes[INLINE_BYTES];
+} storage;
+
+/** Memory for `bytes` on d; one reference. `lazy`: allocate the canonical bytes only when somebody asks for them. */
+storage *storage_new(device *d, size_t bytes, bool lazy);
+storage *storage_foreign(void *data, size_t bytes, void (*release)(void *ctx), void *ctx);
+void storage_keep(storage *s);
+void storage_release(storage *s);
+void storage_lock(storage *s);
+void storage_unlock(storage *s);
+static inline uint64_t storage_version(const storage *s)
+{
+    return atomic_load_explicit(&((storage *)(uintptr_t)s)->version, memory_order_relaxed);
+}
+
+/* ---- Tensors (tensor/tensor.c) ----------------------------------------------------------------------------------- */
+
+enum {
+    T_WRAPPED = 1,       /**< a plain number: weak in promotion */
+    T_REQUIRES_GRAD = 2, /**< a leaf that wants a gradient */
+    T_CONTIGUOUS = 4,
+    T_VIEW = 8,          /**< shares storage with a base by a view op */
+    T_NONE = 16,
+    T_RETAIN_GRAD = 32
+};
+
+struct tl_tensor {
+    atomic_int refs;
+    uint8_t dtype, ndim;
+    uint16_t flags;
+    int64_t numel;
+    storage *storage;
+    int64_t offset; /**< elements */
+    tl_node *grad_fn;
+    int32_t output_nr;
+    int32_t reserved;
+    tl_tensor *grad;
+    tl_node *accumulator; /**< weak: the AccumulateGrad node of a leaf, while it lives */
+    struct hook *hooks;   /**< of a leaf */
+    int64_t shape[TL_MAX_DIMS];
+    int64_t strides[TL_MAX_DIMS];
+};
+
+/** A tensor over s (whose reference it takes over, also on failure), owned by the current scope. */
+tl_tensor *tensor_over(storage *s, tl_dtype dtype, int ndim, const int64_t *shape, const int64_t *strides, int64_t offset);
+/** Fresh, contiguous, uninitialised. `lazy` as storage_new(). */
+tl_tensor *tensor_new(device *d, tl_dtype dtype, int ndim, const int64_t *shape, bool lazy);
+/** Another handle on the same values, without history. One reference, owned by the caller, not by a scope. */
+tl_tensor *tensor_alias(tl_tensor *t);
+/** Checked product of a shape; false if it, or it times 8, overflows, or a size is negative. */
+bool shape_numel(int ndim, const int64_t *shape, int64_t *numel);
+void contiguous_strides(int ndim, const int64_t *shape, int64_t *strides);
+/** "[2 x 3]" into a buffer; returns it. */
+const char *shape_text(char *buffer, size_t size, int ndim, const int64_t *shape);
+static inline bool is_none(const tl_tensor *t)
+{
+    return (t->flags & T_NONE) != 0;
+}
+static inline bool needs_grad(const tl_tensor *t)
+{
+    return t->grad_fn != NULL || (t->flags & T_REQUIRES_GRAD);
+}
+static inline void tensor_keep(tl_tensor *t)
+{
+    atomic_fetch_add_explicit(&t->refs, 1, memory_order_relaxed);
+}
+void tensor_destroy(tl_tensor *t);
+static inline void tensor_release(tl_tensor *t)
+{
+    if (atomic_fetch_sub_explicit(&t->refs, 1, memory_order_acq_rel) == 1)
+        tensor_destroy(t);
+}
+/** Hand one reference to the current scope. false (and the reference dropped) if out of memory. */
+bool scope_own(tl_tensor *t);
+
+/** Canonical bytes ready (allocated, up to date)? Does the reorder if need be. */
+tl_status tensor_canonical(tl_tensor *t);
+/** The bytes are about to be written: canonical form is brought up, native form dropped, version bumped. */
+tl_status tensor_written(tl_tensor *t);
+/** The valid native form of exactly this view of the storage, if there is one. */
+bool tensor_native(tl_tensor *t, struct tl_view *v);
+/** Bring t into `layout` (of `bytes` bytes), keep that form with the storage, and describe it. */
+tl_status tensor_make_native(tl_tensor *t, uint32_t layout, size_t bytes, struct tl_view *v);
+/** t is about to be produced in the layout of `v`: allocate it as the only valid form. */
+tl_status tensor_adopt_native(tl_tensor *t, const struct tl_view *v, size_t bytes, struct tl_view *made);
+/** Copy between layouts of one shape and dtype. */
+tl_status reorder_views(device *d, const struct tl_view *from, const struct tl_view *to);
+void channels_last_strides(int ndim, const int64_t *shape, int64_t *strides);
+/** Describe t in its canonical form. Its bytes need not be there yet. */
+void tensor_view(const tl_tensor *t, struct tl_view *v);
+struct tl_mem tensor_mem(const tl_tensor *t);
+
+/* ---- Op registry and dispatch (ops/) ------------------------------------------------------------------------------ */
+
+/** What a pointwise op is made of. */
+struct pointwise {
+    const char *expression;
+    const char *gradient[3]; /**< texts; "none" or NULL: no gradient */
+    unsigned uses[3];        /**< operands of each */
+    tl_tensor *(*differentiable[3])(tl_tensor *g, tl_tensor *a, tl_tensor *b, tl_tensor *c, tl_tensor *y, tl_tensor *p,
+                                    tl_tensor *q);
+    int rule; /**< RULE_… */
+    struct op_entry *kernel[3]; /**< the fused gradient ops */
+};
+enum { RULE_SAME, RULE_ARITH, RULE_FLOAT, RULE_COND, RULE_TEST, RULE_GRADIENT };
+
+struct op_entry {
+    const tl_op *op;
+    int id;
+    int kernel_id; /**< id of the op whose kernels run it */
+    const char *kernel_name;
+    const char *grad_name;
+    struct pointwise *pointwise;
+};
+
+struct op_entry *op_entry_of(const tl_op *op);
+struct op_entry *op_entry_named(const char *name);
+struct op_entry *op_entry_at(int id);
+void registry_init(void); /**< registers the core's ops; idempotent, thread-safe */
+tl_status op_register_entry(const tl_op *op, struct pointwise *pw, struct op_entry **entry);
+tl_status pointwise_register_all(void);
+void registry_shutdown(void);
+void plan_cache_shutdown(void);
+
+/** A residual on its way from a forward to its gradient. */
+struct residual {
+    const char *maker;
+    size_t size;
+    storage *storage;
+};
+
+/** Run a checked call on tensors of one device: kernels, widening, decomposition, fallback. `out[i]` is given (the place to
+ *  write) or NULL (made here). Nothing is recorded. */
+tl_status compute(struct op_entry *e, const void *attrs, tl_tensor *const *in, int n_in, const struct tl_meta *meta, tl_tensor **out,
+                  struct residual *residual, bool want_residual);
+tl_status pointwise_compute(struct op_entry *e, const struct tl_pointwise_attrs *attrs, tl_tensor *const *in, int n_in, tl_dtype out_dtype,
+                            tl_tensor **out);
+tl_status dispatch(struct op_entry *e, const void *attrs, tl_tensor *const *in, int n_in, tl_tensor *const *into, tl_tensor **out,
+                   struct residual *residual);
+tl_tensor *pointwise_call(struct op_entry *e, tl_tensor *const *in, int n_in, double p, double q, tl_tensor *into);
+/** May t be written in place now? Reports why not: a leaf that needs a gradient, a view of one, an expanded tensor. */
+bool inplace_allowed(const char *op, tl_tensor *t, bool recording);
+/** TELAR_CHECK=reference: repeat a call on the reference backend and compare (ops/check.c). */
+bool check_reference_on(void);
+tl_status check_against_reference(struct op_entry *e, const void *attrs, tl_tensor *const *in, int n_in, tl_tensor *const *out);
+struct op_entry *grad_entry(struct tl_grad_ctx *g);
+/** Copy between any two tensors of one shape, converting; also between devices. Nothing recorded. */
+tl_status copy_values(tl_tensor *from, tl_tensor *to);
+/** The dtype that PyTorch gives to an expression of these. */
+tl_dtype result_dtype(tl_tensor *const *in, int n);
+/** Why a call failed everywhere, for the ledger. */
+void fallback_note(const char *op, const char *where, const char *how, uint64_t bytes);
+
+/* ---- Autograd (autograd/) ------------------------------------------------------------------------------------------ */
+
+struct hook {
+    struct hook *next;
+    tl_grad_hook fn;
+    void *ctx;
+    int output_nr;
+};
+
+struct saved {
+    tl_tensor *tensor; /**< a reference; NULL: not saved */
+    uint64_t version;
+};
+
+struct edge {
+    tl_node *node; /**< a reference; NULL: no gradient wanted */
+    int nr;
+};
+
+struct tl_node {
+    atomic_int refs;
+    int n_in, n_out;
+    bool released;
+    size_t size; /**< of this block */
+    uint64_t sequence;
+    struct op_entry *entry; /**< NULL: AccumulateGrad */
+    tl_tensor *variable;    /**< AccumulateGrad: the leaf, a reference */
+    void *attrs;
+    struct edge *next;      /**< n_in */
+    struct saved *in, *out; /**< n_in, n_out */
+    struct tl_meta *in_meta, *out_meta;
+    struct residual residual;
+    struct hook *hooks;
+    tl_tensor **retain; /**< n_out weak references, or NULL */
+};
+
+/** Record a call whose outputs are made: sets their grad_fn. `original` are the inputs before promotion. */
+tl_status record(struct op_entry *e, const void *attrs, tl_tensor *const *in, int n_in, tl_tensor **out, const struct tl_meta *out_meta,
+                 struct residual *residual, tl_tensor *const *into);
+void node_release(tl_node *n);
+void node_keep(tl_node *n);
+/** The AccumulateGrad node of a leaf; a new reference. */
+tl_node *accumulator_of(tl_tensor *leaf);
+void hooks_free(struct hook *h);
+bool any_needs_grad(tl_tensor *const *t, int n);
+extern _Thread_local bool grad_mode_off;
+
+/* ---- Process-wide --------------------------------------------------------------------------------------------------- */
+
+extern atomic_int process_forked;  /**< set in the child of a fork */
+extern atomic_int process_math;
+/** Environment variable, or NULL; ignored in set-user-id programs if `path`. */
+const char *env_get(const char *name, bool path);
+void process_init(void);
+
+#endif

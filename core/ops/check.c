@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * TELAR_CHECK=reference: every op is repeated on the reference backend and compared, and the run stops at the first
+ * divergence, with a file that says how to repeat it. For finding which kernel of a backend is wrong.
+ */
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "core/internal.h"
+
+bool check_reference_on(void)
+{
+    static atomic_int on = -1;
+    int a = atomic_load_explicit(&on, memory_order_relaxed);
+    if (UNLIKELY(a < 0)) {
+        const char *text = env_get("TELAR_CHECK", false);
+        a = text && strcmp(text, "reference") == 0;
+        if (text && !a)
+            tl_log_message(TL_LOG_WARN, "check", "TELAR_CHECK=%s is ignored: expected reference", text);
+        atomic_store(&on, a);
+    }
+    return a;
+}
+
+static double tolerance(tl_dtype t)
+{
+    return t == TL_F64 ? 1e-9 : t == TL_F32 ? 2e-4 : t == TL_F16 ? 4e-3 : t == TL_BF16 ? 3e-2 : 0;
+}
+
+/* A text file with the op, its attributes and the first values of its operands in full precision. */
+static void write_replay(const struct op_entry *e, const void *attrs, tl_tensor *const *in, int n_in, char *path, size_t size)
+{
+    snprintf(path, size, "telar-divergence-%ld-%s.txt", (long)getpid(), e->op->name);
+    FILE *f = fopen(path, "w");
+    if (!f) {
+        snprintf(path, size, "(no file: the working directory cannot be written)");
+        return;
+    }
+    fprintf(f, "op %s\n", e->op->name);
+    for (const struct tl_attr_field *a = e->op->attrs; a && a->name; a++) {
+        const char *p = (const char *)attrs + a->offset;
+        fprintf(f, "attr %s", a->name);
+        int64_t pair[2];
+        double d;
+        struct tl_dims dims;
+        switch ((tl_attr_kind)a->kind) {
+        case TL_ATTR_I64: memcpy(pair, p, 8); fprintf(f, " %" PRId64 "\n", pair[0]); break;
+        case TL_ATTR_PAIR: memcpy(pair, p, 16); fprintf(f, " %" PRId64 " %" PRId64 "\n", pair[0], pair[1]); break;
+        case TL_ATTR_F64: memcpy(&d, p, 8); fprintf(f, " %a\n", d); break;
+        case TL_ATTR_BOOL: fprintf(f, " %d\n", *p != 0); break;
+        case TL_ATTR_DTYPE: fprintf(f, " %s\n", tl_dtype_name(*(const tl_dtype *)(const void *)p)); break;
+        case TL_ATTR_DIMS:
+            memcpy(&dims, p, sizeof dims);
+            for (int64_t i = 0; i < dims.n; i++)
+                fprintf(f, " %" PRId64, dims.v[i]);
+            fputc('\n', f);
+            break;
+        }
+    }
+    for (int i = 0; i < n_in; i++) {
+        if (is_none(in[i])) {
+            fprintf(f, "input %d none\n", i);
+            continue;
+        }
+        char text[160];
+        fprintf(f, "input %d %s %s\n", i, tl_dtype_name((tl_dtype)in[i]->dtype), shape_text(text, sizeof text, in[i]->ndim, in[i]->shape));
+        size_t n = (size_t)in[i]->numel;
+        double *values = malloc((n ? n : 1) * sizeof *values);
+        if (values && tl_copy_out(in[i], TL_F64, values, n * sizeof *values) == TL_OK)
+            for (size_t k = 0; k < n; k++)
+                fprintf(f, "%a\n", values[k]);
+        free(values);
+    }
+    fclose(f);
+}
+
+static tl_status compare(const struct op_entry *e, const void *attrs, tl_tensor *const *in, int n_in, int output, tl_tensor *got, tl_tensor *want)
+{
+    size_t n = (size_t)got->numel;
+    double *a = malloc((n ? n : 1) * sizeof *a), *b = malloc((n ? n : 1) * sizeof *b), largest = 0, worst = 0;
+    size_t at = 0;
+    tl_status s = a && b ? TL_OK : tl_fail(TL_ERR_NOMEM, "check: out of memory");
+    if (s == TL_OK && (s = tl_copy_out(got, TL_F64, a, n * sizeof *a)) == TL_OK)
+        s = tl_copy_out(want, TL_F64, b, n * sizeof *b);
+    for (size_t i = 0; i < n && s == TL_OK; i++)
+        if (isfinite(b[i]) && fabs(b[i]) > largest)
+            largest = fabs(b[i]);
+    for (size_t i = 0; i < n && s == TL_OK; i++) {
+        double d = isnan(a[i]) && isnan(b[i]) ? 0 : a[i] == b[i] ? 0 : isfinite(a[i]) && isfinite(b[i]) ? fabs(a[i] - b[i]) : INFINITY;
+        if (d > worst) {
+            worst = d;
+            at = i;
+        }
+    }
+    if (s == TL_OK && worst > tolerance((tl_dtype)got->dtype) * (largest > 1e-3 ? largest : 1e-3)) {
+        char path[300];
+        double va = a[at], vb = b[at];
+        write_replay(e, attrs, in, n_in, path, sizeof path);
+        s = tl_fail(TL_ERR_CHECK, "%s: output %d differs from the reference at element %zu: %.9g, but %.9g there (largest value %.3g); operands in %s",
+                    e->op->name, output, at, va, vb, largest, path);
+    }
+    free(a);
+    free(b);
+    return s;
+}
+
+/* The reference backend as a device of its own, so that its kernels are chosen and no other's. */
+static device *reference_device(void)
+{
+    static _Atomic(device *) kept;
+    device *d = atomic_load(&kept);
+    if (!d && (d = device_open_alone("reference")))
+        atomic_store(&kept, d);
+    return d;
+}
+
+tl_status check_against_reference(struct op_entry *e, const void *attrs, tl_tensor *const *in, int n_in, tl_tensor *const *out)
+{
+    static _Thread_local bool inside;
+    for (int i = 0; i < n_in; i++)
+        for (int k = 0; k < e->op->n_out; k++)
+            if (out[k] && !is_none(in[i]) && in[i]->storage == out[k]->storage)
+                return TL_OK; /* written in place: the operands are gone */
+    if (inside)
+        return TL_OK;
+    inside = true;
+    tl_status s = TL_OK;
+    TL_SCOPE
+    {
+        device *d = reference_device();
+        tl_tensor **moved = d ? calloc((size_t)n_in + 1, sizeof *moved) : NULL, *results[8] = {0};
+        struct tl_meta meta[8];
+        if (!moved)
+            s = tl_error_code() ? tl_error_code() : tl_fail(TL_ERR_NOMEM, "check: out of memory");
+        for (int i = 0; i < n_in && s == TL_OK; i++) {
+            moved[i] = in[i];
+            if (is_none(in[i]))
+                continue;
+            moved[i] = tensor_new(d, (tl_dtype)in[i]->dtype, in[i]->ndim, in[i]->shape, false);
+            s = moved[i] ? copy_values(in[i], moved[i]) : tl_error_code();
+        }
+        for (int i = 0; i < e->op->n_out && s == TL_OK; i++) {
+            meta[i] = (struct tl_meta){.ndim = -1};
+            if (out[i]) {
+                meta[i] = (struct tl_meta){.dtype = (tl_dtype)out[i]->dtype, .ndim = out[i]->ndim};
+                memcpy(meta[i].shape, out[i]->shape, sizeof meta[i].shape);
+            }
+        }
+        if (s == TL_OK)
+            s = compute(e, attrs, moved, n_in, meta, results, NULL, false);
+        for (int i = 0; i < e->op->n_out && s == TL_OK; i++)
+            if (out[i] && results[i])
+                s = compare(e, attrs, in, n_in, i, out[i], results[i]);
+        free(moved);
+    }
+    inside = false;
+    return s;
+}

@@ -1,0 +1,413 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Moving values: copies with conversion, between layouts and between devices; fill; and the ops made of them (cast, clone,
+ * contiguous, copy_, to_device).
+ */
+#include <stdlib.h>
+
+#include "core/internal.h"
+
+/* ---- The two primitives ------------------------------------------------------------------------------------------------------ */
+
+static tl_status copy_infer(const struct tl_meta *in, int n_in, void *attrs, struct tl_meta *out)
+{
+    (void)n_in, (void)attrs;
+    out[0] = in[0];
+    return TL_OK;
+}
+
+static tl_status copy_grad(struct tl_grad_ctx *g)
+{
+    return tl_grad_set(g, 0, tl_grad_arriving(g, 0));
+}
+
+const tl_op tl_op_copy = {
+    .struct_size = sizeof(tl_op),
+    .name = "copy",
+    .formula = "y = x, in memory of its own",
+    .n_in = 1,
+    .n_out = 1,
+    .grad_name = "CloneBackward0",
+    .infer = copy_infer,
+    .grad = copy_grad,
+};
+
+/* The same kernels with another name in the graph, and another dtype coming out. */
+static const struct tl_attr_field cast_fields[] = {TL_ATTR_TABLE(cast)};
+
+static tl_status cast_infer(const struct tl_meta *in, int n_in, void *attrs, struct tl_meta *out)
+{
+    (void)n_in;
+    const struct tl_cast_attrs *a = attrs;
+    if (a->dtype == TL_DEFAULT || (unsigned)a->dtype >= TL_DTYPE_COUNT)
+        return tl_fail(TL_ERR_DTYPE, "cast: %d is not an element type", (int)a->dtype);
+    out[0] = in[0];
+    out[0].dtype = a->dtype;
+    return TL_OK;
+}
+
+static tl_status cast_grad(struct tl_grad_ctx *g)
+{
+    return tl_grad_set(g, 0, tl_grad_arriving(g, 0)); /* converted back by tl_grad_set() */
+}
+
+const tl_op tl_op_cast = {
+    .struct_size = sizeof(tl_op),
+    .name = "cast",
+    .formula = "y = x, in another element type",
+    .n_in = 1,
+    .n_out = 1,
+    .attrs = cast_fields,
+    .attrs_size = sizeof(struct tl_cast_attrs),
+    .kernel = "copy",
+    .grad_name = "ToCopyBackward0",
+    .infer = cast_infer,
+    .grad = cast_grad,
+};
+
+static const struct tl_attr_field fill_fields[] = {TL_ATTR_TABLE(fill)};
+
+static tl_status fill_infer(const struct tl_meta *in, int n_in, void *attrs, struct tl_meta *out)
+{
+    (void)n_in, (void)attrs;
+    out[0] = in[0];
+    return TL_OK;
+}
+
+static tl_status fill_grad(struct tl_grad_ctx *g)
+{
+    return tl_grad_set(g, 0, TL_NONE);
+}
+
+/* Its input only says where and how large; kernels see no input. */
+const tl_op tl_op_fill = {
+    .struct_size = sizeof(tl_op),
+    .name = "fill",
+    .formula = "y = value",
+    .n_in = 1,
+    .n_out = 1,
+    .attrs = fill_fields,
+    .attrs_size = sizeof(struct tl_fill_attrs),
+    .infer = fill_infer,
+    .grad = fill_grad,
+};
+
+/* ---- Kernels called directly ---------------------------------------------------------------------------------------------------- */
+
+static tl_status run_strided(device *d, const tl_op *op, const void *attrs, const struct tl_view *in, int n_in, const struct tl_view *out)
+{
+    registry_init();
+    struct op_entry *e = op_entry_of(op);
+    const struct bound_kernel *b = device_kernels(d, e->kernel_id, e->kernel_name);
+    if (!b)
+        return tl_error_code();
+    struct tl_residual none = {0};
+    struct tl_call c = {.struct_size = sizeof c, .op = op->name, .attrs = attrs, .n_in = n_in, .n_out = 1, .in = in, .out = out,
+                        .residual = &none};
+    const char *why = "it has none";
+    for (; b->kernel; b++) {
+        const char *refused = b->kernel->refuses ? b->kernel->refuses(b->device, &c) : NULL;
+        if (refused || b->kernel->prepare) {
+            why = refused ? refused : "it needs a plan";
+            continue;
+        }
+        device_lock(d);
+        tl_status s = b->kernel->run(b->stream, NULL, &c, (struct tl_mem){0});
+        device_unlock(d);
+        return s == TL_OK ? s : tl_fail(s, "%s: the kernel of %s failed", op->name, b->backend);
+    }
+    return tl_fail(TL_ERR_UNSUPPORTED, "%s: no kernel on %s for %s: %s", op->name, d->name, tl_dtype_name(out->dtype), why);
+}
+
+tl_status reorder_views(device *d, const struct tl_view *from, const struct tl_view *to)
+{
+    for (int i = 0; i < d->n_members; i++) {
+        const struct member *m = &d->members[i];
+        bool private = from->layout >= TL_LAYOUT_PRIVATE || to->layout >= TL_LAYOUT_PRIVATE;
+        bool knows = m->backend->reorder && (!private || m->backend->layout_size(m->device, from->layout >= TL_LAYOUT_PRIVATE ? from->layout : to->layout,
+                                                                                from->layout >= TL_LAYOUT_PRIVATE ? from : to));
+        if (!knows || !private)
+            continue;
+        device_lock(d);
+        tl_status s = m->backend->reorder(m->stream, from, to);
+        device_unlock(d);
+        return s == TL_OK ? s : tl_fail(s, "%s: cannot reorder from layout %u to %u", m->name, from->layout, to->layout);
+    }
+    return run_strided(d, &tl_op_copy, NULL, from, 1, to);
+}
+
+/* Contiguous bytes of one dtype, between two devices. */
+static tl_status transfer(device *from_device, struct tl_mem from, device *to_device, struct tl_mem to, size_t bytes)
+{
+    tl_status s;
+    if (bytes == 0)
+        return TL_OK;
+    if (from_device->host && to_device->host) {
+        memmove(tl_mem_ptr(to), tl_mem_ptr(from), bytes);
+        return TL_OK;
+    }
+    if (from_device->host) {
+        struct member *m = &to_device->members[0];
+        device_lock(to_device);
+        s = m->backend->copy_in(m->stream, to, tl_mem_ptr(from), bytes);
+        device_unlock(to_device);
+    } else if (to_device->host) {
+        struct member *m = &from_device->members[0];
+        device_lock(from_device);
+        s = m->backend->copy_out(m->stream, tl_mem_ptr(to), from, bytes);
+        device_unlock(from_device);
+    } else {
+        void *between = malloc(bytes);
+        if (!between)
+            return tl_fail(TL_ERR_NOMEM, "copy: out of memory for %zu bytes between devices", bytes);
+        struct tl_mem host = {.handle = between};
+        s = transfer(from_device, from, device_host(), host, bytes);
+        if (s == TL_OK)
+            s = transfer(device_host(), host, to_device, to, bytes);
+        free(between);
+        return s;
+    }
+    return s == TL_OK ? s : tl_fail(s, "copy between %s and %s failed", from_device->name, to_device->name);
+}
+
+static tl_tensor *contiguous_values(tl_tensor *t)
+{
+    if (t->flags & T_CONTIGUOUS)
+        return tensor_canonical(t) == TL_OK ? t : NULL;
+    tl_tensor *c = tensor_new(t->storage->device, (tl_dtype)t->dtype, t->ndim, t->shape, false);
+    return c && copy_values(t, c) == TL_OK ? c : NULL;
+}
+
+static tl_status copy_between(tl_tensor *from, tl_tensor *to)
+{
+    tl_status s = TL_OK;
+    TL_SCOPE
+    {
+        tl_tensor *source = contiguous_values(from), *target = to;
+        if (!source)
+            return tl_error_code();
+        /* Convert where the values are, and spread strides where they go. */
+        if (source->dtype != to->dtype) {
+            tl_tensor *converted = tensor_new(source->storage->device, (tl_dtype)to->dtype, to->ndim, to->shape, false);
+            if (!converted || copy_values(source, converted) != TL_OK)
+                return tl_error_code();
+            source = converted;
+        }
+        if (!(to->flags & T_CONTIGUOUS))
+            target = tensor_new(to->storage->device, (tl_dtype)to->dtype, to->ndim, to->shape, false);
+        if (!target)
+            return tl_error_code();
+        s = transfer(source->storage->device, tensor_mem(source), target->storage->device, tensor_mem(target),
+                     (size_t)to->numel * tl_dtype_size((tl_dtype)to->dtype));
+        if (s == TL_OK && target != to)
+            s = copy_values(target, to);
+    }
+    return s;
+}
+
+/* Plain host memory that no backend is needed for: so that values can be read and written before one is open. */
+static bool copy_plainly(tl_tensor *from, tl_tensor *to)
+{
+    if (!from->storage->device->host || from->dtype != to->dtype || !(from->flags & to->flags & T_CONTIGUOUS))
+        return false;
+    memmove(tl_mem_ptr(tensor_mem(to)), tl_mem_ptr(tensor_mem(from)), (size_t)to->numel * tl_dtype_size((tl_dtype)to->dtype));
+    return true;
+}
+
+tl_status copy_values(tl_tensor *from, tl_tensor *to)
+{
+    if (to->numel == 0)
+        return TL_OK;
+    if (from->storage->device != to->storage->device)
+        return copy_between(from, to);
+    struct tl_view in, out;
+    if (!tensor_native(from, &in) || in.layout >= TL_LAYOUT_PRIVATE) {
+        tl_status s = tensor_canonical(from);
+        if (s != TL_OK)
+            return s;
+        if (tensor_canonical(to) == TL_OK && copy_plainly(from, to))
+            return TL_OK;
+        tensor_view(from, &in);
+    } else {
+        tl_status s = tensor_canonical(to);
+        if (s != TL_OK)
+            return s;
+    }
+    tensor_view(to, &out);
+    return run_strided(to->storage->device, &tl_op_copy, NULL, &in, 1, &out);
+}
+
+/* ---- Public --------------------------------------------------------------------------------------------------------------------- */
+
+static bool missing(const char *who, const tl_tensor *t)
+{
+    if (t && !is_none(t))
+        return false;
+    tl_fail(TL_ERR_ARGUMENT, "%s: the tensor is NULL or TL_NONE, and no earlier call failed", who);
+    return true;
+}
+
+tl_tensor *tl_cast(tl_tensor *t, tl_dtype dtype)
+{
+    if (missing("cast", t))
+        return NULL;
+    if (t->dtype == (uint8_t)dtype && !(t->flags & T_WRAPPED))
+        return t;
+    struct tl_cast_attrs a = {.struct_size = sizeof a, .dtype = dtype};
+    return tl_op_call1(&tl_op_cast, &a, &t, 1);
+}
+
+tl_tensor *tl_clone(tl_tensor *t)
+{
+    return missing("clone", t) ? NULL : tl_op_call1(&tl_op_copy, NULL, &t, 1);
+}
+
+tl_tensor *tl_contiguous(tl_tensor *t)
+{
+    if (missing("contiguous", t))
+        return NULL;
+    return (t->flags & T_CONTIGUOUS) ? t : tl_clone(t);
+}
+
+tl_tensor *tl_to_device(tl_tensor *t, const char *name)
+{
+    if (missing("to_device", t))
+        return NULL;
+    device *d = device_find(name);
+    if (!d)
+        return NULL;
+    if (t->storage->device == d)
+        return t;
+    tl_tensor *moved = tensor_new(d, (tl_dtype)t->dtype, t->ndim, t->shape, false);
+    if (!moved || copy_values(t, moved) != TL_OK)
+        return NULL;
+    moved->flags |= t->flags & T_WRAPPED;
+    if (!grad_mode_off && needs_grad(t)) {
+        struct tl_meta meta = {.dtype = (tl_dtype)t->dtype, .ndim = t->ndim};
+        memcpy(meta.shape, t->shape, sizeof meta.shape);
+        registry_init();
+        if (record(op_entry_of(&tl_op_copy), NULL, &t, 1, &moved, &meta, NULL, NULL) != TL_OK)
+            return NULL;
+    }
+    return moved;
+}
+
+tl_tensor *tl_fill_(tl_tensor *t, double value)
+{
+    if (missing("fill_", t) || !inplace_allowed("fill_", t, false) || tensor_written(t) != TL_OK)
+        return NULL;
+    if (t->numel == 0)
+        return t;
+    if (value == 0 && t->storage->device->host && (t->flags & T_CONTIGUOUS)) {
+        memset(tl_mem_ptr(tensor_mem(t)), 0, (size_t)t->numel * tl_dtype_size((tl_dtype)t->dtype));
+    } else {
+        struct tl_view out;
+        struct tl_fill_attrs a = {.struct_size = sizeof a, .value = value};
+        tensor_view(t, &out);
+        if (run_strided(t->storage->device, &tl_op_fill, &a, NULL, 0, &out) != TL_OK)
+            return NULL;
+    }
+    if (!grad_mode_off && t->grad_fn) {
+        /* Its history is overwritten: it is a constant now. */
+        node_release(t->grad_fn);
+        t->grad_fn = NULL;
+    }
+    return t;
+}
+
+tl_tensor *tl_zero_(tl_tensor *t)
+{
+    return tl_fill_(t, 0);
+}
+
+tl_tensor *tl_copy_(tl_tensor *t, tl_tensor *source)
+{
+    if (missing("copy_", t) || missing("copy_", source))
+        return NULL;
+    bool recording = !grad_mode_off && (needs_grad(source) || needs_grad(t));
+    if (!inplace_allowed("copy_", t, recording))
+        return NULL;
+    tl_tensor *same = source;
+    if (source->ndim != t->ndim || memcmp(source->shape, t->shape, (size_t)t->ndim * sizeof *t->shape) != 0)
+        same = tl_expand(source, t->ndim, t->shape);
+    if (!same)
+        return NULL;
+    if (same->storage == t->storage)
+        same = tl_clone(same); /* the two may overlap */
+    if (!same || tensor_written(t) != TL_OK || copy_values(same, t) != TL_OK)
+        return NULL;
+    if (recording) {
+        struct tl_meta meta = {.dtype = (tl_dtype)t->dtype, .ndim = t->ndim};
+        memcpy(meta.shape, t->shape, sizeof meta.shape);
+        registry_init();
+        if (record(op_entry_of(&tl_op_copy), NULL, &same, 1, &t, &meta, NULL, &t) != TL_OK)
+            return NULL;
+    }
+    return t;
+}
+
+/* Shrinking keeps the storage; growing moves the leading elements to a new one. */
+tl_tensor *tl_resize_(tl_tensor *t, int ndim, const int64_t *shape)
+{
+    int64_t n;
+    char text[160];
+    if (missing("resize_", t))
+        return NULL;
+    if (needs_grad(t)) {
+        tl_fail(TL_ERR_STATE, "resize_: a tensor that requires gradients cannot be resized");
+        return NULL;
+    }
+    if (ndim < 0 || ndim > TL_MAX_DIMS || !shape_numel(ndim, shape, &n)) {
+        tl_fail(TL_ERR_SHAPE, "resize_: bad shape %s", ndim >= 0 && ndim <= TL_MAX_DIMS ? shape_text(text, sizeof text, ndim, shape) : "");
+        return NULL;
+    }
+    size_t size = tl_dtype_size((tl_dtype)t->dtype);
+    if (tensor_written(t) != TL_OK)
+        return NULL;
+    if ((size_t)(n + t->offset) * size > t->storage->bytes) {
+        tl_tensor *larger = tensor_new(t->storage->device, (tl_dtype)t->dtype, 1, &n, false);
+        int64_t have = (int64_t)(t->storage->bytes / size) - t->offset, one = 1;
+        tl_tensor *old = larger ? tl_as_strided(t, 1, &have, &one, t->offset) : NULL;
+        tl_tensor *head = old ? tl_as_strided(larger, 1, &have, &one, 0) : NULL;
+        if (!head || copy_values(old, head) != TL_OK)
+            return NULL;
+        storage_keep(larger->storage);
+        storage_release(t->storage);
+        t->storage = larger->storage;
+        t->offset = 0;
+    }
+    t->ndim = (uint8_t)ndim;
+    t->numel = n;
+    memcpy(t->shape, shape, (size_t)ndim * sizeof *shape);
+    contiguous_strides(ndim, t->shape, t->strides);
+    t->flags |= T_CONTIGUOUS;
+    return t;
+}
+
+tl_tensor *tl_as_strided(tl_tensor *t, int ndim, const int64_t *shape, const int64_t *strides, int64_t offset)
+{
+    if (missing("as_strided", t))
+        return NULL;
+    int64_t n, last = offset;
+    if (ndim < 0 || ndim > TL_MAX_DIMS || !shape_numel(ndim, shape, &n) || offset < 0) {
+        tl_fail(TL_ERR_SHAPE, "as_strided: bad shape or offset");
+        return NULL;
+    }
+    for (int i = 0; i < ndim && n; i++) {
+        int64_t step;
+        if (strides[i] < 0 || __builtin_mul_overflow(shape[i] - 1, strides[i], &step) || __builtin_add_overflow(last, step, &last)) {
+            tl_fail(TL_ERR_SHAPE, "as_strided: stride %lld of dimension %d is negative or too large", (long long)strides[i], i);
+            return NULL;
+        }
+    }
+    if (n && (uint64_t)last >= t->storage->bytes / tl_dtype_size((tl_dtype)t->dtype)) {
+        tl_fail(TL_ERR_SHAPE, "as_strided: element %lld lies beyond the storage's %zu", (long long)last,
+                t->storage->bytes / tl_dtype_size((tl_dtype)t->dtype));
+        return NULL;
+    }
+    storage_keep(t->storage);
+    tl_tensor *v = tensor_over(t->storage, (tl_dtype)t->dtype, ndim, shape, strides, offset);
+    if (v)
+        v->flags |= T_VIEW;
+    return v;
+}

@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Calling an op: check, infer, compute, record. Every op of every kind comes through dispatch(), but for the pointwise ones,
+ * whose shorter way is in pointwise.c.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "core/internal.h"
+
+enum { MAX_ATTRS = 512, MAX_INPUTS = 16 };
+
+bool inplace_allowed(const char *op, tl_tensor *t, bool recording)
+{
+    if (!grad_mode_off && (t->flags & T_REQUIRES_GRAD)) {
+        tl_fail(TL_ERR_STATE, "%s in place: a leaf that requires gradients cannot be written; use the form without underscore, or TL_NO_GRAD { }",
+                op);
+        return false;
+    }
+    if (!grad_mode_off && (t->flags & T_VIEW) && (recording || t->grad_fn)) {
+        tl_fail(TL_ERR_STATE, "%s in place: writing through a view would lose the gradient of its base; use the form without underscore, "
+                              "or TL_NO_GRAD { }",
+                op);
+        return false;
+    }
+    for (int i = 0; i < t->ndim; i++)
+        if (t->strides[i] == 0 && t->shape[i] > 1) {
+            tl_fail(TL_ERR_STATE, "%s in place: several elements of the expanded tensor share one place in memory; tl_clone() it first", op);
+            return false;
+        }
+    return true;
+}
+
+static tl_status check_inputs(const struct op_entry *e, tl_tensor *const *in, int n_in)
+{
+    const tl_op *op = e->op;
+    if (UNLIKELY(atomic_load_explicit(&process_forked, memory_order_relaxed)))
+        return tl_fail(TL_ERR_STATE, "%s: this process was forked from one that used Telar; call exec() first", op->name);
+    if (op->n_in != TL_OP_VARIADIC && n_in != op->n_in)
+        return tl_fail(TL_ERR_ARGUMENT, "%s: %d inputs given, %d expected", op->name, n_in, op->n_in);
+    device *d = NULL;
+    for (int i = 0; i < n_in; i++) {
+        if (!in[i])
+            return tl_fail(TL_ERR_ARGUMENT, "%s: input %d is NULL, and no earlier call failed", op->name, i);
+        if (is_none(in[i])) {
+            if (i >= 32 || !(op->optional_in & (1u << i)))
+                return tl_fail(TL_ERR_ARGUMENT, "%s: input %d is TL_NONE but not optional", op->name, i);
+            continue;
+        }
+        if (d && in[i]->storage->device != d)
+            return tl_fail(TL_ERR_DEVICE, "%s: input %d is on %s, another on %s; move one with tl_to_device()", op->name, i,
+                           in[i]->storage->device->name, d->name);
+        d = in[i]->storage->device;
+    }
+    return TL_OK;
+}
+
+static void meta_of(const tl_tensor *t, struct tl_meta *m)
+{
+    m->dtype = (tl_dtype)t->dtype;
+    m->ndim = is_none(t) ? -1 : t->ndim;
+    if (m->ndim > 0)
+        memcpy(m->shape, t->shape, (size_t)t->ndim * sizeof *t->shape);
+}
+
+static tl_status check_outputs(const tl_op *op, const struct tl_meta *meta, tl_tensor *const *into, bool recording)
+{
+    for (int i = 0; i < op->n_out; i++) {
+        int64_t n;
+        char text[2][160];
+        if (meta[i].ndim < 0)
+            continue;
+        if (meta[i].ndim > TL_MAX_DIMS || !shape_numel(meta[i].ndim, meta[i].shape, &n))
+            return tl_fail(TL_ERR_LIMIT, "%s: the result would be too large, or have more than %d dimensions", op->name, TL_MAX_DIMS);
+        tl_tensor *to = into ? into[i] : NULL;
+        if (!to)
+            continue;
+        if (to->dtype != (uint8_t)meta[i].dtype || to->ndim != meta[i].ndim ||
+            memcmp(to->shape, meta[i].shape, (size_t)to->ndim * sizeof *to->shape) != 0)
+            return tl_fail(TL_ERR_SHAPE, "%s in place: the result is %s %s, the tensor written %s %s", op->name,
+                           tl_dtype_name(meta[i].dtype), shape_text(text[0], sizeof text[0], meta[i].ndim, meta[i].shape),
+                           tl_dtype_name((tl_dtype)to->dtype), shape_text(text[1], sizeof text[1], to->ndim, to->shape));
+        if (!inplace_allowed(op->name, to, recording))
+            return tl_error_code();
+    }
+    return TL_OK;
+}
+
+static tl_status dispatch_view(struct op_entry *e, const void *attrs, tl_tensor *const *in, int n_in, tl_tensor **out)
+{
+    bool recording = !grad_mode_off && any_needs_grad(in, n_in);
+    bool was = tl_set_grad_enabled(false);
+    tl_status s = e->op->view(attrs, in, n_in, out);
+    tl_set_grad_enabled(was);
+    if (s != TL_OK)
+        return tl_fail(s, "%s: failed", e->op->name);
+    struct tl_meta meta[8];
+    for (int i = 0; i < e->op->n_out; i++) {
+        if (!out[i])
+            return tl_fail(TL_ERR_ARGUMENT, "%s: no result", e->op->name);
+        /* A view that changes nothing may be its input: give it a face of its own, so that it can have a history. */
+        if (out[i] == in[0]) {
+            tl_tensor *alias = tensor_alias(in[0]);
+            if (!alias || !scope_own(alias))
+                return tl_error_code();
+            out[i] = alias;
+        }
+        out[i]->flags |= T_VIEW;
+        meta_of(out[i], &meta[i]);
+    }
+    return recording ? record(e, attrs, in, n_in, out, meta, NULL, NULL) : TL_OK;
+}
+
+tl_status dispatch(struct op_entry *e, const void *attrs, tl_tensor *const *in, int n_in, tl_tensor *const *into, tl_tensor **out,
+                   struct residual *residual)
+{
+    const tl_op *op = e->op;
+    _Alignas(16) unsigned char normal[MAX_ATTRS];
+    for (int i = 0; i < op->n_out; i++)
+        out[i] = NULL;
+    tl_status s = check_inputs(e, in, n_in);
+    if (s != TL_OK)
+        return s;
+    memset(normal, 0, op->attrs_size);
+    if (attrs && op->attrs_size) {
+        size_t theirs = *(const size_t *)attrs;
+        memcpy(normal, attrs, theirs && theirs < op->attrs_size ? theirs : op->attrs_size);
+    }
+    if (op->attrs_size >= sizeof(size_t))
+        memcpy(normal, &op->attrs_size, sizeof(size_t));
+    if (op->flags & TL_OP_VIEW)
+        return dispatch_view(e, normal, in, n_in, out);
+    struct tl_meta few[MAX_INPUTS], *meta_in = n_in <= MAX_INPUTS ? few : malloc((size_t)n_in * sizeof *meta_in), meta_out[8];
+    if (!meta_in)
+        return tl_fail(TL_ERR_NOMEM, "%s: out of memory for %d inputs", op->name, n_in);
+    for (int i = 0; i < n_in; i++)
+        meta_of(in[i], &meta_in[i]);
+    for (int i = 0; i < op->n_out; i++)
+        meta_out[i] = (struct tl_meta){.ndim = -1};
+    s = op->infer(meta_in, n_in, normal, meta_out);
+    if (meta_in != few)
+        free(meta_in);
+    if (s != TL_OK)
+        return tl_fail(s, "%s: its arguments do not fit", op->name);
+    bool recording = !grad_mode_off && (op->grad || !(op->flags & TL_OP_INTERNAL)) && any_needs_grad(in, n_in);
+    s = check_outputs(op, meta_out, into, recording);
+    if (s != TL_OK)
+        return s;
+    struct residual made = {0}, *r = residual ? residual : &made;
+    for (int i = 0; i < op->n_out; i++)
+        out[i] = into ? into[i] : NULL;
+    s = compute(e, normal, in, n_in, meta_out, out, r, recording && !residual);
+    if (s == TL_OK && UNLIKELY(check_reference_on()))
+        s = check_against_reference(e, normal, in, n_in, out);
+    if (s == TL_OK && recording) {
+        if (op->grad)
+            s = record(e, normal, in, n_in, out, meta_out, residual ? NULL : &made, into);
+    }
+    if (made.storage)
+        storage_release(made.storage);
+    if (s != TL_OK)
+        for (int i = 0; i < op->n_out; i++)
+            out[i] = NULL;
+    return s;
+}
+
+static struct op_entry *registered(const tl_op *op)
+{
+    if (!op) {
+        tl_fail(TL_ERR_ARGUMENT, "op_call: the descriptor is NULL; is its name right?");
+        return NULL;
+    }
+    registry_init();
+    struct op_entry *e = op_entry_of(op);
+    if (!e)
+        tl_fail(TL_ERR_ARGUMENT, "%s: not registered; call tl_op_register() first", op->name ? op->name : "op_call");
+    return e;
+}
+
+tl_status tl_op_call_into(const tl_op *op, const void *attrs, tl_tensor *const *in, int n_in, tl_tensor *const *into, tl_tensor **out)
+{
+    struct op_entry *e = registered(op);
+    if (!e)
+        return tl_error_code();
+    if (e->pointwise) {
+        const struct tl_pointwise_attrs *a = attrs;
+        if (n_in != op->n_in)
+            return tl_fail(TL_ERR_ARGUMENT, "%s: %d inputs given, %d expected", op->name, n_in, op->n_in);
+        if (e->pointwise->rule == RULE_GRADIENT) {
+            struct tl_pointwise_attrs zero = {0};
+            out[0] = into ? into[0] : NULL;
+            for (int i = 0; i < n_in; i++)
+                if (!in[i] || is_none(in[i]))
+                    return tl_fail(TL_ERR_ARGUMENT, "%s: input %d is missing", op->name, i);
+            return pointwise_compute(e, a ? a : &zero, in, n_in, (tl_dtype)in[0]->dtype, out);
+        }
+        out[0] = pointwise_call(e, in, n_in, a ? a->p : 0, a ? a->q : 0, into ? into[0] : NULL);
+        return out[0] ? TL_OK : tl_error_code();
+    }
+    return dispatch(e, attrs, in, n_in, into, out, NULL);
+}
+
+tl_status tl_op_call(const tl_op *op, const void *attrs, tl_tensor *const *in, int n_in, tl_tensor **out)
+{
+    return tl_op_call_into(op, attrs, in, n_in, NULL, out);
+}
+
+tl_tensor *tl_op_call1(const tl_op *op, const void *attrs, tl_tensor *const *in, int n_in)
+{
+    tl_tensor *out[8] = {0};
+    return tl_op_call_into(op, attrs, in, n_in, NULL, out) == TL_OK ? out[0] : NULL;
+}

@@ -1,0 +1,513 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Devices: memory spaces with kernels. TELAR_BACKEND is a list, "cuda:1,cpu": the first entry that opens is the default
+ * device. All backends that share host memory form one device, "cpu", whose kernel table is theirs in order with the
+ * reference last. Nothing is opened before it is needed.
+ */
+#include <ctype.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/types.h>
+
+#include "core/internal.h"
+#include "core/plugin/loader.h"
+
+enum { MAX_DEVICES = 32 };
+
+static struct {
+    pthread_mutex_t lock;
+    device *list[MAX_DEVICES];
+    int n;
+    device *host;
+    _Atomic(device *) preferred;
+    char *wanted;      /* what tl_set_backend() said; beats the variable */
+    bool host_members; /* the host's kernel tables are gathered */
+} state = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+static pthread_mutex_t queue_locks[MAX_DEVICES];
+static pthread_once_t queue_once = PTHREAD_ONCE_INIT;
+static _Thread_local int queue_depth[MAX_DEVICES];
+
+static void make_queue_locks(void)
+{
+    for (int i = 0; i < MAX_DEVICES; i++)
+        pthread_mutex_init(&queue_locks[i], NULL);
+}
+
+static int index_of(const device *d)
+{
+    for (int i = 0; i < MAX_DEVICES; i++)
+        if (state.list[i] == d)
+            return i;
+    return 0;
+}
+
+/* Recursive by hand: an allocation inside a locked call locks again. */
+void device_lock(device *d)
+{
+    if (d->host)
+        return;
+    pthread_once(&queue_once, make_queue_locks);
+    int i = index_of(d);
+    if (queue_depth[i]++ == 0)
+        pthread_mutex_lock(&queue_locks[i]);
+}
+
+void device_unlock(device *d)
+{
+    if (d->host)
+        return;
+    int i = index_of(d);
+    if (--queue_depth[i] == 0)
+        pthread_mutex_unlock(&queue_locks[i]);
+}
+
+/* ---- Opening --------------------------------------------------------------------------------------------------------------- */
+
+static bool complete(const struct tl_backend *b, const char *name)
+{
+    if (b->struct_size < offsetof(struct tl_backend, lower)) {
+        tl_fail(TL_ERR_PLUGIN, "backend \"%s\": its table has %u bytes, %zu are needed", name, b->struct_size,
+                offsetof(struct tl_backend, lower));
+        return false;
+    }
+    const struct {
+        const char *slot;
+        bool there;
+    } required[] = {{"device_count", b->device_count}, {"device_open", b->device_open}, {"device_close", b->device_close},
+                    {"alloc", b->alloc},               {"free", b->free},               {"stream_open", b->stream_open},
+                    {"stream_close", b->stream_close}, {"sync", b->sync},               {"copy_in", b->copy_in},
+                    {"copy_out", b->copy_out},         {"copy", b->copy},               {"kernels", b->kernels}};
+    for (size_t i = 0; i < sizeof required / sizeof *required; i++)
+        if (!required[i].there) {
+            tl_fail(TL_ERR_PLUGIN, "backend \"%s\": required slot %s is NULL", name, required[i].slot);
+            return false;
+        }
+    if ((b->layout_size == NULL) != (b->reorder == NULL)) {
+        tl_fail(TL_ERR_PLUGIN, "backend \"%s\": layout_size and reorder go together", name);
+        return false;
+    }
+    for (const struct tl_kernel *const *k = b->kernels; *k; k++)
+        if (!(*k)->op || !(*k)->run || (*k)->struct_size < offsetof(struct tl_kernel, release)) {
+            tl_fail(TL_ERR_PLUGIN, "backend \"%s\": kernel %zu has no op, no run, or too small a size", name, (size_t)(k - b->kernels));
+            return false;
+        }
+    return true;
+}
+
+/* Open device `index` of a backend; false and an error. */
+static bool open_member(const char *name, int index, struct member *m)
+{
+    const struct tl_backend *b = tl_plugin_open("backend", name, TL_BACKEND_ABI);
+    if (!b || !complete(b, name))
+        return false;
+    int count = 0;
+    if (b->device_count(&count) != TL_OK) {
+        tl_fail(TL_ERR_DEVICE, "backend \"%s\" cannot count its devices", name);
+        return false;
+    }
+    if (index < 0 || index >= count) {
+        tl_fail(TL_ERR_DEVICE, count ? "backend \"%s\" has %d device(s), numbered from 0: there is no number %d"
+                                     : "backend \"%s\" finds no device here",
+                name, count, index);
+        return false;
+    }
+    *m = (struct member){.backend = b};
+    if (b->device_open(index, &m->device) != TL_OK) {
+        tl_fail(TL_ERR_DEVICE, "backend \"%s\" cannot open device %d", name, index);
+        return false;
+    }
+    if (b->stream_open(m->device, &m->stream) != TL_OK) {
+        b->device_close(m->device);
+        tl_fail(TL_ERR_DEVICE, "backend \"%s\" cannot open a stream on device %d", name, index);
+        return false;
+    }
+    m->name = strdup(name);
+    return true;
+}
+
+static void close_member(struct member *m)
+{
+    m->backend->stream_close(m->stream);
+    m->backend->device_close(m->device);
+    free((void *)(uintptr_t)m->name);
+}
+
+static device *new_device(const char *name, bool host)
+{
+    if (state.n == MAX_DEVICES) {
+        tl_fail(TL_ERR_LIMIT, "more than %d devices are open", MAX_DEVICES);
+        return NULL;
+    }
+    device *d = calloc(1, sizeof *d);
+    if (!d || !(d->memory = memory_new(d))) {
+        free(d);
+        tl_fail(TL_ERR_NOMEM, "out of memory: a device");
+        return NULL;
+    }
+    snprintf(d->name, sizeof d->name, "%s", name);
+    d->host = host;
+    state.list[state.n++] = d;
+    return d;
+}
+
+static device *host_locked(void)
+{
+    if (!state.host)
+        state.host = new_device("cpu", true);
+    return state.host;
+}
+
+/* Kernel lists are built from the members; a new member makes them stale. Another thread may be walking the old list, so
+ * it is kept until shutdown; this happens once or twice in a process. */
+static void forget_kernels(device *d)
+{
+    for (int i = 0; i < MAX_OPS; i++) {
+        struct bound_kernel *old = atomic_exchange(&d->kernels[i], NULL);
+        struct bound_kernel **more = old ? realloc(d->retired, (d->n_retired + 1) * sizeof *more) : NULL;
+        if (more) {
+            d->retired = more;
+            d->retired[d->n_retired++] = old;
+        }
+    }
+}
+
+static bool add_host_member(device *host, const char *name)
+{
+    for (int i = 0; i < host->n_members; i++)
+        if (strcmp(host->members[i].name, name) == 0)
+            return true;
+    struct member m;
+    if (host->n_members == MAX_BACKENDS || !open_member(name, 0, &m))
+        return false;
+    if (!(m.device->flags & TL_DEVICE_HOST_MEMORY)) {
+        close_member(&m);
+        return false;
+    }
+    host->members[host->n_members++] = m;
+    forget_kernels(host);
+    return true;
+}
+
+device *device_open_alone(const char *backend)
+{
+    char name[64];
+    snprintf(name, sizeof name, "%.40s alone", backend);
+    struct member m;
+    pthread_mutex_lock(&state.lock);
+    device *d = NULL;
+    for (int i = 0; i < state.n && !d; i++)
+        if (strcmp(state.list[i]->name, name) == 0)
+            d = state.list[i];
+    if (!d && open_member(backend, 0, &m)) {
+        d = new_device(name, (m.device->flags & TL_DEVICE_HOST_MEMORY) != 0);
+        if (d) {
+            d->alone = true;
+            d->members[d->n_members++] = m;
+        } else {
+            close_member(&m);
+        }
+    }
+    pthread_mutex_unlock(&state.lock);
+    return d;
+}
+
+static const char *wanted_list(void)
+{
+    return state.wanted ? state.wanted : env_get("TELAR_BACKEND", false);
+}
+
+/* One entry of the list, "cuda:1": opens it; NULL and an error. */
+static device *open_entry(const char *entry)
+{
+    char name[64];
+    const char *colon = strchr(entry, ':');
+    int length = colon ? (int)(colon - entry) : (int)strlen(entry);
+    snprintf(name, sizeof name, "%.*s", length, entry);
+    int index = 0;
+    if (colon) {
+        char *end;
+        long i = strtol(colon + 1, &end, 10);
+        if (end == colon + 1 || *end || i < 0 || i > 1024) {
+            tl_fail(TL_ERR_ARGUMENT, "device \"%s\": expected NAME or NAME:NUMBER", entry);
+            return NULL;
+        }
+        index = (int)i;
+    }
+    char full[64];
+    snprintf(full, sizeof full, "%.40s:%d", name, index);
+    for (int i = 0; i < state.n; i++)
+        if (strcmp(state.list[i]->name, full) == 0)
+            return state.list[i];
+    device *host = host_locked();
+    if (!host)
+        return NULL;
+    for (int i = 0; i < host->n_members; i++)
+        if (strcmp(host->members[i].name, name) == 0)
+            return host;
+    struct member m;
+    if (!open_member(name, index, &m))
+        return NULL;
+    if (m.device->flags & TL_DEVICE_HOST_MEMORY) {
+        if (host->n_members == MAX_BACKENDS) {
+            close_member(&m);
+            tl_fail(TL_ERR_LIMIT, "more than %d host backends", MAX_BACKENDS);
+            return NULL;
+        }
+        host->members[host->n_members++] = m;
+        forget_kernels(host);
+        return host;
+    }
+    device *d = new_device(full, false);
+    if (!d) {
+        close_member(&m);
+        return NULL;
+    }
+    d->members[d->n_members++] = m;
+    return d;
+}
+
+/* Open what the list names, in order. The first that opens is the default. With `quiet`, failures are expected. */
+static device *open_list(const char *list, bool quiet)
+{
+    char failures[900] = "";
+    size_t used = 0;
+    device *first = NULL;
+    char *copy = strdup(list), *rest = copy;
+    for (char *entry; copy && (entry = strsep(&rest, ","));) {
+        while (isspace((unsigned char)*entry))
+            entry++;
+        if (!*entry)
+            continue;
+        device *d = open_entry(entry);
+        if (d) {
+            if (!first)
+                first = d;
+            /* Later host backends join the host's table; later devices open when they are named. */
+            if (!d->host)
+                break;
+            continue;
+        }
+        if (used < sizeof failures)
+            used += (size_t)snprintf(failures + used, sizeof failures - used, "%s%s", used ? "; " : "", tl_error_message());
+        tl_log_message(quiet ? TL_LOG_DEBUG : TL_LOG_INFO, "device", "%s: %s", entry, tl_error_message());
+        tl_error_clear();
+    }
+    free(copy);
+    if (!first)
+        tl_fail(TL_ERR_DEVICE, "no backend opens (asked for \"%s\"): %s", list, failures[0] ? failures : "the list is empty");
+    return first;
+}
+
+/* The host's kernels: host backends that the list names, else cpu, and the reference behind them. */
+static bool gather_host(void)
+{
+    device *host = host_locked();
+    if (!host)
+        return false;
+    if (state.host_members)
+        return host->n_members > 0;
+    if (host->n_members == 0) {
+        if (!add_host_member(host, "cpu"))
+            tl_log_message(TL_LOG_INFO, "device", "cpu: %s", tl_error_message());
+        tl_error_clear();
+    }
+    bool there = add_host_member(host, "reference");
+    if (!there && host->n_members == 0)
+        return false;
+    tl_error_clear();
+    state.host_members = true;
+    return true;
+}
+
+static device *default_locked(void)
+{
+    device *d = atomic_load(&state.preferred);
+    if (d)
+        return d;
+    process_init();
+    const char *list = wanted_list();
+    d = list ? open_list(list, false) : open_list("cuda,cpu,reference", true);
+    if (!d)
+        return NULL;
+    if (d->host && !gather_host())
+        return NULL;
+    atomic_store(&state.preferred, d);
+    return d;
+}
+
+/* A list that is not about the host still needs the host's tensors. */
+device *device_default(void)
+{
+    device *d = atomic_load_explicit(&state.preferred, memory_order_acquire);
+    if (LIKELY(d != NULL))
+        return d;
+    pthread_mutex_lock(&state.lock);
+    d = default_locked();
+    pthread_mutex_unlock(&state.lock);
+    return d;
+}
+
+device *device_host(void)
+{
+    if (LIKELY(state.host != NULL))
+        return state.host;
+    pthread_mutex_lock(&state.lock);
+    device *d = host_locked();
+    pthread_mutex_unlock(&state.lock);
+    return d;
+}
+
+device *device_find(const char *name)
+{
+    if (!name)
+        return device_default();
+    if (strcmp(name, "cpu") == 0 || strcmp(name, "cpu:0") == 0)
+        return device_host();
+    pthread_mutex_lock(&state.lock);
+    device *d = open_entry(name);
+    pthread_mutex_unlock(&state.lock);
+    return d;
+}
+
+tl_status tl_set_backend(const char *list)
+{
+    if (!list)
+        return tl_fail(TL_ERR_ARGUMENT, "set_backend: the list is NULL");
+    pthread_mutex_lock(&state.lock);
+    device *old = atomic_load(&state.preferred);
+    device *d = open_list(list, false);
+    if (d) {
+        /* The order of host kernels follows the new list. */
+        if (d->host) {
+            char *copy = strdup(list), *rest = copy;
+            int at = 0;
+            for (char *entry; copy && (entry = strsep(&rest, ","));)
+                for (int i = at; i < d->n_members; i++)
+                    if (strcmp(d->members[i].name, entry) == 0) {
+                        struct member m = d->members[i];
+                        memmove(&d->members[at + 1], &d->members[at], (size_t)(i - at) * sizeof m);
+                        d->members[at++] = m;
+                    }
+            free(copy);
+            forget_kernels(d);
+            state.host_members = false;
+            gather_host();
+        }
+        free(state.wanted);
+        state.wanted = strdup(list);
+        atomic_store(&state.preferred, d);
+    } else {
+        atomic_store(&state.preferred, old);
+    }
+    pthread_mutex_unlock(&state.lock);
+    return d ? TL_OK : tl_error_code();
+}
+
+const char *tl_default_device(void)
+{
+    device *d = device_default();
+    return d ? d->name : NULL;
+}
+
+const char *tl_backend_name(void)
+{
+    device *d = device_default();
+    return d && d->n_members ? d->members[0].name : NULL;
+}
+
+/* ---- Kernels and synchronisation --------------------------------------------------------------------------------------------- */
+
+static struct bound_kernel *build_kernels(device *d, const char *name)
+{
+    size_t n = 0;
+    for (int pass = 0;; pass++) {
+        struct bound_kernel *list = pass ? calloc(n + 1, sizeof *list) : NULL;
+        if (pass && !list) {
+            tl_fail(TL_ERR_NOMEM, "out of memory: a kernel table");
+            return NULL;
+        }
+        n = 0;
+        for (int i = 0; i < d->n_members; i++)
+            for (const struct tl_kernel *const *k = d->members[i].backend->kernels; *k; k++)
+                if (strcmp((*k)->op, name) == 0) {
+                    if (list)
+                        list[n] = (struct bound_kernel){*k, d->members[i].device, d->members[i].stream, d->members[i].name};
+                    n++;
+                }
+        if (pass)
+            return list;
+    }
+}
+
+const struct bound_kernel *device_kernels(device *d, int op_id, const char *name)
+{
+    struct bound_kernel *list = atomic_load_explicit(&d->kernels[op_id], memory_order_acquire);
+    if (LIKELY(list != NULL))
+        return list;
+    pthread_mutex_lock(&state.lock);
+    list = atomic_load(&d->kernels[op_id]);
+    if (!list) {
+        if (d->host && !d->alone && !state.host_members && (!default_locked() || !gather_host())) {
+            pthread_mutex_unlock(&state.lock);
+            tl_fail(TL_ERR_DEVICE, "no backend opens for the host: neither cpu nor reference (see `telar doctor`)");
+            return NULL;
+        }
+        list = build_kernels(d, name);
+        atomic_store_explicit(&d->kernels[op_id], list, memory_order_release);
+    }
+    pthread_mutex_unlock(&state.lock);
+    return list;
+}
+
+tl_status device_sync(device *d)
+{
+    tl_status s = TL_OK;
+    device_lock(d);
+    for (int i = 0; i < d->n_members; i++) {
+        tl_status one = d->members[i].backend->sync(d->members[i].stream);
+        if (s == TL_OK)
+            s = one;
+    }
+    device_unlock(d);
+    return s == TL_OK ? TL_OK : tl_fail(s, "%s: an earlier operation failed", d->name);
+}
+
+tl_status tl_synchronize(const char *name)
+{
+    if (name) {
+        device *d = device_find(name);
+        return d ? device_sync(d) : tl_error_code();
+    }
+    tl_status s = TL_OK;
+    for (int i = 0; i < state.n && s == TL_OK; i++)
+        s = device_sync(state.list[i]);
+    return s;
+}
+
+void device_shutdown(void)
+{
+    pthread_mutex_lock(&state.lock);
+    for (int i = 0; i < state.n; i++) {
+        device *d = state.list[i];
+        memory_delete(d->memory, d);
+        for (int k = 0; k < MAX_OPS; k++)
+            free(atomic_load(&d->kernels[k]));
+        for (size_t r = 0; r < d->n_retired; r++)
+            free(d->retired[r]);
+        free(d->retired);
+        for (int m = 0; m < d->n_members; m++)
+            close_member(&d->members[m]);
+        free(d);
+        state.list[i] = NULL;
+    }
+    free(state.wanted);
+    state.wanted = NULL;
+    state.n = 0;
+    state.host = NULL;
+    state.host_members = false;
+    atomic_store(&state.preferred, NULL);
+    pthread_mutex_unlock(&state.lock);
+    loader_shutdown();
+}

@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Storage: the bytes behind tensors, in canonical form (PyTorch's strides) and at most one native form that a kernel
+ * made or asked for. The native form is valid for one version; writing drops it. Values that a kernel produced
+ * natively get canonical bytes only when somebody looks (tensor_canonical()).
+ */
+#include <sched.h>
+#include <stdlib.h>
+
+#include "core/internal.h"
+
+storage *storage_new(device *d, size_t bytes, bool lazy)
+{
+    storage *s = pool_alloc(sizeof *s);
+    if (!s)
+        return NULL;
+    atomic_init(&s->refs, 1);
+    atomic_init(&s->lock, 0);
+    atomic_init(&s->version, 0);
+    s->device = d;
+    s->bytes = bytes;
+    s->capacity = 0;
+    s->native = NULL;
+    s->canonical_stale = false;
+    s->release = NULL;
+    s->release_ctx = NULL;
+    s->mem = (struct tl_mem){0};
+    s->canonical_made = true;
+    if (d->host && bytes <= INLINE_BYTES) {
+        s->mem.handle = s->inline_bytes;
+        return s;
+    }
+    if (lazy) {
+        s->canonical_made = false;
+        return s;
+    }
+    if (bytes && memory_alloc(d, bytes, &s->mem, &s->capacity) != TL_OK) {
+        pool_free(s, sizeof *s);
+        return NULL;
+    }
+    return s;
+}
+
+storage *storage_foreign(void *data, size_t bytes, void (*release)(void *ctx), void *ctx)
+{
+    storage *s = storage_new(device_host(), 0, false);
+    if (!s)
+        return NULL;
+    s->bytes = bytes;
+    s->mem = (struct tl_mem){.handle = data};
+    s->release = release;
+    s->release_ctx = ctx;
+    return s;
+}
+
+void storage_keep(storage *s)
+{
+    atomic_fetch_add_explicit(&s->refs, 1, memory_order_relaxed);
+}
+
+static void native_free(storage *s)
+{
+    if (!s->native)
+        return;
+    memory_free(s->device, s->native->view.mem, s->native->capacity);
+    pool_free(s->native, sizeof *s->native);
+    s->native = NULL;
+}
+
+void storage_release(storage *s)
+{
+    if (atomic_fetch_sub_explicit(&s->refs, 1, memory_order_acq_rel) != 1)
+        return;
+    native_free(s);
+    if (s->capacity)
+        memory_free(s->device, s->mem, s->capacity);
+    if (s->release)
+        s->release(s->release_ctx);
+    pool_free(s, sizeof *s);
+}
+
+/* Held for a few instructions, or for one reorder by whoever comes first. */
+void storage_lock(storage *s)
+{
+    while (atomic_exchange_explicit(&s->lock, 1, memory_order_acquire))
+        sched_yield();
+}
+
+void storage_unlock(storage *s)
+{
+    atomic_store_explicit(&s->lock, 0, memory_order_release);
+}
+
+/* With the lock held: allocate canonical bytes and fill them from the native form. */
+static tl_status make_canonical(storage *s)
+{
+    if (!s->canonical_made) {
+        tl_status status = memory_alloc(s->device, s->bytes ? s->bytes : 1, &s->mem, &s->capacity);
+        if (status != TL_OK)
+            return status;
+        s->canonical_made = true;
+    }
+    if (!s->canonical_stale)
+        return TL_OK;
+    struct tl_view to = s->native->view;
+    to.layout = TL_LAYOUT_CONTIGUOUS;
+    contiguous_strides(to.ndim, to.shape, to.stride);
+    to.mem = s->mem;
+    tl_status status = reorder_views(s->device, &s->native->view, &to);
+    if (status == TL_OK)
+        s->canonical_stale = false;
+    return status;
+}
+
+tl_status tensor_canonical(tl_tensor *t)
+{
+    storage *s = t->storage;
+    if (LIKELY(!s->native && s->canonical_made))
+        return TL_OK;
+    storage_lock(s);
+    tl_status status = make_canonical(s);
+    storage_unlock(s);
+    return status;
+}
+
+tl_status tensor_written(tl_tensor *t)
+{
+    storage *s = t->storage;
+    if (UNLIKELY(s->native || !s->canonical_made)) {
+        storage_lock(s);
+        tl_status status = make_canonical(s);
+        if (status == TL_OK)
+            native_free(s);
+        storage_unlock(s);
+        if (status != TL_OK)
+            return status;
+    }
+    atomic_fetch_add_explicit(&s->version, 1, memory_order_relaxed);
+    return TL_OK;
+}
+
+/* Is v the same elements in the same order as the geometry of the native form? */
+static bool same_geometry(const struct tl_view *v, const tl_tensor *t)
+{
+    if (v->ndim != t->ndim)
+        return false;
+    for (int i = 0; i < v->ndim; i++)
+        if (v->shape[i] != t->shape[i])
+            return false;
+    return true;
+}
+
+/* The native form describes the whole storage, seen with one shape and dense strides. A permuted view of a weight has other
+ * strides, so packing through a view is keyed by those as well. */
+static bool native_fits(const storage *s, const tl_tensor *t)
+{
+    const struct native *n = s->native;
+    return n && n->version == storage_version(s) && same_geometry(&n->view, t) && n->offset == t->offset &&
+           memcmp(n->strides, t->strides, (size_t)t->ndim * sizeof *t->strides) == 0;
+}
+
+bool tensor_native(tl_tensor *t, struct tl_view *v)
+{
+    storage *s = t->storage;
+    if (LIKELY(!s->native))
+        return false;
+    storage_lock(s);
+    bool fits = native_fits(s, t);
+    if (fits)
+        *v = s->native->view;
+    storage_unlock(s);
+    return fits;
+}
+
+static struct native *native_new(storage *s, const tl_tensor *t, const struct tl_view *v, size_t bytes)
+{
+    struct native *n = pool_alloc(sizeof *n);
+    if (!n)
+        return NULL;
+    n->view = *v;
+    n->version = storage_version(s);
+    n->offset = t->offset;
+    memcpy(n->strides, t->strides, sizeof n->strides);
+    if (memory_alloc(s->device, bytes ? bytes : 1, &n->view.mem, &n->capacity) != TL_OK) {
+        pool_free(n, sizeof *n);
+        return NULL;
+    }
+    return n;
+}
+
+tl_status tensor_make_native(tl_tensor *t, uint32_t layout, size_t bytes, struct tl_view *v)
+{
+    storage *s = t->storage;
+    storage_lock(s);
+    tl_status status = TL_OK;
+    if (!native_fits(s, t) || s->native->view.layout != layout) {
+        status = make_canonical(s);
+        struct tl_view from, to;
+        tensor_view(t, &from);
+        to = from;
+        to.layout = layout;
+        if (layout == TL_LAYOUT_CHANNELS_LAST)
+            channels_last_strides(to.ndim, to.shape, to.stride);
+        struct native *n = status == TL_OK ? native_new(s, t, &to, bytes) : NULL;
+        if (n && (status = reorder_views(s->device, &from, &n->view)) != TL_OK) {
+            memory_free(s->device, n->view.mem, n->capacity);
+            pool_free(n, sizeof *n);
+            n = NULL;
+        }
+        if (n) {
+            native_free(s);
+            s->native = n;
+        } else {
+            status = tl_error_code();
+        }
+    }
+    if (status == TL_OK)
+        *v = s->native->view;
+    storage_unlock(s);
+    return status;
+}
+
+tl_status tensor_adopt_native(tl_tensor *t, const struct tl_view *v, size_t bytes, struct tl_view *made)
+{
+    storage *s = t->storage;
+    struct native *n = native_new(s, t, v, bytes);
+    if (!n)
+        return tl_error_code();
+    storage_lock(s);
+    native_free(s);
+    s->native = n;
+    s->canonical_stale = true;
+    *made = n->view;
+    storage_unlock(s);
+    return TL_OK;
+}
