@@ -429,7 +429,7 @@ static bool check_permutation(tl_dtype dtype, int64_t n)
         tl_fail(TL_ERR_DTYPE, "randperm: expected an integer or floating type, got %s", tl_dtype_name(dtype));
         return false;
     }
-    if (dtype == TL_I64 || (tl_dtype_is_float(dtype) ? spacing(dtype, n ? n - 1 : 0) == 1 : (double)n - 1 <= largest(dtype)))
+    if (dtype == TL_I64 || (tl_dtype_is_float(dtype) ? n < 2 || spacing(dtype, n - 2) == 1 : (double)n - 1 <= largest(dtype)))
         return true;
     tl_fail(TL_ERR_ARGUMENT, "randperm: %s cannot hold 0 … %lld", tl_dtype_name(dtype), (long long)n - 1);
     return false;
