@@ -129,9 +129,10 @@ struct job {
     struct tl_model_config *config;
     char *options; /* as text, defaults filled in from the data left out */
     tl_module *net;
-    char *data_name;
+    struct tl_data_options data_options;
+    const char *data_name; /* borrowed of the command line, the weights' notes or the model */
     tl_dataset *train, *test;
-    tl_state *weights; /* of --weights or --resume, until the net is built */
+    tl_state *weights; /* of --weights or --resume: its notes say what was trained on what */
 };
 
 /* Report the thread's error as "telar: message" and return EXIT_FAILED. */
@@ -147,14 +148,22 @@ tl_status job_data(struct job *j, const struct invocation *v, bool train, bool t
 /* Configure and build the net on the default device; load the weights, if there are any. */
 tl_status job_net(struct job *j, const struct invocation *v);
 void job_free(struct job *j);
-/* A batch's input in the model's form, on its device; ctx is the job. For tl_fit(). */
-tl_tensor *job_prepare(tl_tensor *input, void *ctx);
-/* The model's own step, when it has one. */
-tl_tensor *job_step(tl_module *m, tl_tensor *const *batch, int n, void *ctx);
-/* Names of classes: of the data, else of the model, else NULL; their number. */
+/* Loss, metric, step and preprocessing for this model and these data. */
+void job_functions(struct job *j, struct tl_fit_options *o);
+/* Names of classes: of the data, else of the model, else NULL; and their number (0: not a classification). */
 const char *const *job_classes(const struct job *j, int64_t *n);
-/* Run over `data` and print or write the classification report. */
-int job_report(struct job *j, const struct invocation *v, tl_dataset *data, const char *title);
+/* Shape of one input: --input, else the model's own. Returns the number of dimensions, or -1 after a message. */
+int job_input(const struct job *j, const struct invocation *v, int64_t shape[TL_MAX_DIMS]);
+
+/* What a model does on a part of its data. Free the confusion matrix. */
+struct measured {
+    struct tl_evaluation evaluation;
+    tl_confusion *confusion; /* NULL if it is not a classification */
+};
+tl_status job_measure(struct job *j, const struct invocation *v, tl_dataset *data, struct measured *m);
+/* Print it: the report, and the matrix with --confusion. With --json: the members of an object. */
+tl_status print_measured(const struct measured *m, const struct invocation *v);
+void json_measured(struct json *to, const struct measured *m);
 
 /* ---- Commands -------------------------------------------------------------------------------------------------------- */
 

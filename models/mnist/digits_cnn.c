@@ -47,11 +47,10 @@ static int input_shape(const struct tl_model_config *c, int64_t shape[TL_MAX_DIM
     return 3;
 }
 
-/* The table's pixels are 0 … 16. */
 static tl_tensor *preprocess(const struct tl_model_config *c, tl_tensor *batch)
 {
     (void)c;
-    return tl_mul_s(as_pictures(batch, 8), 1.0 / 16);
+    return as_pictures(batch, 8);
 }
 
 static const struct tl_model_option options[] = {

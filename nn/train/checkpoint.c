@@ -384,6 +384,11 @@ tl_status tl_checkpoint_load(struct tl_checkpoint *c, const char *path)
     return status;
 }
 
+tl_state *tl_state_weights(const tl_state *s)
+{
+    return s ? part_of(s, "") : NULL;
+}
+
 tl_status tl_module_load_weights(tl_module *m, const char *path)
 {
     if (!m || !path)

@@ -1,0 +1,299 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * telar train.
+ */
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "cli/cli.h"
+
+/* ---- Interrupts ----------------------------------------------------------------------------------------------------------- */
+
+static volatile sig_atomic_t interrupted;
+
+/* The first interrupt asks the loop to stop; SA_RESETHAND lets a second one kill. */
+static void on_interrupt(int signal_number)
+{
+    (void)signal_number;
+    interrupted = 1;
+}
+
+static tl_status stop_if_interrupted(const struct tl_fit_event *e, void *ctx)
+{
+    (void)e;
+    (void)ctx;
+    return interrupted ? TL_ERR_STOPPED : TL_OK;
+}
+
+static void catch_interrupts(void)
+{
+    struct sigaction action = {.sa_handler = on_interrupt, .sa_flags = (int)(SA_RESETHAND | SA_RESTART)};
+    sigemptyset(&action.sa_mask);
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+}
+
+/* ---- The run ---------------------------------------------------------------------------------------------------------------- */
+
+struct training {
+    struct job job;
+    uint64_t seed;
+    tl_loader *train, *validation;
+    tl_optimizer *optimizer;
+    tl_schedule *schedule;
+    tl_history *history;
+    char seed_text[24];
+};
+
+static void choose_seed(struct training *t, const struct invocation *v)
+{
+    const char *noted = t->job.weights && v->set.resume ? tl_state_note(t->job.weights, "telar.seed") : NULL;
+    uint32_t fresh = 0;
+    if (given(v, "seed"))
+        t->seed = (uint64_t)v->set.seed;
+    else if (noted)
+        t->seed = strtoull(noted, NULL, 10);
+    else if (getrandom(&fresh, sizeof fresh, 0) == (ssize_t)sizeof fresh)
+        t->seed = fresh;
+    snprintf(t->seed_text, sizeof t->seed_text, "%llu", (unsigned long long)t->seed);
+    tl_manual_seed(t->seed);
+}
+
+static tl_status make_schedule(struct training *t, const struct settings *s, int64_t batches)
+{
+    const char *name = s->schedule;
+    double lr = tl_optimizer_lr(t->optimizer, 0);
+    int64_t third = s->epochs / 3 > 0 ? s->epochs / 3 : 1;
+    if (strcmp(name, "none") == 0)
+        return TL_OK;
+    if (strcmp(name, "step") == 0)
+        t->schedule = tl_step_lr(t->optimizer, third, 0.1);
+    else if (strcmp(name, "exponential") == 0)
+        t->schedule = tl_exponential_lr(t->optimizer, 0.9);
+    else if (strcmp(name, "cosine") == 0)
+        t->schedule = tl_cosine_lr(t->optimizer, s->epochs, 0);
+    else if (strcmp(name, "plateau") == 0)
+        t->schedule = tl_plateau_lr(t->optimizer, .patience = 3);
+    else
+        t->schedule = tl_one_cycle_lr(t->optimizer, lr, s->epochs * batches);
+    return t->schedule ? TL_OK : tl_error_code();
+}
+
+/* A resumed run goes on with the settings that it had, unless the command line says otherwise. */
+static void recall(const struct job *j, struct invocation *v)
+{
+    const char *text;
+    if (!v->set.resume || !j->weights)
+        return;
+    if (!given(v, "batch") && (text = tl_state_note(j->weights, "telar.batch")) && atoll(text) > 0)
+        v->set.batch = atoll(text);
+    if (!given(v, "optimizer") && (text = tl_state_note(j->weights, "telar.optimizer")) && *text)
+        v->set.optimizer = text;
+    if (!given(v, "schedule") && (text = tl_state_note(j->weights, "telar.schedule")) && *text)
+        v->set.schedule = text;
+    if (!given(v, "hold-out") && (text = tl_state_note(j->weights, "telar.hold_out")))
+        v->set.hold_out = strtod(text, NULL);
+    if (!given(v, "patience") && (text = tl_state_note(j->weights, "telar.patience")))
+        v->set.patience = atoll(text);
+    if (!given(v, "clip") && (text = tl_state_note(j->weights, "telar.clip")))
+        v->set.clip = strtod(text, NULL);
+}
+
+static tl_status prepare_training(struct training *t, struct invocation *v)
+{
+    const struct settings *s = &v->set;
+    tl_status status = set_device(v);
+    if (status == TL_OK)
+        status = job_model(&t->job, v);
+    if (status != TL_OK)
+        return status;
+    recall(&t->job, v);
+    status = job_data(&t->job, v, true, true);
+    if (status != TL_OK)
+        return status;
+    choose_seed(t, v);
+    if ((status = job_net(&t->job, v)) != TL_OK)
+        return status;
+    t->train = tl_loader_new(t->job.train, .batch_size = s->batch, .shuffle = true, .workers = (int)s->workers);
+    t->validation = tl_loader_new(t->job.test, .batch_size = s->batch > 256 ? s->batch : 256, .workers = (int)s->workers);
+    t->optimizer = t->train && t->validation ? tl_optimizer_named(s->optimizer, t->job.net, s->lr, s->momentum, s->weight_decay) : NULL;
+    t->history = t->optimizer ? tl_history_new() : NULL;
+    if (!t->history)
+        return tl_error_code();
+    return make_schedule(t, s, tl_loader_length(t->train));
+}
+
+static void free_training(struct training *t)
+{
+    tl_history_free(t->history);
+    tl_schedule_free(t->schedule);
+    tl_optimizer_free(t->optimizer);
+    tl_loader_free(t->train);
+    tl_loader_free(t->validation);
+    job_free(&t->job);
+}
+
+static void print_head(const struct training *t, const struct invocation *v)
+{
+    const struct job *j = &t->job;
+    printf("model:     %s%s%s%s, %lld parameters\n", j->model->name, *j->options ? " (" : "", j->options, *j->options ? ")" : "",
+           (long long)tl_module_parameter_count(j->net));
+    printf("data:      %s, %lld samples to learn from, %lld to validate on\n", j->data_name, (long long)tl_dataset_size(j->train),
+           (long long)tl_dataset_size(j->test));
+    printf("optimizer: %s, learning rate %g, batches of %lld\n", tl_optimizer_name(t->optimizer), tl_optimizer_lr(t->optimizer, 0),
+           (long long)v->set.batch);
+    printf("device:    %s (%s), %d threads\nseed:      %s\n\n", tl_default_device(), tl_backend_name(), tl_get_num_threads(),
+           t->seed_text);
+    fflush(stdout);
+}
+
+static tl_status json_epoch(const struct tl_fit_event *e, void *ctx)
+{
+    const struct invocation *v = ctx;
+    if (!v->set.json)
+        return stop_if_interrupted(e, NULL);
+    struct json j = json_new(stdout);
+    json_open(&j, '{');
+    json_integer_of(&j, "epoch", e->record->epoch);
+    json_integer_of(&j, "steps", e->record->steps);
+    json_number_of(&j, "train_loss", e->record->train_loss);
+    json_number_of(&j, "train_loss_std", e->record->train_loss_std);
+    json_number_of(&j, "train_metric", e->record->train_metric);
+    json_number_of(&j, "validation_loss", e->record->validation_loss);
+    json_number_of(&j, "validation_loss_std", e->record->validation_loss_std);
+    json_number_of(&j, "validation_metric", e->record->validation_metric);
+    json_number_of(&j, "learning_rate", e->record->learning_rate);
+    json_number_of(&j, "seconds", e->record->seconds);
+    json_close(&j, '}');
+    json_end(&j);
+    return stop_if_interrupted(e, NULL);
+}
+
+static tl_status fit(struct training *t, const struct invocation *v)
+{
+    const struct settings *s = &v->set;
+    const struct job *j = &t->job;
+    char batch[24], hold_out[24], patience[24], clip[24];
+    snprintf(batch, sizeof batch, "%lld", (long long)s->batch);
+    snprintf(hold_out, sizeof hold_out, "%.17g", s->hold_out);
+    snprintf(patience, sizeof patience, "%lld", (long long)s->patience);
+    snprintf(clip, sizeof clip, "%.17g", s->clip);
+    const char *const notes[] = {"telar.model",       j->model->name,
+                                 "telar.options",     j->options,
+                                 "telar.seed",        t->seed_text,
+                                 "telar.data",        j->data_name,
+                                 "telar.data_path",   j->data_options.path ? j->data_options.path : "",
+                                 "telar.label",       j->data_options.label ? j->data_options.label : "",
+                                 "telar.no_header",   j->data_options.no_header ? "yes" : "",
+                                 "telar.standardize", j->data_options.standardize ? "yes" : "",
+                                 "telar.optimizer",   s->optimizer,
+                                 "telar.schedule",    s->schedule,
+                                 "telar.batch",       batch,
+                                 "telar.hold_out",    hold_out,
+                                 "telar.patience",    patience,
+                                 "telar.clip",        clip,
+                                 NULL};
+    bool talk = !s->quiet && !s->json;
+    struct tl_fit_options o = {.struct_size = sizeof o, .epochs = s->epochs, .validation = t->validation, .schedule = t->schedule};
+    job_functions(&t->job, &o);
+    o.schedule_by_batch = strcmp(s->schedule, "one-cycle") == 0;
+    o.clip_norm = s->clip;
+    o.patience = s->patience;
+    o.restore_best = s->patience > 0;
+    o.on_batch = stop_if_interrupted;
+    o.on_epoch = json_epoch;
+    o.callback_ctx = (void *)(uintptr_t)v;
+    o.history = t->history;
+    o.progress = talk ? stderr : NULL;
+    o.lines = talk ? stdout : NULL;
+    o.checkpoint = s->save;
+    o.resume = s->resume;
+    o.notes = notes;
+    catch_interrupts();
+    return tl_fit_with(j->net, t->train, t->optimizer, &o);
+}
+
+static tl_status write_pictures(const struct training *t, const struct invocation *v)
+{
+    char title[200];
+    snprintf(title, sizeof title, "%s on %s", t->job.model->name, t->job.data_name);
+    tl_status s = TL_OK;
+    if (v->set.history)
+        s = tl_history_save_csv(t->history, v->set.history);
+    if (s == TL_OK && v->set.plot)
+        s = tl_history_plot(t->history, v->set.plot, .title = title);
+    return s;
+}
+
+static tl_status report(struct training *t, const struct invocation *v)
+{
+    struct measured m;
+    tl_status s = job_measure(&t->job, v, t->job.test, &m);
+    if (s == TL_OK && v->set.json) {
+        struct json j = json_new(stdout);
+        json_open(&j, '{');
+        json_text_of(&j, "model", t->job.model->name);
+        json_text_of(&j, "data", t->job.data_name);
+        json_text_of(&j, "seed", t->seed_text);
+        json_measured(&j, &m);
+        json_close(&j, '}');
+        json_end(&j);
+    } else if (s == TL_OK) {
+        printf("\non %lld held-out samples: loss %.4f", (long long)m.evaluation.samples, m.evaluation.loss);
+        if (m.confusion)
+            printf(", accuracy %.2f %%", 100 * tl_confusion_accuracy(m.confusion));
+        fputs("\n\n", stdout);
+        s = print_measured(&m, v);
+    }
+    tl_confusion_free(m.confusion);
+    return s;
+}
+
+static tl_status check_files(const struct invocation *v)
+{
+    const char *plot = v->set.plot, *dot = plot ? strrchr(plot, '.') : NULL;
+    if (plot && (!dot || (strcmp(dot, ".svg") != 0 && strcmp(dot, ".png") != 0)))
+        return tl_fail(TL_ERR_ARGUMENT, "--plot %s: expected a name ending in .svg or .png", plot);
+    const char *save = v->set.save;
+    dot = save ? strrchr(save, '.') : NULL;
+    if (save && (!dot || strcmp(dot, ".safetensors") != 0))
+        return tl_fail(TL_ERR_ARGUMENT, "--save %s: expected a name ending in .safetensors", save);
+    return TL_OK;
+}
+
+static void print_tail(const struct invocation *v)
+{
+    if (v->set.save)
+        printf("\nsaved:   %s\n", v->set.save);
+    if (v->set.plot)
+        printf("%spicture: %s\n", v->set.save ? "" : "\n", v->set.plot);
+    if (interrupted)
+        printf("interrupted%s\n", v->set.save ? "; go on with --resume" : ", and not saved");
+}
+
+int run_train(const struct invocation *line)
+{
+    struct invocation own = *line, *v = &own;
+    if (v->set.weights && v->set.resume)
+        return misused(v, "--weights and --resume exclude each other: a checkpoint has the weights");
+    if (check_files(v) != TL_OK)
+        return misused(v, "%s", tl_error_message());
+    struct training t = {0};
+    bool talk = !v->set.quiet && !v->set.json;
+    tl_status s = prepare_training(&t, v);
+    if (s == TL_OK && talk)
+        print_head(&t, v);
+    if (s == TL_OK)
+        s = fit(&t, v);
+    if (s == TL_OK && tl_history_count(t.history) > 0)
+        s = write_pictures(&t, v);
+    if (s == TL_OK && tl_history_count(t.history) > 0)
+        s = report(&t, v);
+    if (s == TL_OK && talk)
+        print_tail(v);
+    int code = s == TL_OK ? (interrupted ? 130 : EXIT_OK) : failed();
+    free_training(&t);
+    return code;
+}
