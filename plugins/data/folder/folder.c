@@ -1,0 +1,358 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The data plugin for folders of pictures: one subfolder a class, classes and files in the order of their names, JPEG and PNG.
+ * Opening lists files only; pictures are decoded when a batch asks for them, on the loader's threads. Every picture has the size
+ * of the first, or is resized to the height and width that the options give. A folder with train/ and test/ in it has those parts;
+ * any other is cut by class.
+ */
+#include "picture.h"
+
+#include "../common/files.h"
+#include "../common/rows.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/stat.h>
+
+#define MAX_FILE ((size_t)1 << 30)
+
+struct folder {
+    char **classes;
+    int64_t n_classes;
+    char **paths;
+    int64_t *labels;
+    int64_t n, room;
+    int64_t height, width;
+    bool resize, raw;
+    float table[256];
+};
+
+static void folder_clear(struct folder *f)
+{
+    for (int64_t i = 0; i < f->n_classes; i++)
+        free(f->classes[i]);
+    for (int64_t i = 0; i < f->n; i++)
+        free(f->paths[i]);
+    free(f->classes);
+    free(f->paths);
+    free(f->labels);
+    *f = (struct folder){0};
+}
+
+/* ---- Batches ------------------------------------------------------------------------------------------------------ */
+
+static tl_status load_picture(const struct folder *f, const char *path, struct picture *p)
+{
+    struct bytes file;
+    tl_status s = files_read(path, MAX_FILE, &file);
+
+    if (s != TL_OK)
+        return s;
+    s = picture_decode(path, file.data, file.size, false, p);
+    free(file.data);
+    if (s == TL_OK && f->resize)
+        s = picture_resize(path, p, f->height, f->width);
+    else if (s == TL_OK && (p->height != f->height || p->width != f->width))
+        s = tl_fail(TL_ERR_SHAPE, "\"%s\": the picture is %" PRId64 " x %" PRId64 ", the first of the folder %" PRId64 " x %" PRId64
+                    "; give a height and a width to resize to", path, p->height, p->width, f->height, f->width);
+    if (s != TL_OK) {
+        free(p->pixels);
+        p->pixels = NULL;
+    }
+    return s;
+}
+
+/* Interleaved bytes to planes, of bytes or of numbers in [0, 1]. */
+static void to_planes(const struct folder *f, const struct picture *p, unsigned char *bytes, float *floats)
+{
+    size_t plane = (size_t)(p->height * p->width);
+
+    for (size_t i = 0; i < plane; i++)
+        for (size_t c = 0; c < 3; c++)
+            if (bytes)
+                bytes[c * plane + i] = p->pixels[i * 3 + c];
+            else
+                floats[c * plane + i] = f->table[p->pixels[i * 3 + c]];
+}
+
+static tl_status folder_batch(tl_dataset *d, const int64_t *index, int64_t n, tl_tensor **out)
+{
+    const struct folder *f = tl_dataset_fields(d);
+    size_t each = (size_t)(f->height * f->width) * 3;
+
+    out[0] = tl_empty(TL_SHAPE(n, 3, f->height, f->width), (struct tl_options){.dtype = f->raw ? TL_U8 : TL_F32, .device = "cpu"});
+    out[1] = out[0] ? tl_empty(TL_SHAPE(n), (struct tl_options){.dtype = TL_I64, .device = "cpu"}) : NULL;
+    void *to = out[1] ? tl_data_mut(out[0]) : NULL;
+    int64_t *labels = to ? tl_data_mut(out[1]) : NULL;
+    if (!labels)
+        return tl_error_code();
+    for (int64_t i = 0; i < n; i++) {
+        struct picture p = {0};
+        tl_status s = load_picture(f, f->paths[index[i]], &p);
+        if (s != TL_OK)
+            return s;
+        if (f->raw)
+            to_planes(f, &p, (unsigned char *)to + (size_t)i * each, NULL);
+        else
+            to_planes(f, &p, NULL, (float *)to + (size_t)i * each);
+        free(p.pixels);
+        labels[i] = f->labels[index[i]];
+    }
+    return TL_OK;
+}
+
+static tl_status folder_labels(tl_dataset *d, const int64_t *index, int64_t n, int64_t *out)
+{
+    const struct folder *f = tl_dataset_fields(d);
+
+    for (int64_t i = 0; i < n; i++)
+        out[i] = f->labels[index[i]];
+    return TL_OK;
+}
+
+static void folder_destroy(tl_dataset *d)
+{
+    folder_clear(tl_dataset_fields(d));
+}
+
+static const struct tl_dataset_class folder_class = {
+    .struct_size = sizeof(struct tl_dataset_class),
+    .name = "folder",
+    .batch = folder_batch,
+    .destroy = folder_destroy,
+    .labels = folder_labels,
+};
+
+/* ---- Listing ------------------------------------------------------------------------------------------------------ */
+
+static int not_hidden(const struct dirent *e)
+{
+    return e->d_name[0] != '.';
+}
+
+static int is_picture(const struct dirent *e)
+{
+    const char *dot = strrchr(e->d_name, '.');
+
+    return e->d_name[0] != '.' && dot && (strcasecmp(dot, ".jpg") == 0 || strcasecmp(dot, ".jpeg") == 0 || strcasecmp(dot, ".png") == 0);
+}
+
+/* By bytes, whatever the locale. */
+static int by_name(const struct dirent **a, const struct dirent **b)
+{
+    return strcmp((*a)->d_name, (*b)->d_name);
+}
+
+/* Names in a folder that pass `filter`, in order; -1 and an error. */
+static int list_names(const char *folder, int (*filter)(const struct dirent *), struct dirent ***list)
+{
+    int n = scandir(folder, list, filter, by_name);
+
+    if (n < 0)
+        tl_fail(errno == ENOENT ? TL_ERR_NOT_FOUND : errno == ENOMEM ? TL_ERR_NOMEM : TL_ERR_IO, "cannot list \"%s\": %s", folder,
+                strerror(errno));
+    return n;
+}
+
+static void free_names(struct dirent **list, int n)
+{
+    for (int i = 0; i < n; i++)
+        free(list[i]);
+    free(list);
+}
+
+static bool is_folder(const char *path)
+{
+    struct stat st;
+
+    return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
+static tl_status add_picture(struct folder *f, char *path, int64_t label)
+{
+    if (!path)
+        return tl_error_code();
+    if (f->n == f->room) {
+        int64_t more = f->room ? f->room * 2 : 256;
+        char **paths = realloc(f->paths, (size_t)more * sizeof *paths);
+        f->paths = paths ? paths : f->paths;
+        int64_t *labels = paths ? realloc(f->labels, (size_t)more * sizeof *labels) : NULL;
+        f->labels = labels ? labels : f->labels;
+        if (!labels) {
+            free(path);
+            return tl_fail(TL_ERR_NOMEM, "folder: no memory for %" PRId64 " paths", more);
+        }
+        f->room = more;
+    }
+    f->paths[f->n] = path;
+    f->labels[f->n++] = label;
+    return TL_OK;
+}
+
+static tl_status add_class(struct folder *f, const char *folder, int64_t label)
+{
+    struct dirent **list = NULL;
+    int n = list_names(folder, is_picture, &list);
+    tl_status s = n < 0 ? tl_error_code() : TL_OK;
+
+    for (int i = 0; s == TL_OK && i < n; i++)
+        s = add_picture(f, files_join(folder, list[i]->d_name, ""), label);
+    free_names(list, n);
+    return s;
+}
+
+/* Number of the class `name`, added if it may be; -1 and an error. */
+static int64_t class_number(struct folder *f, const char *name, bool may_add, const char *where)
+{
+    for (int64_t i = 0; i < f->n_classes; i++)
+        if (strcmp(f->classes[i], name) == 0)
+            return i;
+    if (!may_add) {
+        tl_fail(TL_ERR_FORMAT, "\"%s\": class \"%s\" is not among those of the training part", where, name);
+        return -1;
+    }
+    char **grown = realloc(f->classes, (size_t)(f->n_classes + 1) * sizeof *grown);
+    f->classes = grown ? grown : f->classes;
+    if (!grown || !(f->classes[f->n_classes] = strdup(name))) {
+        tl_fail(TL_ERR_NOMEM, "folder: no memory for the name of a class");
+        return -1;
+    }
+    return f->n_classes++;
+}
+
+/* All classes below `root`; with `keep`, their pictures as well. */
+static tl_status add_part(struct folder *f, const char *root, bool may_add, bool keep)
+{
+    struct dirent **list = NULL;
+    int n = list_names(root, not_hidden, &list);
+    tl_status s = n < 0 ? tl_error_code() : TL_OK;
+
+    for (int i = 0; s == TL_OK && i < n; i++) {
+        char *path = files_join(root, list[i]->d_name, "");
+        if (!path)
+            s = tl_error_code();
+        else if (is_folder(path)) {
+            int64_t label = class_number(f, list[i]->d_name, may_add, root);
+            s = label < 0 ? tl_error_code() : keep ? add_class(f, path, label) : TL_OK;
+        }
+        free(path);
+    }
+    free_names(list, n);
+    return s;
+}
+
+/* The parts that a folder is made of: its own train/ and test/, or itself (then *own is false). */
+static tl_status add_root(struct folder *f, const char *root, int which, bool *own)
+{
+    char *train = files_join(root, "train", ""), *test = files_join(root, "test", "");
+    tl_status s = train && test ? TL_OK : tl_error_code();
+
+    *own = s == TL_OK && is_folder(train) && is_folder(test);
+    if (*own) {
+        s = add_part(f, train, true, which != 1);
+        if (s == TL_OK && which != 0)
+            s = add_part(f, test, false, true);
+    } else if (s == TL_OK)
+        s = add_part(f, root, true, true);
+    free(train);
+    free(test);
+    if (s == TL_OK && f->n_classes == 0)
+        s = tl_fail(TL_ERR_NOT_FOUND, "\"%s\": no subfolders; each class needs one, with its pictures in it", root);
+    if (s == TL_OK && f->n == 0)
+        s = tl_fail(TL_ERR_NOT_FOUND, "\"%s\": no pictures (.jpg, .jpeg, .png) in its %" PRId64 " subfolders", root, f->n_classes);
+    return s;
+}
+
+/* Without a size to resize to, the first picture gives it. */
+static tl_status settle_size(struct folder *f, const struct tl_data_options *o)
+{
+    struct bytes file;
+    struct picture p = {0};
+
+    if (o->height < 0 || o->width < 0 || o->height > 65535 || o->width > 65535 || (o->height == 0) != (o->width == 0))
+        return tl_fail(TL_ERR_ARGUMENT, "folder: height and width go together, 1 to 65535 each; %" PRId64 " and %" PRId64 " given",
+                       o->height, o->width);
+    f->resize = o->height > 0;
+    f->height = o->height;
+    f->width = o->width;
+    if (f->resize)
+        return TL_OK;
+    tl_status s = files_read(f->paths[0], MAX_FILE, &file);
+    if (s != TL_OK)
+        return s;
+    s = picture_decode(f->paths[0], file.data, file.size, true, &p);
+    free(file.data);
+    f->height = p.height;
+    f->width = p.width;
+    return s;
+}
+
+static tl_dataset *make_dataset(struct folder *f, const struct tl_data_options *o)
+{
+    struct tl_dataset_info info = {.size = f->n, .n_fields = 2, .n_classes = f->n_classes, .classes = (const char *const *)f->classes,
+                                   .ndim = 3, .shape = {3, f->height, f->width}};
+    tl_dataset *d = tl_dataset_new(&folder_class, &info, sizeof *f);
+
+    if (!d)
+        return NULL;
+    f->raw = o->raw;
+    for (int i = 0; i < 256; i++)
+        f->table[i] = (float)i / 255;
+    *(struct folder *)tl_dataset_fields(d) = *f;
+    *f = (struct folder){0}; /* it belongs to the data set now */
+    return d;
+}
+
+static tl_dataset *folder_open(const char *name, const struct tl_data_options *o)
+{
+    struct folder f = {0};
+    int which = rows_which_split("folder", o);
+    bool own = false;
+
+    (void)name;
+    if (which == -2)
+        return NULL;
+    if (!o->path) {
+        tl_fail(TL_ERR_ARGUMENT, "folder: give the path of a folder with one subfolder of pictures a class");
+        return NULL;
+    }
+    tl_dataset *d = NULL;
+    if (add_root(&f, o->path, which, &own) == TL_OK && settle_size(&f, o) == TL_OK)
+        d = make_dataset(&f, o);
+    folder_clear(&f);
+    return own ? d : rows_split(d, o);
+}
+
+static const char *const names[] = {
+    "folder", "pictures (JPEG, PNG) in one subfolder a class",
+    NULL,
+};
+
+static const struct tl_data_plugin folder_plugin = {
+    .struct_size = sizeof(struct tl_data_plugin),
+    .names = names,
+    .open = folder_open,
+};
+
+static tl_status plugin_open(const struct tl_host *host, const void **iface, struct tl_error *err)
+{
+    (void)host;
+    (void)err;
+    *iface = &folder_plugin;
+    return TL_OK;
+}
+
+TL_PUBLIC const struct tl_plugin telar_plugin = {
+    .magic = TL_PLUGIN_MAGIC,
+    .struct_size = sizeof(struct tl_plugin),
+    .abi = TL_DATA_ABI,
+    .kind = "data",
+    .name = "folder",
+    .version = "1.0",
+    .summary = "folders of JPEG and PNG pictures",
+    .open = plugin_open,
+};

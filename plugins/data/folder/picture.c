@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What both kinds of picture share: telling them apart, bounds on their size, and resizing. The resize is separable, across
+ * and then down, each output pixel a weighted mean under a triangle that is as wide as the reduction (so that shrinking does not
+ * alias); weights are rounded to 22 binary places and each pass to bytes, as Pillow does.
+ */
+#include "picture.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MAX_PIXELS ((uint64_t)1 << 28)
+/* No picture format here packs more pixels in a byte: deflate reaches 1032 to 1, and a byte holds 8 pixels of one bit. */
+#define MAX_PIXELS_PER_BYTE 8256
+#define WEIGHT_BITS 22
+
+tl_status picture_decode(const char *path, const unsigned char *data, size_t size, bool only_size, struct picture *out)
+{
+    static const unsigned char png[8] = {0x89, 'P', 'N', 'G', '\r', '\n', 0x1a, '\n'};
+
+    if (size >= 8 && memcmp(data, png, 8) == 0)
+        return picture_decode_png(path, data, size, only_size, out);
+    if (size >= 3 && data[0] == 0xff && data[1] == 0xd8 && data[2] == 0xff)
+        return picture_decode_jpeg(path, data, size, only_size, out);
+    if (size == 0)
+        return tl_fail(TL_ERR_TRUNCATED, "\"%s\": the file is empty", path);
+    return tl_fail(TL_ERR_FORMAT, "\"%s\": neither JPEG nor PNG by its first bytes", path);
+}
+
+tl_status picture_allocate(const char *path, size_t size, struct picture *p)
+{
+    uint64_t pixels;
+
+    if (p->height < 1 || p->width < 1 || !tl_size_mul((uint64_t)p->height, (uint64_t)p->width, &pixels) || pixels > MAX_PIXELS)
+        return tl_fail(TL_ERR_LIMIT, "\"%s\": a picture of %" PRId64 " x %" PRId64 " pixels; 1 to %" PRIu64 " in all are possible", path,
+                       p->height, p->width, MAX_PIXELS);
+    if (pixels / MAX_PIXELS_PER_BYTE > size)
+        return tl_fail(TL_ERR_FORMAT, "\"%s\": %" PRId64 " x %" PRId64 " pixels are declared, more than its %zu bytes can hold", path,
+                       p->height, p->width, size);
+    p->pixels = malloc((size_t)pixels * 3);
+    return p->pixels ? TL_OK : tl_fail(TL_ERR_NOMEM, "\"%s\": no memory for %" PRId64 " x %" PRId64 " pixels", path, p->height, p->width);
+}
+
+/* ---- Resizing ---- */
+
+/* Weights of one axis: output i is the sum over k of weight[i * most + k] times input first[i] + k. */
+struct filter {
+    int64_t most;
+    int64_t *first, *count;
+    int32_t *weight;
+};
+
+static void filter_free(struct filter *f)
+{
+    free(f->first);
+    free(f->count);
+    free(f->weight);
+}
+
+static bool filter_make(int64_t from, int64_t to, struct filter *f)
+{
+    double scale = (double)from / (double)to, wide = scale > 1 ? scale : 1;
+    int64_t most = (int64_t)ceil(wide) * 2 + 1;
+    double *w = calloc((size_t)most, sizeof *w);
+
+    *f = (struct filter){.most = most, .first = calloc((size_t)to, sizeof *f->first), .count = calloc((size_t)to, sizeof *f->count),
+                         .weight = calloc((size_t)to, (size_t)most * sizeof *f->weight)};
+    if (!w || !f->first || !f->count || !f->weight) {
+        filter_free(f);
+        free(w);
+        return false;
+    }
+    for (int64_t i = 0; i < to; i++) {
+        double centre = ((double)i + 0.5) * scale, sum = 0;
+        int64_t low = (int64_t)(centre - wide + 0.5), high = (int64_t)(centre + wide + 0.5);
+        low = low < 0 ? 0 : low;
+        high = high > from ? from : high;
+        for (int64_t k = 0; k < high - low; k++) {
+            double away = fabs(((double)(k + low) - centre + 0.5) / wide);
+            w[k] = away < 1 ? 1 - away : 0;
+            sum += w[k];
+        }
+        for (int64_t k = 0; k < high - low; k++)
+            f->weight[i * most + k] = (int32_t)(w[k] / sum * (1 << WEIGHT_BITS) + 0.5);
+        f->first[i] = low;
+        f->count[i] = high - low;
+    }
+    free(w);
+    return true;
+}
+
+/* One output pixel from inputs `step` bytes apart. */
+static void weigh(const unsigned char *in, int64_t step, const int32_t *weight, int64_t count, unsigned char *out)
+{
+    for (int c = 0; c < 3; c++) {
+        int64_t sum = 1 << (WEIGHT_BITS - 1);
+        for (int64_t k = 0; k < count; k++)
+            sum += (int64_t)in[k * step + c] * weight[k];
+        sum >>= WEIGHT_BITS;
+        out[c] = (unsigned char)(sum > 255 ? 255 : sum);
+    }
+}
+
+static bool resize_width(struct picture *p, int64_t width)
+{
+    struct filter f;
+    unsigned char *made = malloc((size_t)(p->height * width) * 3);
+
+    if (!made || !filter_make(p->width, width, &f)) {
+        free(made);
+        return false;
+    }
+    for (int64_t y = 0; y < p->height; y++)
+        for (int64_t x = 0; x < width; x++)
+            weigh(p->pixels + (y * p->width + f.first[x]) * 3, 3, f.weight + x * f.most, f.count[x], made + (y * width + x) * 3);
+    filter_free(&f);
+    free(p->pixels);
+    p->pixels = made;
+    p->width = width;
+    return true;
+}
+
+static bool resize_height(struct picture *p, int64_t height)
+{
+    struct filter f;
+    unsigned char *made = malloc((size_t)(height * p->width) * 3);
+
+    if (!made || !filter_make(p->height, height, &f)) {
+        free(made);
+        return false;
+    }
+    for (int64_t y = 0; y < height; y++)
+        for (int64_t x = 0; x < p->width; x++)
+            weigh(p->pixels + (f.first[y] * p->width + x) * 3, p->width * 3, f.weight + y * f.most, f.count[y],
+                  made + (y * p->width + x) * 3);
+    filter_free(&f);
+    free(p->pixels);
+    p->pixels = made;
+    p->height = height;
+    return true;
+}
+
+tl_status picture_resize(const char *path, struct picture *p, int64_t height, int64_t width)
+{
+    uint64_t most, rows = (uint64_t)(p->height > height ? p->height : height);
+
+    if (height < 1 || width < 1 || !tl_size_mul(rows, (uint64_t)width, &most) || most > MAX_PIXELS)
+        return tl_fail(TL_ERR_LIMIT, "\"%s\": cannot resize to %" PRId64 " x %" PRId64, path, height, width);
+    if ((width != p->width && !resize_width(p, width)) || (height != p->height && !resize_height(p, height)))
+        return tl_fail(TL_ERR_NOMEM, "\"%s\": no memory to resize it", path);
+    return TL_OK;
+}
