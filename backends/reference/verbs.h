@@ -37,7 +37,7 @@ static inline T NAME(mul)(T a, T b) { return a * b; }
 static inline T NAME(div)(T a, T b) { return a / b; }
 static inline T NAME(neg)(T a) { return -a; }
 static inline T NAME(abs_)(T a) { return fabs(a); }
-static inline T NAME(sign_)(T a) { return a != a ? a : (T)((a > 0) - (a < 0)); }
+static inline T NAME(sign_)(T a) { return (T)((a > 0) - (a < 0)); }
 static inline T NAME(min_)(T a, T b) { return a != a || a < b ? a : b; }
 static inline T NAME(max_)(T a, T b) { return a != a || a > b ? a : b; }
 static inline T NAME(pow_)(T a, T b) { return pow(a, b); }

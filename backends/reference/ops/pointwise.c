@@ -26,7 +26,7 @@ struct block {
 
 /** A line of the table, or one of its gradients. */
 struct entry {
-    const char *text;
+    const char *name, *text;
     int arity; /**< of a forward op; 0 for gradients, whose text says which operands they use */
     bool test; /**< gives bool, whatever it compares */
     void (*on_float)(const struct block *);
@@ -200,7 +200,7 @@ static tl_status run(const struct tl_call *call, const struct entry *entry)
     struct block block = {.out = memory[TL_PW_OPERANDS]};
     struct walk w;
 
-    if (type == TL_I64 && !strcmp(call->op, "fmod")) {
+    if (type == TL_I64 && !strcmp(entry->name, "fmod")) {
         tl_status status = check_divisor(call);
         if (status != TL_OK)
             return status;
@@ -231,8 +231,8 @@ static tl_status run(const struct tl_call *call, const struct entry *entry)
 
 /* Each entry becomes a kernel. Names and texts are made by ## and # in the first macro, before verbs expand. */
 #define ENTRY(op_name, name_text, expression, n, is_test, integer_function)                                       \
-    static const struct entry op_name##_entry = {expression,     n, is_test, op_name##_float, op_name##_double, \
-                                                 integer_function};                                               \
+    static const struct entry op_name##_entry = {name_text,       expression,       n, is_test,                  \
+                                                 op_name##_float, op_name##_double, integer_function};            \
     static const char *op_name##_refuses(const struct tl_device *device, const struct tl_call *call)              \
     {                                                                                                             \
         (void)device;                                                                                             \
