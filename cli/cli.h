@@ -152,7 +152,8 @@ void job_free(struct job *j);
 void job_functions(struct job *j, struct tl_fit_options *o);
 /* Names of classes: of the data, else of the model, else NULL; and their number (0: not a classification). */
 const char *const *job_classes(const struct job *j, int64_t *n);
-/* Shape of one input: --input, else the model's own. Returns the number of dimensions, or -1 after a message. */
+/* Shape of an input, --batch samples of --input, or of the model's own. Returns the number of dimensions, or -1 after a
+ * message. */
 int job_input(const struct job *j, const struct invocation *v, int64_t shape[TL_MAX_DIMS]);
 
 /* What a model does on a part of its data. Free the confusion matrix. */

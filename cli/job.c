@@ -220,25 +220,34 @@ const char *const *job_classes(const struct job *j, int64_t *n)
     return labels && labels == *n ? j->model->labels : NULL;
 }
 
-int job_input(const struct job *j, const struct invocation *v, int64_t shape[TL_MAX_DIMS])
+static int parse_shape(const char *s, int64_t shape[TL_MAX_DIMS])
 {
-    if (!v->set.input)
-        return j->model->input_shape(j->config, shape);
-    const char *s = v->set.input;
-    for (int n = 0; n < TL_MAX_DIMS - 1;) {
+    for (int n = 0; n < TL_MAX_DIMS;) {
         char *end;
         long long size = strtoll(s, &end, 10);
         if (end == s || size < 1 || size > INT32_MAX)
-            break;
+            return -1;
         shape[n++] = size;
         if (!*end)
             return n;
         if (*end != 'x' && *end != ',')
-            break;
+            return -1;
         s = end + 1;
     }
-    misused(v, "--input %s: expected sizes such as 1x28x28", v->set.input);
     return -1;
+}
+
+int job_input(const struct job *j, const struct invocation *v, int64_t shape[TL_MAX_DIMS])
+{
+    int64_t sample[TL_MAX_DIMS];
+    int n = v->set.input ? parse_shape(v->set.input, sample) : j->model->input_shape(j->config, sample);
+    if (n < 0 || n >= TL_MAX_DIMS) {
+        misused(v, "--input %s: expected at most %d sizes, as 1x28x28", v->set.input ? v->set.input : "", TL_MAX_DIMS - 1);
+        return -1;
+    }
+    shape[0] = v->set.batch;
+    memcpy(shape + 1, sample, (size_t)n * sizeof *sample);
+    return n + 1;
 }
 
 /* ---- Measuring ---------------------------------------------------------------------------------------------------------- */

@@ -1,1 +1,45 @@
-# The command `telar`.
+# The command `telar`. Its manual pages and completions are written by itself, from the table that it parses by.
+bin_PROGRAMS += %D%/telar
+cli_telar_SOURCES =
+
+# sources cli_telar_SOURCES: *.c *.h
+cli_telar_SOURCES += \
+	%D%/bench.c \
+	%D%/cli.h \
+	%D%/commands.c \
+	%D%/completion.c \
+	%D%/doctor.c \
+	%D%/eval.c \
+	%D%/help.c \
+	%D%/job.c \
+	%D%/json.c \
+	%D%/lists.c \
+	%D%/main.c \
+	%D%/models.c \
+	%D%/pages.c \
+	%D%/parse.c \
+	%D%/predict.c \
+	%D%/train.c
+# end (kept by build-aux/update-sources)
+
+man_MANS = %D%/telar.1 %D%/telar.7
+bashcompletiondir = $(datadir)/bash-completion/completions
+zshcompletiondir = $(datadir)/zsh/site-functions
+fishcompletiondir = $(datadir)/fish/vendor_completions.d
+bashcompletion_DATA = %D%/completions/telar
+zshcompletion_DATA = %D%/completions/_telar
+fishcompletion_DATA = %D%/completions/telar.fish
+
+%D%/telar.1: %D%/telar$(EXEEXT)
+	$(AM_V_GEN)$(MKDIR_P) %D% && ./%D%/telar help --man telar.1 >$@.new && mv -f $@.new $@
+%D%/telar.7: %D%/telar$(EXEEXT)
+	$(AM_V_GEN)$(MKDIR_P) %D% && ./%D%/telar help --man telar.7 >$@.new && mv -f $@.new $@
+%D%/completions/telar: %D%/telar$(EXEEXT)
+	$(AM_V_GEN)$(MKDIR_P) %D%/completions && ./%D%/telar completion bash >$@.new && mv -f $@.new $@
+%D%/completions/_telar: %D%/telar$(EXEEXT)
+	$(AM_V_GEN)$(MKDIR_P) %D%/completions && ./%D%/telar completion zsh >$@.new && mv -f $@.new $@
+%D%/completions/telar.fish: %D%/telar$(EXEEXT)
+	$(AM_V_GEN)$(MKDIR_P) %D%/completions && ./%D%/telar completion fish >$@.new && mv -f $@.new $@
+
+CLEANFILES += $(man_MANS) $(bashcompletion_DATA) $(zshcompletion_DATA) $(fishcompletion_DATA)
+EXTRA_DIST += %D%/demo.sh

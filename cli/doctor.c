@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * telar backends and telar doctor: what was found on this machine, what was not, and why.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include <telar/backend.h>
+
+#include "cli/cli.h"
+
+enum { MAX_FOUND = 512 };
+
+/* ---- Devices ------------------------------------------------------------------------------------------------------------------- */
+
+struct device_line {
+    const char *backend;
+    int index;
+    char description[256];
+    uint64_t memory;
+};
+
+/* Devices of one backend, as text: from the plugin's own table, so that looking changes nothing in the core. */
+static int list_devices(const struct tl_backend *b, const char *name, struct device_line *lines, int capacity)
+{
+    int count = 0, n = 0;
+    if (!b || !b->device_count || b->device_count(&count) != TL_OK) {
+        tl_error_clear();
+        return 0;
+    }
+    for (int i = 0; i < count && n < capacity; i++) {
+        struct tl_device *d = NULL;
+        if (b->device_open(i, &d) != TL_OK || !d) {
+            tl_error_clear();
+            continue;
+        }
+        lines[n] = (struct device_line){.backend = name, .index = i, .memory = d->memory};
+        snprintf(lines[n].description, sizeof lines[n].description, "%s", d->description ? d->description : "");
+        b->device_close(d);
+        n++;
+    }
+    return n;
+}
+
+static void json_backend(const struct tl_plugin_info *p, const struct device_line *lines, int n)
+{
+    struct json j = json_new(stdout);
+    json_open(&j, '{');
+    json_text_of(&j, "name", p->name);
+    json_text_of(&j, "version", p->version);
+    json_text_of(&j, "summary", p->summary);
+    json_text_of(&j, "path", p->path);
+    json_bool_of(&j, "loads", p->status == TL_OK);
+    json_text_of(&j, "verdict", p->verdict);
+    json_key(&j, "devices");
+    json_open(&j, '[');
+    for (int i = 0; i < n; i++) {
+        json_open(&j, '{');
+        json_integer_of(&j, "index", lines[i].index);
+        json_text_of(&j, "description", lines[i].description);
+        json_integer_of(&j, "memory", (int64_t)lines[i].memory);
+        json_close(&j, '}');
+    }
+    json_close(&j, ']');
+    json_close(&j, '}');
+    json_end(&j);
+}
+
+static void print_backend(const struct tl_plugin_info *p, const struct device_line *lines, int n)
+{
+    if (p->status != TL_OK) {
+        printf("%-12s cannot be loaded: %s\n", p->name, p->verdict ? p->verdict : "?");
+        return;
+    }
+    printf("%-12s %s\n", p->name, p->summary ? p->summary : "");
+    for (int i = 0; i < n; i++) {
+        printf("%12s %d: %s", "", lines[i].index, lines[i].description);
+        if (lines[i].memory)
+            printf(", %.1f GiB", (double)lines[i].memory / 1073741824.0);
+        fputc('\n', stdout);
+    }
+    if (n == 0)
+        printf("%12s no device answers\n", "");
+}
+
+static size_t each_backend(void (*show)(const struct tl_plugin_info *p, const struct device_line *lines, int n))
+{
+    static struct tl_plugin_info found[MAX_FOUND];
+    size_t n = tl_plugins("backend", true, found, MAX_FOUND);
+    for (size_t i = 0; i < n && i < MAX_FOUND; i++) {
+        struct device_line lines[16];
+        const struct tl_backend *b = found[i].status == TL_OK ? tl_plugin_open("backend", found[i].name, TL_BACKEND_ABI) : NULL;
+        tl_error_clear();
+        show(&found[i], lines, list_devices(b, found[i].name, lines, 16));
+    }
+    return n;
+}
+
+int run_backends(const struct invocation *v)
+{
+    size_t n = each_backend(v->set.json ? json_backend : print_backend);
+    if (n == 0) {
+        tl_fail(TL_ERR_NOT_FOUND, "no backend plugin was found; see telar doctor");
+        return failed();
+    }
+    if (!v->set.json) {
+        const char *device = tl_default_device();
+        if (!device)
+            return failed();
+        printf("\ndefault device: %s (%s)\n", device, tl_backend_name());
+    }
+    return EXIT_OK;
+}
+
+/* ---- Doctor -------------------------------------------------------------------------------------------------------------------- */
+
+static void print_environment(void)
+{
+    printf("environment:\n");
+    for (const struct variable *e = variables; e->name; e++) {
+        const char *value = getenv(e->name);
+        printf("  %-18s %s\n", e->name, value ? value : "(not set)");
+    }
+}
+
+static void print_plugins(const struct tl_plugin_info *found, size_t n)
+{
+    printf("\nplugins, in the order in which they are searched:\n");
+    for (size_t i = 0; tl_plugin_path(i); i++)
+        printf("  searched: %s\n", tl_plugin_path(i));
+    for (size_t i = 0; i < n; i++)
+        printf("  %-4s %-8s %-14s %s\n%28s %s\n", found[i].status == TL_OK ? "ok" : "BAD", found[i].kind, found[i].name, found[i].path,
+               "", found[i].verdict ? found[i].verdict : "");
+    if (n == 0)
+        printf("  none found\n");
+}
+
+/* Can a computation be done at all? */
+static const char *try_computing(void)
+{
+    const char *result = NULL;
+    TL_SCOPE {
+        tl_tensor *two = tl_add(tl_ones(TL_SHAPE(1), (struct tl_options){0}), tl_ones(TL_SHAPE(1), (struct tl_options){0}));
+        double value = two ? tl_item(two) : 0;
+        result = value > 1.5 && value < 2.5 ? NULL : tl_error_message()[0] ? tl_error_message() : "1 + 1 is not 2";
+    }
+    return result;
+}
+
+static int json_doctor(const struct tl_plugin_info *found, size_t n)
+{
+    struct json j = json_new(stdout);
+    json_open(&j, '{');
+    json_text_of(&j, "version", tl_version_string());
+    json_key(&j, "environment");
+    json_open(&j, '{');
+    for (const struct variable *e = variables; e->name; e++)
+        json_text_of(&j, e->name, getenv(e->name));
+    json_close(&j, '}');
+    json_key(&j, "plugins");
+    json_open(&j, '[');
+    for (size_t i = 0; i < n; i++) {
+        json_open(&j, '{');
+        json_text_of(&j, "kind", found[i].kind);
+        json_text_of(&j, "name", found[i].name);
+        json_text_of(&j, "path", found[i].path);
+        json_text_of(&j, "version", found[i].version);
+        json_bool_of(&j, "loads", found[i].status == TL_OK);
+        json_text_of(&j, "verdict", found[i].verdict);
+        json_close(&j, '}');
+    }
+    json_close(&j, ']');
+    const char *trouble = try_computing();
+    json_text_of(&j, "device", trouble ? NULL : tl_default_device());
+    json_text_of(&j, "backend", trouble ? NULL : tl_backend_name());
+    json_integer_of(&j, "threads", tl_get_num_threads());
+    json_text_of(&j, "trouble", trouble);
+    json_close(&j, '}');
+    json_end(&j);
+    return trouble ? EXIT_FAILED : EXIT_OK;
+}
+
+int run_doctor(const struct invocation *v)
+{
+    static struct tl_plugin_info found[MAX_FOUND];
+    size_t n = tl_plugins(NULL, true, found, MAX_FOUND);
+    n = n < MAX_FOUND ? n : MAX_FOUND;
+    tl_error_clear();
+    if (v->set.json)
+        return json_doctor(found, n);
+    printf("telar %s\n\n", tl_version_string());
+    print_environment();
+    print_plugins(found, n);
+    printf("\nbackends and devices:\n");
+    each_backend(print_backend);
+    const char *trouble = try_computing();
+    if (trouble) {
+        printf("\nnothing can be computed: %s\n", trouble);
+        return EXIT_FAILED;
+    }
+    printf("\ndefault device: %s (%s), %d threads\n1 + 1 was computed there: all is well.\n", tl_default_device(), tl_backend_name(),
+           tl_get_num_threads());
+    return EXIT_OK;
+}

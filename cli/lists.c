@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * telar data and telar inspect: what there is to learn from, and what a file holds.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/cli.h"
+
+enum { MAX_NAMES = 256 };
+
+static void put_shape(char *buffer, size_t size, int ndim, const int64_t *shape)
+{
+    size_t used = (size_t)snprintf(buffer, size, "[");
+    for (int i = 0; i < ndim && used < size; i++)
+        used += (size_t)snprintf(buffer + used, size - used, "%s%lld", i ? ", " : "", (long long)shape[i]);
+    if (used < size)
+        snprintf(buffer + used, size - used, "]");
+}
+
+/* ---- telar data --------------------------------------------------------------------------------------------------------------- */
+
+static int list_data(const struct invocation *v)
+{
+    static struct tl_data_name names[MAX_NAMES];
+    size_t n = tl_data_names(names, MAX_NAMES);
+    for (size_t i = 0; i < n && i < MAX_NAMES; i++) {
+        if (!v->set.json) {
+            printf("%-14s %s\n", names[i].name, names[i].summary ? names[i].summary : "");
+            continue;
+        }
+        struct json j = json_new(stdout);
+        json_open(&j, '{');
+        json_text_of(&j, "name", names[i].name);
+        json_text_of(&j, "summary", names[i].summary);
+        json_text_of(&j, "plugin", names[i].plugin);
+        json_close(&j, '}');
+        json_end(&j);
+    }
+    if (n)
+        return EXIT_OK;
+    tl_fail(TL_ERR_NOT_FOUND, "no data plugin was found; see telar doctor");
+    return failed();
+}
+
+static int64_t *count_classes(tl_dataset *d, int64_t classes)
+{
+    enum { AT_ONCE = 1024 };
+    int64_t *counts = calloc((size_t)classes, sizeof *counts), index[AT_ONCE], labels[AT_ONCE];
+    for (int64_t i = 0, size = tl_dataset_size(d); counts && i < size; i += AT_ONCE) {
+        int64_t n = size - i < AT_ONCE ? size - i : AT_ONCE;
+        for (int64_t k = 0; k < n; k++)
+            index[k] = i + k;
+        if (tl_dataset_labels(d, index, n, labels) != TL_OK) {
+            free(counts);
+            return NULL;
+        }
+        for (int64_t k = 0; k < n; k++)
+            if (labels[k] >= 0 && labels[k] < classes)
+                counts[labels[k]]++;
+    }
+    return counts;
+}
+
+static const char *class_name(const struct tl_dataset_info *info, int64_t i, char *number, size_t size)
+{
+    if (info->classes)
+        return info->classes[i];
+    snprintf(number, size, "%lld", (long long)i);
+    return number;
+}
+
+static void json_data(const char *name, const struct tl_dataset_info *info, const int64_t *counts)
+{
+    char number[24];
+    struct json j = json_new(stdout);
+    json_open(&j, '{');
+    json_text_of(&j, "name", name);
+    json_integer_of(&j, "samples", info->size);
+    json_shape_of(&j, "shape", info->ndim, info->shape);
+    json_integer_of(&j, "classes", info->n_classes);
+    if (counts) {
+        json_key(&j, "counts");
+        json_open(&j, '{');
+        for (int64_t i = 0; i < info->n_classes; i++)
+            json_integer_of(&j, class_name(info, i, number, sizeof number), counts[i]);
+        json_close(&j, '}');
+    }
+    json_close(&j, '}');
+    json_end(&j);
+}
+
+static void print_data(const char *name, const struct tl_dataset_info *info, const int64_t *counts)
+{
+    char shape[200], number[24];
+    put_shape(shape, sizeof shape, info->ndim, info->shape);
+    printf("%s: %lld samples of shape %s\n", name, (long long)info->size, shape);
+    if (info->columns && info->ndim == 1) {
+        printf("columns: ");
+        for (int64_t i = 0; i < info->shape[0]; i++)
+            printf("%s%s", i ? ", " : "", info->columns[i]);
+        fputc('\n', stdout);
+    }
+    if (info->n_classes)
+        printf("classes: %lld\n", (long long)info->n_classes);
+    for (int64_t i = 0; counts && i < info->n_classes; i++)
+        printf("  %-20s %lld\n", class_name(info, i, number, sizeof number), (long long)counts[i]);
+}
+
+int run_data(const struct invocation *v)
+{
+    if (v->n_arguments == 0)
+        return list_data(v);
+    const struct tl_data_options o = {.struct_size = sizeof o,
+                                      .path = v->set.path,
+                                      .label = v->set.label,
+                                      .no_header = v->set.no_header,
+                                      .standardize = v->set.standardize};
+    tl_dataset *d = tl_data_open(v->arguments[0], &o);
+    if (!d)
+        return failed();
+    const struct tl_dataset_info *info = tl_dataset_info(d);
+    int64_t *counts = info->n_classes > 0 ? count_classes(d, info->n_classes) : NULL;
+    int code = tl_error_code() == TL_OK ? EXIT_OK : failed();
+    if (code == EXIT_OK && v->set.json)
+        json_data(v->arguments[0], info, counts);
+    else if (code == EXIT_OK)
+        print_data(v->arguments[0], info, counts);
+    free(counts);
+    tl_dataset_free(d);
+    return code;
+}
+
+/* ---- telar inspect ------------------------------------------------------------------------------------------------------------ */
+
+static uint64_t bytes_of(const tl_tensor *t)
+{
+    return (uint64_t)tl_numel(t) * tl_dtype_size(tl_dtype_of(t));
+}
+
+static void json_state(const char *path, const tl_state *s)
+{
+    struct json j = json_new(stdout);
+    json_open(&j, '{');
+    json_text_of(&j, "file", path);
+    json_key(&j, "tensors");
+    json_open(&j, '[');
+    for (size_t i = 0; i < tl_state_count(s); i++) {
+        const tl_tensor *t = tl_state_at(s, i);
+        json_open(&j, '{');
+        json_text_of(&j, "name", tl_state_name(s, i));
+        json_shape_of(&j, "shape", tl_ndim(t), tl_shape(t));
+        json_text_of(&j, "dtype", tl_dtype_name(tl_dtype_of(t)));
+        json_integer_of(&j, "bytes", (int64_t)bytes_of(t));
+        json_close(&j, '}');
+    }
+    json_close(&j, ']');
+    json_key(&j, "notes");
+    json_open(&j, '{');
+    for (size_t i = 0; i < tl_state_note_count(s); i++)
+        json_text_of(&j, tl_state_note_key(s, i), tl_state_note(s, tl_state_note_key(s, i)));
+    json_close(&j, '}');
+    json_close(&j, '}');
+    json_end(&j);
+}
+
+static void print_state(const tl_state *s)
+{
+    int name_width = 4, shape_width = 5;
+    char shape[200];
+    uint64_t bytes = 0;
+    int64_t elements = 0;
+    for (size_t i = 0; i < tl_state_count(s); i++) {
+        const tl_tensor *t = tl_state_at(s, i);
+        put_shape(shape, sizeof shape, tl_ndim(t), tl_shape(t));
+        int n = (int)strlen(tl_state_name(s, i)), w = (int)strlen(shape);
+        name_width = n > name_width ? n : name_width;
+        shape_width = w > shape_width ? w : shape_width;
+    }
+    printf("%-*s  %-*s  %-5s  %12s\n", name_width, "name", shape_width, "shape", "dtype", "bytes");
+    for (size_t i = 0; i < tl_state_count(s); i++) {
+        const tl_tensor *t = tl_state_at(s, i);
+        put_shape(shape, sizeof shape, tl_ndim(t), tl_shape(t));
+        printf("%-*s  %-*s  %-5s  %12llu\n", name_width, tl_state_name(s, i), shape_width, shape, tl_dtype_name(tl_dtype_of(t)),
+               (unsigned long long)bytes_of(t));
+        bytes += bytes_of(t);
+        elements += tl_numel(t);
+    }
+    printf("\n%zu tensors, %lld elements, %llu bytes\n", tl_state_count(s), (long long)elements, (unsigned long long)bytes);
+    for (size_t i = 0; i < tl_state_note_count(s); i++) {
+        const char *key = tl_state_note_key(s, i), *text = tl_state_note(s, key);
+        if (text && *text)
+            printf("%s%s = %s\n", i ? "" : "\nnotes:\n", key, text);
+    }
+}
+
+int run_inspect(const struct invocation *v)
+{
+    tl_state *s = tl_state_load(v->arguments[0]);
+    if (!s)
+        return failed();
+    if (v->set.json)
+        json_state(v->arguments[0], s);
+    else
+        print_state(s);
+    tl_state_free(s);
+    return EXIT_OK;
+}

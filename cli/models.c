@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * telar models, and telar summary.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/cli.h"
+
+/* ---- telar models ------------------------------------------------------------------------------------------------------------ */
+
+enum { MAX_LISTED = 1024 };
+
+static const char *const kinds[] = {"int", "float", "bool", "list", "choice"};
+
+static void put_range(const struct tl_model_option *o, char *buffer, size_t size)
+{
+    buffer[0] = 0;
+    if (o->kind == TL_OPTION_INT || o->kind == TL_OPTION_FLOAT)
+        snprintf(buffer, size, "%.12g to %.12g", o->low, o->high);
+    else if (o->kind == TL_OPTION_BOOL)
+        snprintf(buffer, size, "yes or no");
+    else if (o->kind == TL_OPTION_LIST)
+        snprintf(buffer, size, "numbers with colons between");
+    for (size_t i = 0; o->kind == TL_OPTION_CHOICE && o->choices && o->choices[i]; i++) {
+        size_t used = strlen(buffer);
+        snprintf(buffer + used, size - used, "%s%s", i ? ", " : "", o->choices[i]);
+    }
+}
+
+static void json_option(struct json *j, const struct tl_model_option *o)
+{
+    json_open(j, '{');
+    json_text_of(j, "name", o->name);
+    json_text_of(j, "kind", (size_t)o->kind < sizeof kinds / sizeof *kinds ? kinds[o->kind] : "unknown");
+    json_text_of(j, "default", o->fallback);
+    json_text_of(j, "help", o->help);
+    if (o->kind == TL_OPTION_INT || o->kind == TL_OPTION_FLOAT || o->kind == TL_OPTION_LIST) {
+        json_number_of(j, "low", o->low);
+        json_number_of(j, "high", o->high);
+    }
+    if (o->kind == TL_OPTION_CHOICE) {
+        json_key(j, "choices");
+        json_open(j, '[');
+        for (size_t i = 0; o->choices && o->choices[i]; i++)
+            json_text(j, o->choices[i]);
+        json_close(j, ']');
+    }
+    json_close(j, '}');
+}
+
+static void json_model(const struct tl_model *m)
+{
+    struct json j = json_new(stdout);
+    json_open(&j, '{');
+    json_text_of(&j, "name", m->name);
+    json_text_of(&j, "summary", m->summary);
+    json_text_of(&j, "task", m->task);
+    json_text_of(&j, "data", m->data);
+    json_key(&j, "options");
+    json_open(&j, '[');
+    for (const struct tl_model_option *o = m->options; o && o->name; o++)
+        json_option(&j, o);
+    json_close(&j, ']');
+    json_key(&j, "weights");
+    json_open(&j, '[');
+    for (const struct tl_model_weights *w = m->weights; w && w->name; w++) {
+        json_open(&j, '{');
+        json_text_of(&j, "name", w->name);
+        json_text_of(&j, "url", w->url);
+        json_text_of(&j, "sha256", w->sha256);
+        json_text_of(&j, "note", w->note);
+        json_close(&j, '}');
+    }
+    json_close(&j, ']');
+    json_close(&j, '}');
+    json_end(&j);
+}
+
+static void print_model(const struct tl_model *m)
+{
+    printf("%s: %s\n\ntask:    %s\ndata:    %s\n", m->name, m->summary ? m->summary : "", m->task ? m->task : "-",
+           m->data ? m->data : "-");
+    if (m->options && m->options->name)
+        printf("\noptions (--option NAME=VALUE):\n");
+    for (const struct tl_model_option *o = m->options; o && o->name; o++) {
+        char range[300];
+        put_range(o, range, sizeof range);
+        printf("  %-14s %s\n  %14s %s; default %s\n", o->name, o->help ? o->help : "", "", range,
+               o->fallback && *o->fallback ? o->fallback : "empty");
+    }
+    if (m->weights && m->weights->name)
+        printf("\nweights:\n");
+    for (const struct tl_model_weights *w = m->weights; w && w->name; w++)
+        printf("  %-14s %s\n  %14s %s\n", w->name, w->url ? w->url : "", "", w->note ? w->note : "");
+}
+
+int run_models(const struct invocation *v)
+{
+    static const struct tl_model *list[MAX_LISTED];
+    size_t n = 1;
+    if (v->n_arguments) {
+        list[0] = tl_model_find(v->arguments[0]);
+        if (!list[0])
+            return failed();
+    } else {
+        n = tl_models(list, MAX_LISTED);
+        n = n < MAX_LISTED ? n : MAX_LISTED;
+    }
+    for (size_t i = 0; i < n; i++) {
+        if (v->set.json)
+            json_model(list[i]);
+        else if (v->n_arguments)
+            print_model(list[i]);
+        else
+            printf("%-14s %-10s %s\n", list[i]->name, list[i]->data ? list[i]->data : "-", list[i]->summary ? list[i]->summary : "");
+    }
+    if (n == 0) {
+        tl_fail(TL_ERR_NOT_FOUND, "no model plugin was found; see telar doctor");
+        return failed();
+    }
+    return EXIT_OK;
+}
+
+/* ---- telar summary ------------------------------------------------------------------------------------------------------------- */
+
+static void json_summary(const struct job *j, const tl_summary *s)
+{
+    struct tl_summary_totals t = tl_summary_totals(s);
+    struct json to = json_new(stdout);
+    json_open(&to, '{');
+    json_text_of(&to, "model", j->model->name);
+    json_text_of(&to, "options", j->options);
+    json_integer_of(&to, "parameters", t.parameters);
+    json_integer_of(&to, "trainable", t.trainable);
+    json_integer_of(&to, "multiply_adds", t.multiply_adds);
+    json_integer_of(&to, "input_bytes", t.input_bytes);
+    json_integer_of(&to, "output_bytes", t.output_bytes);
+    json_integer_of(&to, "weight_bytes", t.weight_bytes);
+    json_key(&to, "layers");
+    json_open(&to, '[');
+    for (size_t i = 0; i < tl_summary_count(s); i++) {
+        const struct tl_summary_row *r = tl_summary_at(s, i);
+        json_open(&to, '{');
+        json_text_of(&to, "name", r->name);
+        json_text_of(&to, "kind", r->kind);
+        json_integer_of(&to, "depth", r->depth);
+        json_shape_of(&to, "shape", r->ndim, r->shape);
+        json_integer_of(&to, "parameters", r->parameters);
+        json_integer_of(&to, "multiply_adds", r->multiply_adds);
+        json_close(&to, '}');
+    }
+    json_close(&to, ']');
+    json_close(&to, '}');
+    json_end(&to);
+}
+
+static tl_status summarize(struct job *j, const struct invocation *v, int *code)
+{
+    int64_t shape[TL_MAX_DIMS];
+    int ndim = job_input(j, v, shape);
+    if (ndim < 0) {
+        *code = EXIT_USAGE;
+        return TL_OK;
+    }
+    tl_summary *s = tl_summarize(j->net, ndim, shape);
+    if (!s)
+        return tl_error_code();
+    char *text = v->set.json ? NULL : tl_summary_to_string(s);
+    if (v->set.json)
+        json_summary(j, s);
+    else if (text)
+        fputs(text, stdout);
+    free(text);
+    tl_summary_free(s);
+    return tl_error_code();
+}
+
+int run_summary(const struct invocation *v)
+{
+    struct job j = {0};
+    int code = EXIT_OK;
+    tl_status s = set_device(v);
+    if (s == TL_OK)
+        s = job_model(&j, v);
+    if (s == TL_OK)
+        s = job_net(&j, v);
+    if (s == TL_OK)
+        s = summarize(&j, v, &code);
+    job_free(&j);
+    return s == TL_OK ? code : failed();
+}
