@@ -60,6 +60,10 @@ struct cpu_norm_loops {
     void (*plane_affine2)(float *y, const float *x, const float *z, int64_t n, float by_x, float by_z, float offset);
 };
 
+/** y += alpha a b: a is [m, k] of any strides, b [k, n] and y [m, n] lie in rows. */
+typedef void cpu_small_matmul(float *y, int64_t y_row, const float *a, int64_t a_row, int64_t a_column, const float *b,
+                              int64_t b_row, int64_t m, int64_t n, int64_t k, float alpha);
+
 struct cpu_vector {
     const char *name; /**< for the device's description */
 
@@ -68,6 +72,7 @@ struct cpu_vector {
 
     const struct cpu_pool_loops *pool;
     const struct cpu_norm_loops *norm;
+    cpu_small_matmul *small_matmul;
 
     /** Copy past the caches. Call stream_end() before another thread may look. */
     void (*stream)(void *to, const void *from, size_t bytes);
