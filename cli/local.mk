@@ -41,5 +41,5 @@ fishcompletion_DATA = %D%/completions/telar.fish
 %D%/completions/telar.fish: %D%/telar$(EXEEXT)
 	$(AM_V_GEN)$(MKDIR_P) %D%/completions && ./%D%/telar completion fish >$@.new && mv -f $@.new $@
 
-CLEANFILES += $(man_MANS) $(bashcompletion_DATA) $(zshcompletion_DATA) $(fishcompletion_DATA)
+CLEANFILES += $(man_MANS) $(bashcompletion_DATA) $(zshcompletion_DATA) $(fishcompletion_DATA) digits.svg digits.safetensors
 EXTRA_DIST += %D%/demo.sh
