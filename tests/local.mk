@@ -2,6 +2,7 @@
 # source; one of several files has a %canon_reldir%_NAME_SOURCES as well. Tests find the sources by the macro TEST_SRCDIR and the
 # build by TEST_BUILDDIR. Those of TSAN_TESTS are run again by `make check-threads`.
 C_TESTS = \
+	%D%/loader \
 	%D%/version
 
 SH_TESTS = \
@@ -30,3 +31,61 @@ AM_TESTS_ENVIRONMENT = \
 	TEST_BUILDDIR='$(abs_top_builddir)'; export TEST_BUILDDIR; \
 	XDG_CACHE_HOME='$(abs_top_builddir)/tests/cache'; export XDG_CACHE_HOME; \
 	NO_COLOR=1; export NO_COLOR;
+
+# The gallery of broken plugins: one source, one object for each flaw.
+BROKEN_LDFLAGS = $(AM_LDFLAGS) -module -avoid-version -shared -rpath /nowhere
+check_LTLIBRARIES += %D%/broken/magic.la
+%C%_broken_magic_la_SOURCES = %D%/broken/broken.c
+%C%_broken_magic_la_CPPFLAGS = $(AM_CPPFLAGS) -DFLAW_magic
+%C%_broken_magic_la_LDFLAGS = $(BROKEN_LDFLAGS)
+check_LTLIBRARIES += %D%/broken/abi.la
+%C%_broken_abi_la_SOURCES = %D%/broken/broken.c
+%C%_broken_abi_la_CPPFLAGS = $(AM_CPPFLAGS) -DFLAW_abi
+%C%_broken_abi_la_LDFLAGS = $(BROKEN_LDFLAGS)
+check_LTLIBRARIES += %D%/broken/size.la
+%C%_broken_size_la_SOURCES = %D%/broken/broken.c
+%C%_broken_size_la_CPPFLAGS = $(AM_CPPFLAGS) -DFLAW_size
+%C%_broken_size_la_LDFLAGS = $(BROKEN_LDFLAGS)
+check_LTLIBRARIES += %D%/broken/name.la
+%C%_broken_name_la_SOURCES = %D%/broken/broken.c
+%C%_broken_name_la_CPPFLAGS = $(AM_CPPFLAGS) -DFLAW_name
+%C%_broken_name_la_LDFLAGS = $(BROKEN_LDFLAGS)
+check_LTLIBRARIES += %D%/broken/kind.la
+%C%_broken_kind_la_SOURCES = %D%/broken/broken.c
+%C%_broken_kind_la_CPPFLAGS = $(AM_CPPFLAGS) -DFLAW_kind
+%C%_broken_kind_la_LDFLAGS = $(BROKEN_LDFLAGS)
+check_LTLIBRARIES += %D%/broken/open.la
+%C%_broken_open_la_SOURCES = %D%/broken/broken.c
+%C%_broken_open_la_CPPFLAGS = $(AM_CPPFLAGS) -DFLAW_open
+%C%_broken_open_la_LDFLAGS = $(BROKEN_LDFLAGS)
+check_LTLIBRARIES += %D%/broken/silent.la
+%C%_broken_silent_la_SOURCES = %D%/broken/broken.c
+%C%_broken_silent_la_CPPFLAGS = $(AM_CPPFLAGS) -DFLAW_silent
+%C%_broken_silent_la_LDFLAGS = $(BROKEN_LDFLAGS)
+check_LTLIBRARIES += %D%/broken/empty.la
+%C%_broken_empty_la_SOURCES = %D%/broken/broken.c
+%C%_broken_empty_la_CPPFLAGS = $(AM_CPPFLAGS) -DFLAW_empty
+%C%_broken_empty_la_LDFLAGS = $(BROKEN_LDFLAGS)
+check_LTLIBRARIES += %D%/broken/dependency.la
+%C%_broken_dependency_la_SOURCES = %D%/broken/broken.c
+%C%_broken_dependency_la_CPPFLAGS = $(AM_CPPFLAGS) -DFLAW_dependency
+%C%_broken_dependency_la_LDFLAGS = $(BROKEN_LDFLAGS)
+check_LTLIBRARIES += %D%/broken/nosymbol.la
+%C%_broken_nosymbol_la_SOURCES = %D%/broken/broken.c
+%C%_broken_nosymbol_la_CPPFLAGS = $(AM_CPPFLAGS) -DFLAW_nosymbol
+%C%_broken_nosymbol_la_LDFLAGS = $(BROKEN_LDFLAGS)
+check_LTLIBRARIES += %D%/broken/slot.la
+%C%_broken_slot_la_SOURCES = %D%/broken/broken.c
+%C%_broken_slot_la_CPPFLAGS = $(AM_CPPFLAGS) -DFLAW_slot
+%C%_broken_slot_la_LDFLAGS = $(BROKEN_LDFLAGS)
+check_LTLIBRARIES += %D%/broken/short.la
+%C%_broken_short_la_SOURCES = %D%/broken/broken.c
+%C%_broken_short_la_CPPFLAGS = $(AM_CPPFLAGS) -DFLAW_short
+%C%_broken_short_la_LDFLAGS = $(BROKEN_LDFLAGS)
+
+# The opaque backend: the reference's kernels behind handles, a thread and late errors.
+check_LTLIBRARIES += %D%/opaque/opaque.la
+%C%_opaque_opaque_la_SOURCES = %D%/opaque/opaque.c $(backends_reference_reference_la_SOURCES)
+%C%_opaque_opaque_la_CPPFLAGS = $(AM_CPPFLAGS) -Dtelar_plugin=reference_plugin
+%C%_opaque_opaque_la_LDFLAGS = $(BROKEN_LDFLAGS)
+%C%_opaque_opaque_la_LIBADD = $(LIBM)
