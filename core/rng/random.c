@@ -75,14 +75,13 @@ static bool draw_order(const tl_tensor *t, int order[TL_MAX_DIMS])
     return true;
 }
 
-/* Move n elements between draw order and row-major order. */
-static void reorder(const tl_tensor *t, const int order[TL_MAX_DIMS], size_t size, const char *from, char *to, bool to_row_major)
+/* From draw order to row-major order. */
+static void reorder(const tl_tensor *t, const int order[TL_MAX_DIMS], size_t size, const char *from, char *to)
 {
     int64_t stride[TL_MAX_DIMS], index[TL_MAX_DIMS] = {0}, place = 0;
     contiguous_strides(t->ndim, t->shape, stride);
     for (int64_t i = 0; i < t->numel; i++) {
-        size_t a = (size_t)i * size, b = (size_t)place * size;
-        memcpy(to + (to_row_major ? b : a), from + (to_row_major ? a : b), size);
+        memcpy(to + (size_t)place * size, from + (size_t)i * size, size);
         for (int d = 0; d < t->ndim; d++) {
             int dim = order[d];
             place += stride[dim];
@@ -117,7 +116,7 @@ static tl_status fill_by_copy(const char *who, tl_tensor *t, const struct reques
     if (placed) {
         draw(g, r, dtype, drawn, n, one_by_one);
         if (!row_major)
-            reorder(like, order, size, drawn, placed, true);
+            reorder(like, order, size, drawn, placed);
         s = tl_copy_in(t, dtype, placed, n * size);
     }
     if (placed != drawn)
@@ -371,32 +370,24 @@ static bool check_chances(tl_dtype dtype, const void *p, int64_t n)
                         : dtype == TL_F32 ? (double)((const float *)p)[i]
                                           : (double)rng_from_half(((const uint16_t *)p)[i], dtype == TL_BF16);
         if (!(chance >= 0 && chance <= 1)) {
-            tl_fail(TL_ERR_ARGUMENT, "bernoulli: expected chances in [0, 1], got %g (number %lld in memory)", chance, (long long)i);
+            tl_fail(TL_ERR_ARGUMENT, "bernoulli: expected chances in [0, 1], got %g at element %lld", chance, (long long)i);
             return false;
         }
     }
     return true;
 }
 
-/* p's elements in draw order: its own memory, or a buffer that the caller frees. NULL and an error. */
-static const void *chances_in_order(tl_tensor *p, void **buffer)
+/* p's elements, row-major: its own memory, or a buffer that the caller frees. NULL and an error. */
+static const void *host_chances(tl_tensor *p, void **buffer)
 {
-    int order[TL_MAX_DIMS];
     if (p->storage->device->host && (p->flags & T_CONTIGUOUS))
         return tl_data(p);
-    size_t size = tl_dtype_size((tl_dtype)p->dtype);
-    char *chances = *buffer = buffer_for("bernoulli", p), *ordered;
-    if (!chances || tl_copy_out(p, (tl_dtype)p->dtype, chances, size * (size_t)p->numel) != TL_OK)
-        return NULL;
-    if (draw_order(p, order))
-        return chances;
-    ordered = buffer_for("bernoulli", p);
-    if (ordered)
-        reorder(p, order, size, chances, ordered, false);
-    free(chances);
-    return *buffer = ordered;
+    size_t bytes = (size_t)p->numel * tl_dtype_size((tl_dtype)p->dtype);
+    *buffer = buffer_for("bernoulli", p);
+    return *buffer && tl_copy_out(p, (tl_dtype)p->dtype, *buffer, bytes) == TL_OK ? *buffer : NULL;
 }
 
+/* The one filler that goes by indices even if p is not contiguous. */
 tl_tensor *tl_bernoulli(tl_tensor *p)
 {
     if (!p || is_none(p)) {
@@ -409,9 +400,9 @@ tl_tensor *tl_bernoulli(tl_tensor *p)
         return y;
 
     void *buffer = NULL;
-    const void *chances = chances_in_order(p, &buffer);
+    const void *chances = host_chances(p, &buffer);
     struct request r = {.kind = BERNOULLI_EACH, .p_dtype = dtype, .p = chances};
-    bool done = chances && check_chances(dtype, chances, p->numel) && fill("bernoulli", y, &r, NULL, p) == TL_OK;
+    bool done = chances && check_chances(dtype, chances, p->numel) && fill("bernoulli", y, &r, NULL, y) == TL_OK;
     free(buffer);
     return done ? y : NULL;
 }
