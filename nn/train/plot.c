@@ -16,9 +16,11 @@
 
 extern char **environ;
 
-/* Two colours that also differ for the colour-blind and in print. */
-#define TRAIN_COLOR "#D55E00"
-#define VALIDATION_COLOR "#0072B2"
+/* Two colours that also differ for the colour-blind and in print, and their light tints for the bands: light in themselves, so
+ * that viewers that ignore opacity show the curves, too. */
+static const char *const line_colors[] = {"#D55E00", "#0072B2"};
+static const char *const band_colors[] = {"#F4B890", "#8CC3E4"};
+static const char *const curve_names[] = {"train", "validation"}, *const curve_titles[] = {"training", "validation"};
 
 /* What one panel draws: two curves of a mean and a deviation. */
 struct panel {
@@ -61,7 +63,7 @@ static void put_quoted(FILE *to, const char *text)
 
 static void put_data(FILE *to, const tl_history *h, bool metric, bool validation)
 {
-    fprintf(to, "$%s_%s << END_OF_DATA\n", metric ? "metric" : "loss", validation ? "validation" : "train");
+    fprintf(to, "$%s_%s << END_OF_DATA\n", metric ? "metric" : "loss", curve_names[validation]);
     for (size_t i = 0; i < tl_history_count(h); i++) {
         const struct tl_epoch *e = tl_history_at(h, i);
         struct curve_point p = point_of(e, metric, validation);
@@ -100,37 +102,35 @@ static void put_range(FILE *to, const tl_history *h, const struct panel *p, bool
     fprintf(to, "unset logscale y\nset yrange [%.9g:%.9g]\n", bottom, top);
 }
 
-static void put_curve(FILE *to, const char *data, const char *color, const char *title, bool points)
+/* Both bands first, so that they lie under both curves. */
+static void put_curves(FILE *to, const tl_history *h, bool metric)
 {
-    fprintf(to, "%s using 1:($2-$3):($2+$3) with filledcurves lc rgb '%s' fs transparent solid 0.18 noborder notitle, ", data,
-            color);
-    fprintf(to, "%s using 1:2 with %s lc rgb '%s' lw 2.5%s title '%s'", data, points ? "linespoints" : "lines", color,
-            points ? " pt 7 ps 0.8" : "", title);
+    const char *kind = metric ? "metric" : "loss", *comma = "";
+    bool points = tl_history_count(h) <= 40;
+    fputs("plot ", to);
+    for (int v = 0; v < 2; v++)
+        if (has_points(h, metric, v == 1)) {
+            fprintf(to, "%s$%s_%s using 1:($2-$3):($2+$3) with filledcurves lc rgb '%s' notitle", comma, kind, curve_names[v],
+                    band_colors[v]);
+            comma = ", ";
+        }
+    for (int v = 0; v < 2; v++)
+        if (has_points(h, metric, v == 1))
+            fprintf(to, ", $%s_%s using 1:2 with %s lc rgb '%s' lw 2.5%s title '%s'", kind, curve_names[v],
+                    points ? "linespoints" : "lines", line_colors[v], points ? " pt 7 ps 0.8" : "", curve_titles[v]);
+    fputc('\n', to);
 }
 
 static void put_panel(FILE *to, const tl_history *h, const struct panel *p, bool log_scale)
 {
-    const char *kind = p->metric ? "metric" : "loss";
-    bool points = tl_history_count(h) <= 40;
     const struct tl_epoch *first = tl_history_at(h, 0), *last = tl_history_at(h, tl_history_count(h) - 1);
     double edge = first->epoch == last->epoch ? 0.5 : 0.02 * (double)(last->epoch - first->epoch);
     fprintf(to, "set xrange [%.9g:%.9g]\n", (double)first->epoch - edge, (double)last->epoch + edge);
     put_range(to, h, p, log_scale);
     fputs("set ylabel ", to);
     put_quoted(to, p->title);
-    fprintf(to, "\nset key %s right Left reverse samplen 2 spacing 1.3\nplot ", p->metric ? "bottom" : "top");
-    char data[48];
-    bool train = has_points(h, p->metric, false);
-    if (train) {
-        snprintf(data, sizeof data, "$%s_train", kind);
-        put_curve(to, data, TRAIN_COLOR, "training", points);
-    }
-    if (has_points(h, p->metric, true)) {
-        fputs(train ? ", " : "", to);
-        snprintf(data, sizeof data, "$%s_validation", kind);
-        put_curve(to, data, VALIDATION_COLOR, "validation", points);
-    }
-    fputc('\n', to);
+    fprintf(to, "\nset key %s right Left reverse samplen 2 spacing 1.3\n", p->metric ? "bottom" : "top");
+    put_curves(to, h, p->metric);
 }
 
 static void put_script(FILE *to, const tl_history *h, bool png, const struct panel *panels, int n,
@@ -145,7 +145,7 @@ static void put_script(FILE *to, const tl_history *h, bool png, const struct pan
         fprintf(to, "set terminal svg noenhanced size %d,%d font 'Helvetica,17' background '#ffffff'\n", width, height);
     }
     fputs("set border 3 lw 1.2 lc rgb '#444444'\nset tics nomirror out scale 0.6 tc rgb '#222222'\n"
-          "set grid lc rgb '#dddddd' lt 1 lw 1\nset xlabel 'epoch'\nset style fill transparent solid 0.18 noborder\n",
+          "set grid lc rgb '#dddddd' lt 1 lw 1\nset xlabel 'epoch'\nset style fill transparent solid 0.5 noborder\n",
           to);
     fprintf(to, "set xtics %s\n", tl_history_count(h) <= 12 ? "1" : "autofreq");
     for (int i = 0; i < n; i++)
