@@ -2,6 +2,7 @@
 # source; one of several files has a %canon_reldir%_NAME_SOURCES as well. Tests find the sources by the macro TEST_SRCDIR and the
 # build by TEST_BUILDDIR. Those of TSAN_TESTS are run again by `make check-threads`.
 C_TESTS = \
+	%D%/data_loader \
 	%D%/loader \
 	%D%/version
 
@@ -11,11 +12,12 @@ SH_TESTS = \
 	%D%/build/sources.sh \
 	%D%/build/symbols.sh
 
-TSAN_TESTS =
+TSAN_TESTS = \
+	%D%/data_loader
 
 check_PROGRAMS += $(C_TESTS)
 TESTS += $(C_TESTS) $(SH_TESTS)
-EXTRA_DIST += $(SH_TESTS) %D%/tap.h
+EXTRA_DIST += $(SH_TESTS) %D%/tap.h %D%/golden/loader.txt %D%/golden/make_loader.py
 
 AM_CPPFLAGS += -DTEST_SRCDIR="\"$(abs_top_srcdir)\"" -DTEST_BUILDDIR="\"$(abs_top_builddir)\""
 

@@ -30,6 +30,7 @@ struct tl_loader {
     int64_t *order; /* NULL: 0, 1, 2, … */
     uint64_t base_seed;
     bool started;
+    bool tail; /* a last draw is due when the epoch is through, see finish_order() */
 
     pthread_mutex_t lock; /* of all that follows */
     pthread_cond_t work, done;
@@ -299,7 +300,7 @@ static tl_status draw_order(tl_loader *l, tl_generator *from)
         return TL_OK;
     if (!l->o.generator && !(own = tl_generator_new(draw_seed(from))))
         return tl_fail(TL_ERR_NOMEM, "loader: no memory for a generator");
-    tl_status s;
+    tl_status s = TL_OK;
     TL_SCOPE
     {
         tl_tensor *p = tl_randperm_with(l->size, own ? own : from, (struct tl_options){.dtype = TL_I64, .device = "cpu"});
@@ -307,6 +308,19 @@ static tl_status draw_order(tl_loader *l, tl_generator *from)
     }
     tl_generator_free(own);
     return s;
+}
+
+/* PyTorch's sampler draws a second permutation when it is through, of which it uses nothing. It shows if the generator is the
+ * caller's own: the next epoch depends on it. */
+static void finish_order(tl_loader *l)
+{
+    if (!l->tail || l->taken < l->length)
+        return;
+    l->tail = false;
+    TL_SCOPE
+    {
+        tl_randperm_with(l->size, l->o.generator, (struct tl_options){.dtype = TL_I64, .device = "cpu"});
+    }
 }
 
 tl_status tl_loader_start(tl_loader *l)
@@ -325,6 +339,7 @@ tl_status tl_loader_start(tl_loader *l)
     pthread_mutex_lock(&l->lock);
     l->claimed = l->taken = 0;
     l->started = true;
+    l->tail = l->o.shuffle && l->o.generator && l->size > 0;
     pthread_cond_broadcast(&l->work);
     pthread_mutex_unlock(&l->lock);
     return TL_OK;
@@ -363,14 +378,17 @@ int tl_loader_next(tl_loader *l, tl_tensor **out)
         tl_fail(TL_ERR_STATE, "loader_next: no epoch is under way; call tl_loader_start() first");
         return -1;
     }
-    if (l->taken == l->length)
+    if (l->taken == l->length) {
+        finish_order(l); /* of an epoch without a batch */
         return 0;
+    }
     if (tl_error_code() != TL_OK)
         return -1; /* an earlier failure, which would be taken for one of the batch */
     if (l->o.workers > 0)
         good = take_batch(l, fields, &error);
     else
         good = make_batch(l, l->taken++, fields, &error);
+    finish_order(l);
     if (!good) {
         tl_fail(error.code, "%s", error.message);
         return -1;

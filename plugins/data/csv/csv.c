@@ -284,7 +284,7 @@ static tl_status shape_digits(const struct table *t, struct rows *r, bool raw)
             r->floats[i] /= 16;
         return TL_OK;
     }
-    if (!(r->bytes = malloc((size_t)n)))
+    if (!(r->bytes = calloc((size_t)r->n, 64)))
         return tl_fail(TL_ERR_NOMEM, "%s: no memory for %" PRId64 " pixels", t->path, n);
     for (int64_t i = 0; i < n; i++)
         r->bytes[i] = (unsigned char)r->floats[i];
