@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Adadelta: steps scaled by the ratio of the root mean squares of past steps and past gradients. The formula stands in
+ * steps/adadelta_loop.h.
+ */
+#include <math.h>
+
+#include "nn/optim/optimizer.h"
+
+static unsigned uses(const struct settings *s, const struct rates *r)
+{
+    (void)s;
+    (void)r;
+    return 3;
+}
+
+static tl_status step_ops(struct slot *s, tl_tensor *g, const struct settings *set, const struct rates *r, bool first)
+{
+    (void)first;
+    tl_tensor *p = s->parameter, *v = s->moments[0], *a = s->moments[1];
+    g = optimizer_gradient(g, p, set, r->weight_decay);
+    v = tl_axpy_(tl_mul_(v, tl_scalar(set->decay)), 1 - set->decay, tl_mul(g, g));
+    tl_tensor *d = tl_mul(tl_div(tl_sqrt(tl_add_s(a, set->eps)), tl_sqrt(tl_add_s(v, set->eps))), g);
+    if (!tl_axpy_(tl_mul_(a, tl_scalar(set->decay)), 1 - set->decay, tl_mul(d, d)))
+        return tl_error_code();
+    return tl_axpy_(p, -r->lr, d) ? TL_OK : tl_error_code();
+}
+
+const struct algorithm algorithm_adadelta = {
+    .name = "adadelta",
+    .moments = {"square_avg", "acc_delta"},
+    .lr = 1,
+    .uses = uses,
+    .step = step_adadelta,
+    .step_ops = step_ops,
+};
+
+tl_optimizer *tl_adadelta_with(tl_module *m, double lr, const struct tl_adadelta_options *options)
+{
+    struct tl_adadelta_options o;
+    optimizer_options(&o, sizeof o, options);
+    struct settings s = {.decay = optimizer_option(o.rho, 0.9), .eps = optimizer_option(o.eps, 1e-6), .maximize = o.maximize};
+    if (!optimizer_range("adadelta", "rho", s.decay, 0, 1) || !optimizer_range("adadelta", "eps", s.eps, 0, INFINITY))
+        return NULL;
+    return optimizer_new(&algorithm_adadelta, m, o.parameters, o.n_parameters, (struct rates){.lr = lr, .weight_decay = o.weight_decay}, s);
+}

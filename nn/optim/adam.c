@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Adam and AdamW (decoupled weight decay). The formula stands in steps/adam_loop.h.
+ */
+#include <math.h>
+
+#include "nn/optim/optimizer.h"
+
+static unsigned uses(const struct settings *s, const struct rates *r)
+{
+    (void)r;
+    return s->amsgrad ? 7 : 3;
+}
+
+static tl_status step_ops(struct slot *s, tl_tensor *g, const struct settings *set, const struct rates *r, bool first)
+{
+    (void)first;
+    tl_tensor *p = s->parameter, *m = s->moments[0], *v = s->moments[1];
+    double t = (double)(s->t + 1), beta1 = r->momentum, beta2 = set->decay;
+    if (set->decoupled && r->weight_decay != 0)
+        p = tl_mul_(p, tl_scalar(1 - r->lr * r->weight_decay));
+    g = optimizer_gradient(g, p, set, set->decoupled ? 0 : r->weight_decay);
+    m = tl_axpy_(m, 1 - beta1, tl_sub(g, m));
+    v = tl_axpy_(tl_mul_(v, tl_scalar(beta2)), 1 - beta2, tl_mul(g, g));
+    if (set->amsgrad)
+        v = tl_copy_(s->moments[2], tl_maximum(s->moments[2], v));
+    tl_tensor *deviation = tl_add_s(tl_div_s(tl_sqrt(v), sqrt(1 - pow(beta2, t))), set->eps);
+    return tl_axpy_(p, -(r->lr / (1 - pow(beta1, t))), tl_div(m, deviation)) ? TL_OK : tl_error_code();
+}
+
+#define MOMENTS {"exp_avg", "exp_avg_sq", "max_exp_avg_sq"}
+
+const struct algorithm algorithm_adam = {
+    .name = "adam",
+    .moments = MOMENTS,
+    .lr = 1e-3,
+    .momentum = "beta1",
+    .uses = uses,
+    .step = step_adam,
+    .step_ops = step_ops,
+};
+
+const struct algorithm algorithm_adamw = {
+    .name = "adamw",
+    .moments = MOMENTS,
+    .lr = 1e-3,
+    .momentum = "beta1",
+    .uses = uses,
+    .step = step_adam,
+    .step_ops = step_ops,
+};
+
+static tl_optimizer *adam_new(const struct algorithm *a, tl_module *m, double lr, const struct tl_adam_options *options, double decay)
+{
+    struct tl_adam_options o;
+    optimizer_options(&o, sizeof o, options);
+    struct rates r = {.lr = lr, .weight_decay = optimizer_option(o.weight_decay, decay), .momentum = optimizer_option(o.beta1, 0.9)};
+    struct settings s = {
+        .decay = optimizer_option(o.beta2, 0.999),
+        .eps = optimizer_option(o.eps, 1e-8),
+        .amsgrad = o.amsgrad,
+        .maximize = o.maximize,
+        .decoupled = a == &algorithm_adamw,
+    };
+    if (!optimizer_range(a->name, "beta1", r.momentum, 0, 1) || !optimizer_range(a->name, "beta2", s.decay, 0, 1) ||
+        !optimizer_range(a->name, "eps", s.eps, 0, INFINITY))
+        return NULL;
+    return optimizer_new(a, m, o.parameters, o.n_parameters, r, s);
+}
+
+tl_optimizer *tl_adam_with(tl_module *m, double lr, const struct tl_adam_options *o)
+{
+    return adam_new(&algorithm_adam, m, lr, o, 0);
+}
+
+tl_optimizer *tl_adamw_with(tl_module *m, double lr, const struct tl_adam_options *o)
+{
+    return adam_new(&algorithm_adamw, m, lr, o, 0.01);
+}

@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Gradient clipping, by joint norm and by value.
+ */
+#include <math.h>
+#include <stdlib.h>
+
+#include "nn/optim/optimizer.h"
+
+/* sum |g|^p, or the largest |g| for an infinite p. NaN and an error on failure. */
+static double power_sum(tl_tensor *g, double p)
+{
+    if (p == 2 && optimizer_plain(g))
+        return tl_numel(g) ? gradient_square_sum(tl_data(g), tl_numel(g), tl_dtype_of(g) == TL_F64) : 0;
+    double norm = NAN;
+    TL_NO_GRAD TL_SCOPE norm = tl_numel(g) ? tl_item(tl_norm(g, p)) : 0;
+    return isinf(p) ? norm : pow(norm, p);
+}
+
+static tl_status scale(tl_tensor *g, double factor)
+{
+    if (optimizer_plain(g)) {
+        void *data = tl_numel(g) ? tl_data_mut(g) : NULL;
+        if (data)
+            gradient_scale(data, tl_numel(g), tl_dtype_of(g) == TL_F64, factor);
+        return data || !tl_numel(g) ? TL_OK : tl_error_code();
+    }
+    tl_tensor *done = NULL;
+    TL_NO_GRAD TL_SCOPE done = tl_mul_(g, tl_scalar(factor));
+    return done ? TL_OK : tl_error_code();
+}
+
+tl_status tl_clip_grad_norm_list(tl_tensor *const *parameters, size_t n, double max_norm, double p, double *norm)
+{
+    if (p == 0)
+        p = 2;
+    if (!(p > 0) || !(max_norm >= 0))
+        return tl_fail(TL_ERR_ARGUMENT, "clip_grad_norm: max_norm is %g and the order of the norm %g; neither may be negative", max_norm, p);
+    double total = 0;
+    for (size_t i = 0; i < n; i++) {
+        tl_tensor *g = tl_grad_of(parameters[i]);
+        if (tl_is_none(g))
+            continue;
+        double part = power_sum(g, p);
+        if (isnan(part) && tl_error_code() != TL_OK)
+            return tl_error_code();
+        total = !isinf(p) ? total + part : part > total || isnan(part) ? part : total;
+    }
+    total = isinf(p) ? total : p == 2 ? sqrt(total) : pow(total, 1 / p);
+    if (norm)
+        *norm = total;
+    double factor = max_norm / (total + 1e-6);
+    tl_status status = TL_OK;
+    /* A norm of NaN makes all gradients NaN, as PyTorch's does: it must not go unseen. */
+    for (size_t i = 0; i < n && status == TL_OK && !(factor >= 1); i++)
+        if (!tl_is_none(tl_grad_of(parameters[i])))
+            status = scale(tl_grad_of(parameters[i]), factor);
+    return status;
+}
+
+tl_status tl_clip_grad_value_list(tl_tensor *const *parameters, size_t n, double limit)
+{
+    if (!(limit >= 0))
+        return tl_fail(TL_ERR_ARGUMENT, "clip_grad_value: the limit is %g; it must not be negative", limit);
+    for (size_t i = 0; i < n; i++) {
+        tl_tensor *g = tl_grad_of(parameters[i]), *done = g;
+        if (tl_is_none(g) || tl_numel(g) == 0)
+            continue;
+        if (optimizer_plain(g)) {
+            void *data = tl_data_mut(g);
+            if (!data)
+                return tl_error_code();
+            gradient_limit(data, tl_numel(g), tl_dtype_of(g) == TL_F64, limit);
+            continue;
+        }
+        TL_NO_GRAD TL_SCOPE done = tl_clamp_(g, -limit, limit);
+        if (!done)
+            return tl_error_code();
+    }
+    return TL_OK;
+}
+
+/* The module's parameters, malloc()ed; NULL and an error. */
+static tl_tensor **list_of(tl_module *m, size_t *n)
+{
+    if (!m) {
+        tl_fail(TL_ERR_ARGUMENT, "clip: the module is NULL");
+        return NULL;
+    }
+    *n = tl_module_parameter_list(m, NULL, 0);
+    tl_tensor **list = calloc(*n + 1, sizeof *list);
+    if (list)
+        tl_module_parameter_list(m, list, *n);
+    else
+        tl_fail(TL_ERR_NOMEM, "clip: out of memory");
+    return list;
+}
+
+tl_status tl_clip_grad_norm(tl_module *m, double max_norm, double p, double *norm)
+{
+    size_t n;
+    tl_tensor **list = list_of(m, &n);
+    if (!list)
+        return tl_error_code();
+    tl_status status = tl_clip_grad_norm_list(list, n, max_norm, p, norm);
+    free(list);
+    return status;
+}
+
+tl_status tl_clip_grad_value(tl_module *m, double limit)
+{
+    size_t n;
+    tl_tensor **list = list_of(m, &n);
+    if (!list)
+        return tl_error_code();
+    tl_status status = tl_clip_grad_value_list(list, n, limit);
+    free(list);
+    return status;
+}

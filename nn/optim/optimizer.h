@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Private to nn/optim: what an optimizer is made of. An algorithm is one constant struct: the names of its moments, a
+ * fused loop for parameters in host memory, and the same formula in tensor ops for all others.
+ */
+#ifndef TELAR_NN_OPTIM_OPTIMIZER_H
+#define TELAR_NN_OPTIM_OPTIMIZER_H
+
+#include <telar/nn.h>
+
+#include "nn/optim/steps/steps.h"
+
+/* A parameter with what is remembered about it. */
+struct slot {
+    tl_tensor *parameter;             /* a reference */
+    tl_tensor *moments[MAX_MOMENTS];  /* references; NULL: not needed so far */
+    size_t group;
+    int64_t t; /* updates so far */
+};
+
+struct algorithm {
+    const char *name;
+    const char *moments[MAX_MOMENTS]; /* PyTorch's names; NULL: none */
+    double lr;                        /* PyTorch's default */
+    const char *momentum;             /* what the group's momentum is called; NULL: it has none */
+    /* Which moments do these settings use? Bit i: moment i. */
+    unsigned (*uses)(const struct settings *s, const struct rates *r);
+    void (*step)(const struct update *u);
+    /* The same update in tensor ops, without recording, in a scope of its own. `first` as in struct update. */
+    tl_status (*step_ops)(struct slot *s, tl_tensor *g, const struct settings *set, const struct rates *r, bool first);
+};
+
+extern const struct algorithm algorithm_sgd, algorithm_adam, algorithm_adamw, algorithm_adadelta, algorithm_rmsprop;
+
+struct tl_optimizer {
+    const struct algorithm *algorithm;
+    struct settings settings;
+    struct rates *groups;
+    size_t n_groups;
+    struct slot *slots;
+    size_t n_slots, capacity;
+};
+
+/* An optimizer with one group over m's parameters, or over a list. NULL and an error. */
+tl_optimizer *optimizer_new(const struct algorithm *a, tl_module *m, tl_tensor *const *parameters, size_t n, struct rates first,
+                            struct settings settings);
+
+/* `value` unless it is left out (0, but not TL_ZERO): then the default. */
+double optimizer_option(double value, double fallback);
+/* Is low <= value < high? Else an error. */
+bool optimizer_range(const char *who, const char *what, double value, double low, double high);
+/* A copy of `size` bytes at most of an options struct whose first member is its size. */
+void optimizer_options(void *copy, size_t size, const void *options);
+
+/* Is t in host memory, contiguous, and f32 or f64? Then loops may run over its bytes. */
+bool optimizer_plain(const tl_tensor *t);
+/* g + decay p, or g, negated if `maximize`: the gradient as every formula begins with it. */
+tl_tensor *optimizer_gradient(tl_tensor *g, tl_tensor *p, const struct settings *set, double decay);
+
+#endif

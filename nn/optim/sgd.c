@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Stochastic gradient descent, with momentum and Nesterov's variant of it. The formula stands in steps/sgd_loop.h.
+ */
+#include <math.h>
+
+#include "nn/optim/optimizer.h"
+
+static unsigned uses(const struct settings *s, const struct rates *r)
+{
+    (void)s;
+    return r->momentum != 0 ? 1 : 0;
+}
+
+static tl_status step_ops(struct slot *s, tl_tensor *g, const struct settings *set, const struct rates *r, bool first)
+{
+    g = optimizer_gradient(g, s->parameter, set, r->weight_decay);
+    if (r->momentum != 0) {
+        tl_tensor *b = s->moments[0];
+        b = first ? tl_copy_(b, g) : tl_axpy_(tl_mul_(b, tl_scalar(r->momentum)), 1 - set->dampening, g);
+        g = set->nesterov ? tl_add(g, tl_mul_s(b, r->momentum)) : b;
+    }
+    return tl_axpy_(s->parameter, -r->lr, g) ? TL_OK : tl_error_code();
+}
+
+const struct algorithm algorithm_sgd = {
+    .name = "sgd",
+    .moments = {"momentum_buffer"},
+    .lr = 1e-3,
+    .momentum = "momentum",
+    .uses = uses,
+    .step = step_sgd,
+    .step_ops = step_ops,
+};
+
+tl_optimizer *tl_sgd_with(tl_module *m, double lr, const struct tl_sgd_options *options)
+{
+    struct tl_sgd_options o;
+    optimizer_options(&o, sizeof o, options);
+    if (!optimizer_range("sgd", "momentum", o.momentum, 0, INFINITY))
+        return NULL;
+    if (!isfinite(o.dampening)) {
+        tl_fail(TL_ERR_ARGUMENT, "sgd: dampening is %g; it must be a number", o.dampening);
+        return NULL;
+    }
+    if (o.nesterov && (o.momentum == 0 || o.dampening != 0)) {
+        tl_fail(TL_ERR_ARGUMENT, "sgd: nesterov needs a momentum above 0 and no dampening, not %g and %g", o.momentum, o.dampening);
+        return NULL;
+    }
+    struct rates r = {.lr = lr, .weight_decay = o.weight_decay, .momentum = o.momentum};
+    struct settings s = {.dampening = o.dampening, .nesterov = o.nesterov, .maximize = o.maximize};
+    return optimizer_new(&algorithm_sgd, m, o.parameters, o.n_parameters, r, s);
+}
