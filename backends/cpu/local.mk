@@ -37,8 +37,10 @@ backends_cpu_cpu_la_SOURCES += \
 	%D%/onednn.h \
 	%D%/ops/batch_norm.c \
 	%D%/ops/conv2d.c \
+	%D%/ops/matmul.c \
 	%D%/ops/max_pool2d.c \
 	%D%/ops/pointwise.c \
+	%D%/ops/reduce.c \
 	%D%/pi.c
 # end (kept by build-aux/update-sources)
 
@@ -46,11 +48,13 @@ backends_cpu_cpu_la_SOURCES += \
 backends_cpu_vector_libbase_la_SOURCES += \
 	%D%/vector/level.h \
 	%D%/vector/math.h \
+	%D%/vector/matmul.c \
 	%D%/vector/norm.c \
 	%D%/vector/pi.h \
 	%D%/vector/pointwise.c \
 	%D%/vector/pointwise_type.h \
 	%D%/vector/pool.c \
+	%D%/vector/reduce.c \
 	%D%/vector/simd.h \
 	%D%/vector/stream.h \
 	%D%/vector/vector.c \

@@ -60,6 +60,18 @@ struct cpu_norm_loops {
     void (*plane_affine2)(float *y, const float *x, const float *z, int64_t n, float by_x, float by_z, float offset);
 };
 
+/** Reductions. `sign` is 1 for the largest, -1 for the smallest value. */
+struct cpu_reduce_loops {
+    double (*sum_row)(const float *x, int64_t n, int64_t stride);
+    double (*prod_row)(const float *x, int64_t n, int64_t stride);
+    float (*max_row)(const float *x, int64_t n, int64_t stride, float sign);
+    /** sum[c] = Σ over rows, in float: at most a few dozen rows. */
+    void (*sum_columns)(float *sum, const float *x, int64_t rows, int64_t row_stride, int64_t columns);
+    /** best[c] takes the extremes of all rows. */
+    void (*max_columns)(float *best, const float *x, int64_t rows, int64_t row_stride, int64_t columns, float sign);
+    int64_t (*argmax_row)(const float *x, int64_t n, float sign);
+};
+
 /** y += alpha a b: a is [m, k] of any strides, b [k, n] and y [m, n] lie in rows. */
 typedef void cpu_small_matmul(float *y, int64_t y_row, const float *a, int64_t a_row, int64_t a_column, const float *b,
                               int64_t b_row, int64_t m, int64_t n, int64_t k, float alpha);
@@ -72,6 +84,7 @@ struct cpu_vector {
 
     const struct cpu_pool_loops *pool;
     const struct cpu_norm_loops *norm;
+    const struct cpu_reduce_loops *reduce;
     cpu_small_matmul *small_matmul;
 
     /** Copy past the caches. Call stream_end() before another thread may look. */
