@@ -3,7 +3,7 @@ lib_LTLIBRARIES += %D%/libtelar.la
 core_libtelar_la_SOURCES =
 core_libtelar_la_LDFLAGS = $(LIBRARY_LDFLAGS) -version-info 1:0:0 -Wl,--version-script=$(top_srcdir)/%D%/telar.map
 core_libtelar_la_LIBADD = $(LIBM)
-core_libtelar_la_DEPENDENCIES = %D%/telar.map
+EXTRA_core_libtelar_la_DEPENDENCIES = %D%/telar.map
 EXTRA_DIST += %D%/telar.map
 
 # sources core_libtelar_la_SOURCES: *.c *.h

@@ -3,7 +3,7 @@ lib_LTLIBRARIES += %D%/libtelar-nn.la
 nn_libtelar_nn_la_SOURCES =
 nn_libtelar_nn_la_LDFLAGS = $(LIBRARY_LDFLAGS) -version-info 1:0:0 -Wl,--version-script=$(top_srcdir)/%D%/telar-nn.map
 nn_libtelar_nn_la_LIBADD = core/libtelar.la $(LIBM)
-nn_libtelar_nn_la_DEPENDENCIES = core/libtelar.la %D%/telar-nn.map
+EXTRA_nn_libtelar_nn_la_DEPENDENCIES = %D%/telar-nn.map
 EXTRA_DIST += %D%/telar-nn.map
 
 # sources nn_libtelar_nn_la_SOURCES: *.c *.h
