@@ -7,6 +7,7 @@ telarinclude_HEADERS += \
 	%D%/telar/data.h \
 	%D%/telar/dataset.h \
 	%D%/telar/format.h \
+	%D%/telar/function.h \
 	%D%/telar/model.h \
 	%D%/telar/nn.h \
 	%D%/telar/op.h \

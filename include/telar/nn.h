@@ -12,6 +12,7 @@
 #define TELAR_NN_H
 
 #include <telar/data.h>
+#include <telar/function.h>
 #include <telar/optim.h>
 #include <telar/state.h>
 #include <telar/telar.h>
