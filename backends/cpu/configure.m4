@@ -1,6 +1,5 @@
 # The CPU backend needs oneDNN 2.6 or newer (2.x or 3.x) and OpenMP.
 telar_cpu_missing=
-AC_OPENMP
 AS_IF([test "x$ac_cv_prog_c_openmp" = xunsupported], [telar_cpu_missing="the compiler has no OpenMP"])
 AC_CACHE_CHECK([for oneDNN 2.6 or newer], [telar_cv_dnnl],
   [telar_save_LIBS=$LIBS
