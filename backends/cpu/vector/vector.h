@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <telar/types.h>
 
 /** The pointwise ops and their gradients, in the table's order. */
 enum cpu_pointwise {
@@ -72,6 +73,17 @@ struct cpu_reduce_loops {
     int64_t (*argmax_row)(const float *x, int64_t n, float sign);
 };
 
+/** Loops of copy and fill: a pointwise loop each, the operand being that of TL_PW_A. NULL where there is none. */
+struct cpu_convert_loops {
+    cpu_pointwise_loop *copy[9];                 /**< [bytes of an element] */
+    cpu_pointwise_loop *fill[9];                 /**< [bytes of an element]; pq points to the element */
+    cpu_pointwise_loop *to_f32[TL_DTYPE_COUNT];
+    cpu_pointwise_loop *from_f32[TL_DTYPE_COUNT];
+    cpu_pointwise_loop *u8_to_i64, *i64_to_bool, *u8_to_bool;
+    /** to[c * to_stride + r] = from[r * from_stride + c] */
+    void (*transpose)(float *to, int64_t to_stride, const float *from, int64_t from_stride, int64_t rows, int64_t columns);
+};
+
 /** y += alpha a b: a is [m, k] of any strides, b [k, n] and y [m, n] lie in rows. */
 typedef void cpu_small_matmul(float *y, int64_t y_row, const float *a, int64_t a_row, int64_t a_column, const float *b,
                               int64_t b_row, int64_t m, int64_t n, int64_t k, float alpha);
@@ -85,6 +97,7 @@ struct cpu_vector {
     const struct cpu_pool_loops *pool;
     const struct cpu_norm_loops *norm;
     const struct cpu_reduce_loops *reduce;
+    const struct cpu_convert_loops *convert;
     cpu_small_matmul *small_matmul;
 
     /** Copy past the caches. Call stream_end() before another thread may look. */
