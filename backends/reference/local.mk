@@ -6,6 +6,7 @@ backends_reference_reference_la_LIBADD = $(LIBM)
 
 # sources backends_reference_reference_la_SOURCES: *.c *.h ops/*.c ops/*.h
 backends_reference_reference_la_SOURCES += \
+	%D%/dot.h \
 	%D%/each_float.h \
 	%D%/each_type.h \
 	%D%/elements.c \

@@ -7,9 +7,7 @@
 #include "../reference.h"
 
 #define TEMPLATE "ops/addmm.c"
-#define SUM double
 #include "../each_float.h"
-#undef SUM
 
 static body *const table[TL_DTYPE_COUNT] = {FLOATING(addmm)};
 KERNEL(addmm, TL_KERNEL_STRIDED, call->out[0], table);

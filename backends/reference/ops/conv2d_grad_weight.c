@@ -13,19 +13,7 @@ static body *const table[TL_DTYPE_COUNT] = {FLOATING(conv2d_grad_weight)};
 KERNEL(conv2d_grad_weight, 0, call->out[0], table);
 
 #else
-
-/** Scalar product of two rows. Four sums, because one would make each addition wait for the one before. */
-static double NAME(product)(const T *a, const T *b, int64_t b_step, int64_t n)
-{
-    double sum[4] = {0, 0, 0, 0};
-    int64_t i = 0;
-    for (; i + 4 <= n; i += 4)
-        for (int64_t k = 0; k < 4; k++)
-            sum[k] += (double)a[i + k] * (double)b[(i + k) * b_step];
-    for (; i < n; i++)
-        sum[i % 4] += (double)a[i] * (double)b[i * b_step];
-    return sum[0] + sum[1] + (sum[2] + sum[3]);
-}
+#include "../dot.h"
 
 /** dw[k,c,r,s], from planes that begin at x and dy in the first image. */
 static double NAME(weight)(const struct conv2d *d, const T *x, const T *dy, int64_t r, int64_t s)
@@ -36,9 +24,9 @@ static double NAME(weight)(const struct conv2d *d, const T *x, const T *dy, int6
     double sum = 0;
     for (int64_t n = 0; n < d->batch; n++, x += d->channels * d->h * d->w, dy += d->filters * d->ho * d->wo)
         for (int64_t row = i.from; row < i.to; row++)
-            sum += NAME(product)(dy + row * d->wo + j.from,
-                                 x + (row * d->stride[0] + top) * d->w + j.from * d->stride[1] + left, d->stride[1],
-                                 j.to - j.from);
+            sum += NAME(dot)(dy + row * d->wo + j.from, 1,
+                             x + (row * d->stride[0] + top) * d->w + j.from * d->stride[1] + left, d->stride[1],
+                             j.to - j.from);
     return sum;
 }
 
