@@ -4,6 +4,8 @@
 C_TESTS = \
 	%D%/data_loader \
 	%D%/loader \
+	%D%/print \
+	%D%/rng \
 	%D%/version
 
 SH_TESTS = \
@@ -13,11 +15,13 @@ SH_TESTS = \
 	%D%/build/symbols.sh
 
 TSAN_TESTS = \
-	%D%/data_loader
+	%D%/data_loader \
+	%D%/rng
 
 check_PROGRAMS += $(C_TESTS)
 TESTS += $(C_TESTS) $(SH_TESTS)
 EXTRA_DIST += $(SH_TESTS) %D%/tap.h %D%/golden/loader.txt %D%/golden/make_loader.py
+EXTRA_DIST += %D%/golden/print.txt %D%/golden/make_print.py %D%/golden/rng.txt %D%/golden/make_rng.py
 
 AM_CPPFLAGS += -DTEST_SRCDIR="\"$(abs_top_srcdir)\"" -DTEST_BUILDDIR="\"$(abs_top_builddir)\""
 

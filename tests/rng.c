@@ -259,7 +259,7 @@ static void making_like(void)
     ok(equal(tl_rand_like(m), plain), "rand_like of a contiguous one is rand");
 }
 
-/* The bits of our own normals, which no library's sine may change. */
+/* The bits of our own normals, which no library's sine may change: a few to see, and a hash of many. */
 static void own_bits(void)
 {
     static const uint32_t single[] = {
@@ -275,6 +275,13 @@ static void own_bits(void)
     tl_manual_seed(6202);
     tl_copy_out(tl_randn(TL_SHAPE(4), (struct tl_options){.dtype = TL_F64}), TL_F64, y, sizeof y);
     ok(memcmp(y, real, sizeof y) == 0, "4 normals in f64, too");
+
+    tl_generator *g = tl_generator_new(6202);
+    tl_tensor *many = tl_normal_(tl_zeros(TL_SHAPE(100000), (struct tl_options){.dtype = TL_F32}), 0.5, 3, g);
+    ok(hash_of(tl_data(many), 4, 100000) == UINT64_C(0x562a80b075807fa4), "100,000 in f32");
+    many = tl_normal_(tl_zeros(TL_SHAPE(100000), (struct tl_options){.dtype = TL_F64}), 0.5, 3, g);
+    ok(hash_of(tl_data(many), 8, 100000) == UINT64_C(0xc166531fb16ab81b), "100,000 in f64");
+    tl_generator_free(g);
 }
 
 static void generators(void)
@@ -384,11 +391,14 @@ static void errors(void)
 }
 
 /* Draws from one generator on several threads: every number is handed out once. */
-enum { THREADS = 4, DRAWS = 5000 };
+enum { THREADS = 4, DRAWS = 200000 };
+
+static pthread_barrier_t barrier;
 
 static void *draw_many(void *sums)
 {
     uint64_t sum = 0;
+    pthread_barrier_wait(&barrier);
     for (int i = 0; i < DRAWS; i++)
         sum += tl_generator_random(NULL);
     *(uint64_t *)sums = sum;
@@ -400,6 +410,7 @@ static void threads(void)
     pthread_t thread[THREADS];
     uint64_t part[THREADS] = {0}, sum = 0, want = 0;
     tl_manual_seed(77);
+    pthread_barrier_init(&barrier, NULL, THREADS);
     for (int i = 0; i < THREADS; i++)
         if (pthread_create(&thread[i], NULL, draw_many, &part[i]) != 0)
             bail_out("no thread");
@@ -407,6 +418,7 @@ static void threads(void)
         pthread_join(thread[i], NULL);
         sum += part[i];
     }
+    pthread_barrier_destroy(&barrier);
     tl_generator *g = tl_generator_new(77);
     for (int i = 0; i < THREADS * DRAWS; i++)
         want += tl_generator_random(g);

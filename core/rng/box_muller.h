@@ -46,7 +46,7 @@ INLINE void polynomial4(double4 *y, const double4 *z, const double *c, int n)
 INLINE void log4(double4 *y, const double4 *u)
 {
     static const double c[] = {2. / 3,  2. / 5,  2. / 7,  2. / 9,  2. / 11, 2. / 13,
-                               2. / 15, 2. / 17, 2. / 19, 2. / 21, 2. / 23};
+                               2. / 15, 2. / 17, 2. / 19, 2. / 21};
     const double ln2_high = 0x1.62e42feep-1, ln2_low = 0x1.a39ef35793c76p-33;
     word4 bits = (word4)*u;
     double4 m = (double4)((bits & UINT64_C(0x000fffffffffffff)) | UINT64_C(0x3ff0000000000000));

@@ -138,6 +138,10 @@ case("gradient on a new line", "f32", [8], [0.1234], grad=True)
 case("two suffixes", "f64", [2, 3], [0.5, 1.5], grad=True)
 case("two suffixes on new lines", "f64", [9], [-0.5, 1.5], grad=True)
 
+for width in range(38, 62):
+    case(f"suffixes in lines of {width}", "f64", [3], [0.5, -1.5], grad=True, linewidth=width)
+    case(f"suffixes of a matrix in lines of {width}", "f16", [2, 3], [0.5, -1.5], grad=True, linewidth=width)
+
 # Dimensions
 case("3 dimensions", "f32", [2, 3, 4], start=0.0, step=0.5)
 case("4 dimensions", "f32", [2, 1, 2, 2], start=0.0, step=1.0)
@@ -156,6 +160,8 @@ case("long integers", "i64", [100000], start=0.0, step=1.0)
 case("large matrix", "f32", [40, 40], start=-800.0, step=1.0)
 case("tall matrix", "f32", [1000, 2], start=0.0, step=0.5)
 case("wide matrix", "f32", [2, 1000], start=0.0, step=0.5)
+case("as many rows as are shown", "f32", [6, 400], start=0.0, step=0.5)
+case("as many columns as are shown", "f32", [400, 6], start=0.0, step=0.5)
 case("batch of images", "f32", [64, 1, 28, 28], start=0.0, step=0.0001)
 case("large, 8 dimensions", "i64", [2, 7, 1, 7, 2, 1, 8, 2], start=0.0, step=1.0)
 case("width of what is shown", "f32", [2000], [1.0, 2.0, 3.0] + [123456.0] * 1990 + [4.0] * 7)

@@ -164,12 +164,16 @@ for dtype in ["f32", "f64", "f16", "bf16"]:
         integers(dtype, size, -100, 100)
 uniform("f32", "5", 0.25, 0.25)
 uniform("bf16", "1000", 1.0, 1.0078125)
+uniform("f32", "1000", 1.0, 1.0 + 2**-22)
+uniform("f64", "1000", 1.0, 1.0 + 2**-51)
 normal("f32", "5", 1.5, 0.0)
 integers("f32", "8", 0, 2**24 + 2)
 integers("f32", "8", -2**40 - 1, 2**40 + 3)
 integers("f64", "8", -2**60 - 1, 2**60 + 1)
 integers("f16", "8", -3000, 65504)
 integers("bf16", "8", -1001, 1001)
+integers("f32", "100", -2**26 - 6, -2**26 + 40)
+integers("bf16", "100", -1031, -1000)
 
 # Every type of integer, and ranges on both sides of 2^28 and 2^32
 seed(0)
