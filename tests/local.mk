@@ -4,6 +4,10 @@
 C_TESTS = \
 	%D%/data_loader \
 	%D%/loader \
+	%D%/train_fit \
+	%D%/train_model \
+	%D%/train_plot \
+	%D%/train_report \
 	%D%/print \
 	%D%/rng \
 	%D%/version
@@ -12,7 +16,8 @@ SH_TESTS = \
 	%D%/build/headers.sh \
 	%D%/build/layers.sh \
 	%D%/build/sources.sh \
-	%D%/build/symbols.sh
+	%D%/build/symbols.sh \
+	%D%/cli.sh
 
 TSAN_TESTS = \
 	%D%/data_loader \
@@ -20,7 +25,7 @@ TSAN_TESTS = \
 
 check_PROGRAMS += $(C_TESTS)
 TESTS += $(C_TESTS) $(SH_TESTS)
-EXTRA_DIST += $(SH_TESTS) %D%/tap.h %D%/golden/loader.txt %D%/golden/make_loader.py
+EXTRA_DIST += $(SH_TESTS) %D%/tap.h %D%/golden/loader.txt %D%/golden/make_loader.py %D%/golden/report.txt %D%/golden/make_report.py
 EXTRA_DIST += %D%/golden/print.txt %D%/golden/make_print.py %D%/golden/rng.txt %D%/golden/make_rng.py
 
 AM_CPPFLAGS += -DTEST_SRCDIR="\"$(abs_top_srcdir)\"" -DTEST_BUILDDIR="\"$(abs_top_builddir)\""

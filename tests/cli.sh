@@ -1,0 +1,165 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+#
+# The program telar: every command once, exit codes, JSON, and what it says of mistakes.
+telar=$TEST_BUILDDIR/cli/telar
+work=$(mktemp -d) || exit 1
+trap 'rm -rf "$work"' EXIT
+cd "$work" || exit 1
+count=0 status=0 output=
+
+point() { # 0-or-1 NAME
+    count=$((count + 1))
+    if [ "$1" = 0 ]; then echo "ok $count - $2"; else
+        echo "not ok $count - $2"
+        printf '%s\n' "exit status $status, output:" "$output" | sed 's/^/# /' | head -40
+    fi
+}
+run() { # ARGUMENTS of telar: sets $status and $output (both streams)
+    output=$("$telar" "$@" 2>&1)
+    status=$?
+}
+is() { # STATUS NAME [WORDS THAT THE OUTPUT MUST HOLD…]
+    wanted=$1 name=$2 good=0
+    shift 2
+    [ "$status" = "$wanted" ] || good=1
+    for words; do
+        case $output in *"$words"*) ;; *) good=1; name="$name (\"$words\" is missing)" ;; esac
+    done
+    point $good "$name"
+}
+json_lines() { # NAME: the output is one JSON value a line
+    if command -v python3 >/dev/null 2>&1; then
+        printf '%s\n' "$output" | python3 -c 'import json, sys
+for line in sys.stdin: json.loads(line)' 2>/dev/null
+        point $? "$1"
+    else
+        count=$((count + 1)); echo "ok $count - $1 # SKIP no python3"
+    fi
+}
+
+# ---- Help -------------------------------------------------------------------------------------------------------------------
+run; is 2 "no command: usage" "usage: telar COMMAND"
+run --version; is 0 "--version" "telar "
+run --help; is 0 "--help" "commands:" "train"
+run help environment; is 0 "help environment" "TELAR_BACKEND" "TELAR_PLUGIN_PATH"
+for command in backends models data summary train eval predict inspect bench doctor; do
+    run $command --help; is 0 "$command --help" "usage: telar $command" "examples:"
+done
+run help --man telar.1; is 0 "the manual page" ".TH TELAR 1" ".SS \"telar train"
+if command -v man >/dev/null 2>&1 && command -v groff >/dev/null 2>&1; then
+    printf '%s\n' "$output" >telar.1
+    output=$(groff -man -Tutf8 -ww -z telar.1 2>&1); [ -z "$output" ]; point $? "the manual page is clean"
+fi
+for shell in bash zsh fish; do
+    run completion $shell; is 0 "completion $shell" "summary"
+    if command -v $shell >/dev/null 2>&1; then
+        printf '%s\n' "$output" >completion
+        $shell -n completion 2>/dev/null; point $? "completion $shell: $shell reads it"
+    fi
+done
+if command -v bash >/dev/null 2>&1; then
+    output=$(bash -c 'telar() { "$0" "$@"; }; eval "$("$0" completion bash)"; COMP_WORDS=(telar tr) COMP_CWORD=1; _telar; echo "${COMPREPLY[@]}"
+        COMP_WORDS=(telar train --optimizer ada) COMP_CWORD=3; _telar; echo "${COMPREPLY[@]}"' "$telar")
+    status=0; is 0 "bash completes commands and choices" "train" "adam adamw adadelta"
+fi
+
+# ---- Mistakes on the command line ---------------------------------------------------------------------------------------------
+run trian; is 2 "an unknown command" "did you mean telar train?"
+run train --epoch 3; is 2 "an unknown option" "did you mean --epochs?"
+run train --epochs; is 2 "an option without its value" "needs a value"
+run train --epochs three; is 2 "an option that is no number" "whole number"
+run train --epochs 0; is 2 "an option out of range" "from 1 to"
+run train --epochs 99999999999999999999; is 2 "an option out of all range" "from 1 to"
+run train --lr nan; is 2 "a learning rate of nan" "from 0 to"
+run train --optimizer adan; is 2 "an unknown optimizer" "did you mean adam"
+run train --quiet=yes; is 2 "a value where none belongs" "takes no value"
+run train -Z; is 2 "an unknown letter" "unknown option -Z"
+run train a b; is 2 "too many arguments" "unexpected argument \"b\""
+run summary; is 2 "too few arguments" "expected MODEL"
+run eval digits-cnn; is 2 "eval without weights" "--weights"
+run train digits-cnn --plot curve.jpg; is 2 "a picture of a kind that is not drawn" ".svg or .png"
+run train digits-cnn --save weights.txt; is 2 "weights of a kind that is not written" ".safetensors"
+run summary lenet --input 1xx3; is 2 "an impossible shape" "1x28x28"
+
+# ---- Lists ---------------------------------------------------------------------------------------------------------------------
+run models; is 0 "models" "digits-cnn" "lenet" "mnist-cnn" "mlp"
+run models --json; is 0 "models --json" '{"name":"mlp"'; json_lines "models --json is JSON"
+run models mlp; is 0 "models mlp" "hidden" "activation"
+run models nlp; is 1 "an unknown model" "did you mean \"mlp\""
+run data; is 0 "data" "digits" "wine"
+run data --json; json_lines "data --json is JSON"
+run data digits; is 0 "data digits" "1797 samples" "classes: 10"
+run data digist; is 1 "an unknown data set" "digits"
+run data ./nothing.csv; is 1 "a missing file" "No such file"
+run backends; is 0 "backends" "reference" "default device"
+run backends --json; json_lines "backends --json is JSON"
+run doctor; is 0 "doctor" "plugins" "all is well"
+run doctor --json; is 0 "doctor --json" '"plugins":['; json_lines "doctor --json is JSON"
+run summary lenet --device refrence; is 1 "an unknown backend" "refrence"
+run summary lenet -o input=32; is 0 "summary" "61,706" "[1, 16, 10, 10]"
+run summary lenet --json; json_lines "summary --json is JSON"
+run summary lenet -o inputt=32; is 1 "an unknown option of a model" "did you mean \"input\""
+
+# ---- Training -------------------------------------------------------------------------------------------------------------------
+run train mlp --data digits --epochs 4 --seed 11 --save whole.safetensors --history whole.csv
+is 0 "train" "seed:      11" "epoch 4/4" "f1-score" "saved:   whole.safetensors"
+run train mlp --data digits --epochs 2 --seed 11 --save half.safetensors --quiet; is 0 "train --quiet"
+run train --resume half.safetensors --epochs 4 --save rest.safetensors --json; is 0 "train --resume"; json_lines "train --json is JSON"
+[ "$(grep -c . whole.csv)" = 5 ]; point $? "the history has a line for each epoch"
+"$telar" inspect --json whole.safetensors >/dev/null; point $? "inspect --json"
+cut_weights() { # FILE: bytes of its tensors, which are in the same order
+    python3 -c 'import json, struct, sys
+b = open(sys.argv[1], "rb").read()
+n = struct.unpack("<Q", b[:8])[0]
+h = json.loads(b[8:8 + n])
+for k in sorted(h):
+    if not k.startswith("__") and k not in ("telar.history",): sys.stdout.buffer.write(k.encode() + b[8 + n + h[k]["data_offsets"][0]:8 + n + h[k]["data_offsets"][1]])' "$1"
+}
+if command -v python3 >/dev/null 2>&1; then
+    cut_weights whole.safetensors >a; cut_weights rest.safetensors >b
+    [ -s a ] && cmp -s a b; point $? "2 epochs and 2 more give the bits of 4"
+fi
+run inspect whole.safetensors; is 0 "inspect" "0.weight" "[128, 64]" "telar.model = mlp" "telar.seed = 11"
+run eval --weights whole.safetensors --confusion; is 0 "eval by the file's own notes" "mlp on digits (test)" "weighted avg" "<- predicted"
+run eval --weights whole.safetensors --json; is 0 "eval --json" '"accuracy":'; json_lines "eval --json is JSON"
+run predict --weights whole.safetensors --count 2 --seed 1; is 0 "predict" "sample" "%" "█"
+run predict --weights whole.safetensors --count 2 --json; is 0 "predict --json" '"probabilities":{'; json_lines "predict --json is JSON"
+run train mlp --data wine --standardize -o hidden=16 --epochs 3 --quiet; is 0 "a table: the sizes come from the data"
+run bench mlp --batch 8 --runs 3 --seconds 0 --json; is 0 "bench --json" '"median_ms":' '"min_ms":' '"gflops":' '"peak_bytes":' '"name":"mlp"'
+json_lines "bench --json is JSON"
+run bench mlp --batch 8 --mode train --runs 3 --seconds 0; is 0 "bench --mode train" "training step"
+
+# ---- Trouble with files -----------------------------------------------------------------------------------------------------------
+run eval mlp --weights none.safetensors; is 1 "missing weights" "none.safetensors"
+head -c 3000 whole.safetensors >short.safetensors
+run eval --weights short.safetensors; is 1 "truncated weights" "short.safetensors"
+run train --resume short.safetensors; is 1 "a truncated checkpoint" "short.safetensors"
+run inspect short.safetensors; is 1 "inspect of a truncated file"
+echo "hello" >text.safetensors
+run inspect text.safetensors; is 1 "inspect of something else"
+run inspect /; is 1 "inspect of a folder"
+run eval lenet --weights whole.safetensors --data digits; is 1 "weights of another model" "conv1.weight"
+run train --resume whole.safetensors lenet --data digits --epochs 9; is 1 "a checkpoint of another model"
+run train mlp --data digits --save nowhere/x.safetensors --epochs 1 --quiet; is 1 "a folder that does not exist" "nowhere"
+cp whole.safetensors disk.safetensors
+output=$(trap '' XFSZ; ulimit -f 8; "$telar" train mlp --data digits --epochs 1 --quiet --save disk.safetensors 2>&1); status=$?
+is 1 "a disk that is full while saving" "disk.safetensors"
+cmp -s whole.safetensors disk.safetensors; point $? "the old checkpoint is intact"
+if [ -w /dev/full ]; then
+    output=$("$telar" models 2>&1 >/dev/full); status=$?
+    is 1 "standard output that cannot be written" "cannot write"
+fi
+printf 'a,b,label\n1,2,x\n3,oops,y\n' >bad.csv
+run data bad.csv; is 1 "a table with a word among numbers" "bad.csv"
+: >empty.csv
+run data empty.csv; is 1 "an empty table" "empty.csv"
+output=$(TELAR_BACKEND=cqu "$telar" summary lenet 2>&1); status=$?
+is 1 "an unknown backend in the environment" "cqu"
+if command -v gnuplot >/dev/null 2>&1; then
+    run train mlp --data digits --epochs 2 --quiet --plot curve.svg
+    [ -s curve.svg ]; point $? "--plot"
+fi
+output=$(PATH=/nowhere "$telar" train mlp --data digits --epochs 1 --quiet --plot curve2.svg 2>&1); status=$?
+is 1 "--plot without gnuplot" "gnuplot"
+echo "1..$count"

@@ -1,0 +1,383 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The training loop: what it records, early stopping, checkpoints that resume bit for bit, and failures.
+ */
+#include <signal.h>
+#include <sys/resource.h>
+#include <telar/nn.h>
+#include <unistd.h>
+
+#include "tests/tap.h"
+
+enum { SAMPLES = 50, FEATURES = 6, CLASSES = 3, BATCH = 8 };
+
+static char folder[] = "/tmp/telar-fit-XXXXXX";
+
+static const char *in_folder(const char *name)
+{
+    static char path[4][256];
+    static int next;
+    next = (next + 1) % 4;
+    snprintf(path[next], sizeof path[next], "%s/%s", folder, name);
+    return path[next];
+}
+
+/* ---- A run: everything made afresh from one seed ---------------------------------------------------------------------------- */
+
+struct run {
+    tl_module *net;
+    tl_dataset *data;
+    tl_loader *train, *validation;
+    tl_optimizer *optimizer;
+    tl_schedule *schedule;
+    tl_history *history;
+};
+
+/* Three clouds of points: class k has its mean at k in every feature. */
+static tl_dataset *make_data(bool with_nan)
+{
+    tl_dataset *d = NULL;
+    TL_SCOPE {
+        float x[SAMPLES * FEATURES];
+        int64_t y[SAMPLES];
+        tl_generator *g = tl_generator_new(5);
+        for (int i = 0; i < SAMPLES; i++) {
+            y[i] = i % CLASSES;
+            for (int k = 0; k < FEATURES; k++)
+                x[i * FEATURES + k] = (float)y[i] + (float)tl_generator_random(g) / 4294967296.0f;
+        }
+        tl_generator_free(g);
+        if (with_nan)
+            x[7 * FEATURES + 2] = NAN;
+        tl_tensor *fields[] = {tl_from_data(TL_SHAPE(SAMPLES, FEATURES), x, (struct tl_options){0}),
+                               tl_from_data(TL_SHAPE(SAMPLES), y, (struct tl_options){.dtype = TL_I64})};
+        d = tl_tensor_dataset(2, fields);
+    }
+    return d;
+}
+
+static struct run begin(uint64_t seed, bool with_nan)
+{
+    struct run r;
+    tl_manual_seed(seed);
+    r.net = TL_SEQUENTIAL(tl_nn_linear(FEATURES, 16), tl_nn_relu(), tl_nn_dropout(0.25), tl_nn_linear(16, CLASSES));
+    r.data = make_data(with_nan);
+    r.train = tl_loader_new(r.data, .batch_size = BATCH, .shuffle = true, .workers = 1);
+    r.validation = tl_loader_new(r.data, .batch_size = 20);
+    r.optimizer = tl_adam(r.net, 0.01);
+    r.schedule = tl_cosine_lr(r.optimizer, 5, 0);
+    r.history = tl_history_new();
+    return r;
+}
+
+static void end(struct run *r)
+{
+    tl_history_free(r->history);
+    tl_schedule_free(r->schedule);
+    tl_optimizer_free(r->optimizer);
+    tl_loader_free(r->train);
+    tl_loader_free(r->validation);
+    tl_dataset_free(r->data);
+    tl_module_free(r->net);
+}
+
+/* All weights as bytes. */
+enum { WEIGHTS = FEATURES * 16 + 16 + 16 * CLASSES + CLASSES };
+static void weights_of(const struct run *r, float to[WEIGHTS])
+{
+    tl_tensor *list[8];
+    size_t n = tl_module_parameter_list(r->net, list, 8), used = 0;
+    for (size_t i = 0; i < n; i++) {
+        size_t count = (size_t)tl_numel(list[i]);
+        tl_copy_out(list[i], TL_F32, to + used, count * sizeof(float));
+        used += count;
+    }
+}
+
+static bool same_weights(const struct run *a, const struct run *b)
+{
+    float x[WEIGHTS], y[WEIGHTS];
+    weights_of(a, x);
+    weights_of(b, y);
+    return memcmp(x, y, sizeof x) == 0;
+}
+
+/* ---- What is recorded --------------------------------------------------------------------------------------------------------- */
+
+struct recorder {
+    double losses[64];
+    int64_t sizes[64];
+    int n;
+    int epochs;
+    bool in_training;
+};
+
+static tl_status record_batch(const struct tl_fit_event *e, void *ctx)
+{
+    struct recorder *k = ctx;
+    k->sizes[k->n] = e->batch < e->batches ? BATCH : SAMPLES - BATCH * (e->batches - 1);
+    k->losses[k->n++] = e->loss;
+    k->in_training = tl_is_training(e->module);
+    return TL_OK;
+}
+
+static tl_status record_epoch(const struct tl_fit_event *e, void *ctx)
+{
+    ((struct recorder *)ctx)->epochs += e->record != NULL;
+    return TL_OK;
+}
+
+static void test_history(void)
+{
+    struct run r = begin(1, false);
+    struct recorder k = {.n = 0};
+    tl_status s = tl_fit(r.net, r.train, r.optimizer, .epochs = 1, .validation = r.validation, .metric = tl_metric_accuracy,
+                         .history = r.history, .on_batch = record_batch, .on_epoch = record_epoch, .callback_ctx = &k);
+    ok(s == TL_OK, "fit: one epoch: %s", tl_error_message());
+    ok(k.n == 7 && k.epochs == 1, "fit: a call for each batch and epoch");
+    ok(k.in_training && !tl_is_training(r.net), "fit: training mode during, evaluation mode after");
+    double sum = 0, squares = 0, total = 0;
+    for (int i = 0; i < k.n; i++) {
+        sum += k.losses[i] * (double)k.sizes[i];
+        total += (double)k.sizes[i];
+    }
+    for (int i = 0; i < k.n; i++)
+        squares += (double)k.sizes[i] * pow(k.losses[i] - sum / total, 2);
+    const struct tl_epoch *e = tl_history_at(r.history, 0);
+    ok(e && total == SAMPLES && fabs(e->train_loss - sum / total) < 1e-9, "history: mean weighted by samples");
+    ok(e && fabs(e->train_loss_std - sqrt(squares / (total - 1))) < 1e-9, "history: deviation weighted by samples");
+    ok(e && e->steps == 7 && e->epoch == 1 && e->learning_rate == 0.01 && e->validation_loss > 0, "history: the rest of the record");
+    ok(strcmp(tl_history_metric_name(r.history), "accuracy") == 0, "history: name of the metric");
+
+    struct tl_evaluation v;
+    tl_train(r.net);
+    struct tl_fit_options o = {.metric = tl_metric_accuracy};
+    ok(tl_evaluate(r.net, r.validation, &o, NULL, NULL, &v) == TL_OK && v.samples == SAMPLES && v.loss == e->validation_loss &&
+           v.metric == e->validation_metric, "evaluate: the same as after the epoch");
+    ok(tl_is_training(r.net) && tl_grad_enabled(), "evaluate: modes are put back");
+    ok(tl_history_save_csv(r.history, in_folder("h.csv")) == TL_OK, "history: CSV");
+    end(&r);
+}
+
+static void test_learns(void)
+{
+    struct run r = begin(2, false);
+    FILE *lines = tmpfile(), *bar = tmpfile();
+    tl_status s = tl_fit(r.net, r.train, r.optimizer, .epochs = 30, .metric = tl_metric_accuracy, .history = r.history,
+                         .lines = lines, .progress = bar);
+    const struct tl_epoch *e = tl_history_at(r.history, 29);
+    ok(s == TL_OK && e && e->train_metric > 0.9, "fit: it learns (%.2f)", e ? e->train_metric : 0.0);
+    int n = 0;
+    char line[256];
+    rewind(lines);
+    while (fgets(line, sizeof line, lines))
+        n++;
+    ok(n == 30, "fit: one line an epoch");
+    ok(ftell(bar) == 0, "progress: nothing short of ten seconds where there is no terminal");
+    fclose(lines);
+    fclose(bar);
+    end(&r);
+}
+
+/* ---- Resuming ----------------------------------------------------------------------------------------------------------------- */
+
+static tl_status stop_in_epoch_3(const struct tl_fit_event *e, void *ctx)
+{
+    (void)ctx;
+    return !e->record && e->epoch == 3 && e->batch == 4 ? TL_ERR_STOPPED : TL_OK;
+}
+
+static void test_resume(void)
+{
+    const char *path = in_folder("resume.safetensors");
+    struct run straight = begin(3, false);
+    ok(tl_fit(straight.net, straight.train, straight.optimizer, .epochs = 5, .schedule = straight.schedule, .validation = straight.validation,
+              .history = straight.history) == TL_OK, "resume: five epochs straight");
+    struct run first = begin(3, false);
+    ok(tl_fit(first.net, first.train, first.optimizer, .epochs = 3, .schedule = first.schedule, .validation = first.validation,
+              .history = first.history, .checkpoint = path, .notes = (const char *const[]){"telar.seed", "3", NULL}) == TL_OK,
+       "resume: three epochs and a checkpoint: %s", tl_error_message());
+    struct run second = begin(99, false);
+    ok(tl_fit(second.net, second.train, second.optimizer, .epochs = 5, .schedule = second.schedule, .validation = second.validation,
+              .history = second.history, .resume = path) == TL_OK, "resume: two more, by other objects: %s", tl_error_message());
+    ok(same_weights(&straight, &second), "resume: the weights are equal bit for bit");
+    ok(!same_weights(&straight, &first), "resume: which is not because nothing was learnt");
+    bool same = tl_history_count(second.history) == 5;
+    for (size_t i = 0; same && i < 5; i++) {
+        const struct tl_epoch *a = tl_history_at(straight.history, i), *b = tl_history_at(second.history, i);
+        same = a && b && a->train_loss == b->train_loss && a->validation_loss == b->validation_loss &&
+               a->learning_rate == b->learning_rate && a->steps == b->steps;
+    }
+    ok(same, "resume: the history is whole, and the same");
+    end(&first), end(&second);
+
+    path = in_folder("middle.safetensors");
+    struct run middle = begin(3, false);
+    ok(tl_fit(middle.net, middle.train, middle.optimizer, .epochs = 5, .schedule = middle.schedule, .history = middle.history,
+              .on_batch = stop_in_epoch_3, .checkpoint = path) == TL_OK && tl_history_count(middle.history) == 2,
+       "resume: stopped in the middle of the third epoch: %s", tl_error_message());
+    struct run rest = begin(98, false);
+    ok(tl_module_load_weights(rest.net, path) == TL_OK && same_weights(&rest, &middle), "checkpoint: its weights alone");
+    ok(tl_fit(rest.net, rest.train, rest.optimizer, .epochs = 5, .schedule = rest.schedule, .history = rest.history,
+              .resume = path) == TL_OK, "resume: from there: %s", tl_error_message());
+    ok(same_weights(&straight, &rest), "resume: the weights are equal bit for bit");
+    ok(tl_history_count(rest.history) == 5 &&
+           fabs(tl_history_at(rest.history, 2)->train_loss - tl_history_at(straight.history, 2)->train_loss) < 1e-12,
+       "resume: the interrupted epoch's mean is that of the whole epoch");
+    end(&straight), end(&middle), end(&rest);
+}
+
+/* ---- Early stopping ----------------------------------------------------------------------------------------------------------- */
+
+/* A metric of known values: epoch 3 is the best. */
+static tl_tensor *scripted(tl_tensor *output, tl_tensor *const *batch, int n, void *ctx)
+{
+    (void)output, (void)batch, (void)n;
+    static const double values[] = {0.1, 0.2, 0.9, 0.3, 0.4, 0.5, 0.6, 0.7};
+    const tl_history *h = ctx;
+    return tl_scalar(values[tl_history_count(h) % 8]);
+}
+
+static float best_weights[WEIGHTS];
+static tl_status keep_third(const struct tl_fit_event *e, void *ctx)
+{
+    if (e->epoch == 3)
+        weights_of(ctx, best_weights);
+    return TL_OK;
+}
+
+static void test_early_stopping(void)
+{
+    struct run r = begin(4, false), s = begin(5, false);
+    float now[WEIGHTS];
+    const char *path = in_folder("best.safetensors");
+    ok(tl_fit(r.net, r.train, r.optimizer, .epochs = 20, .validation = r.validation, .metric = scripted, .function_ctx = r.history,
+              .history = r.history, .watch_metric = true, .patience = 3, .restore_best = true, .on_epoch = keep_third,
+              .callback_ctx = &r, .checkpoint = path) == TL_OK, "early stopping: %s", tl_error_message());
+    ok(tl_history_count(r.history) == 6, "early stopping: three epochs after the best (%zu)", tl_history_count(r.history));
+    weights_of(&r, now);
+    ok(memcmp(now, best_weights, sizeof now) == 0, "early stopping: the best weights are put back");
+    ok(tl_module_load_weights(s.net, path) == TL_OK, "early stopping: weights of the checkpoint");
+    weights_of(&s, now);
+    ok(memcmp(now, best_weights, sizeof now) == 0, "early stopping: which are the best ones");
+    end(&r), end(&s);
+}
+
+/* ---- Failures ----------------------------------------------------------------------------------------------------------------- */
+
+static tl_status fail_at_once(const struct tl_fit_event *e, void *ctx)
+{
+    (void)e, (void)ctx;
+    return tl_fail(TL_ERR_IO, "no more paper");
+}
+
+static void test_failures(void)
+{
+    struct run r = begin(6, true);
+    ok(tl_fit(r.net, r.train, r.optimizer, .epochs = 2) == TL_ERR_STATE, "NaN in the data: %s", tl_error_message());
+    ok(strstr(tl_error_message(), "epoch 1") && strstr(tl_error_message(), "batch") && strstr(tl_error_message(), "NaN"),
+       "NaN in the data: the message says where");
+    tl_error_clear();
+    float w[WEIGHTS];
+    weights_of(&r, w);
+    bool finite = true;
+    for (int i = 0; i < WEIGHTS; i++)
+        finite = finite && isfinite(w[i]);
+    ok(finite, "NaN in the data: the weights are still numbers");
+    end(&r);
+
+    r = begin(6, false);
+    ok(tl_fit(r.net, r.train, r.optimizer, .on_batch = fail_at_once) == TL_ERR_IO && strstr(tl_error_message(), "no more paper"),
+       "a callback's error: %s", tl_error_message());
+    tl_error_clear();
+    ok(tl_fit(r.net, r.train, r.optimizer, .epochs = -1) == TL_ERR_ARGUMENT, "epochs -1: %s", tl_error_message());
+    tl_error_clear();
+    ok(tl_fit(r.net, NULL, r.optimizer, .epochs = 1) == TL_ERR_ARGUMENT, "no loader: %s", tl_error_message());
+    tl_error_clear();
+    ok(tl_fit(r.net, r.train, r.optimizer, .watch_metric = true) == TL_ERR_ARGUMENT, "no metric to watch: %s", tl_error_message());
+    tl_error_clear();
+    ok(tl_fit(r.net, r.train, r.optimizer, .resume = in_folder("none.safetensors")) == TL_ERR_IO, "no such checkpoint: %s",
+       tl_error_message());
+    tl_error_clear();
+    end(&r);
+}
+
+static void truncate_copy(const char *from, const char *to, long drop)
+{
+    FILE *in = fopen(from, "rb"), *out = fopen(to, "wb");
+    fseek(in, 0, SEEK_END);
+    long size = ftell(in) - drop;
+    rewind(in);
+    for (long i = 0; i < size; i++)
+        fputc(fgetc(in), out);
+    fclose(in);
+    fclose(out);
+}
+
+static void test_bad_checkpoints(void)
+{
+    struct run r = begin(7, false), other = begin(8, false);
+    const char *good = in_folder("good.safetensors"), *bad = in_folder("bad.safetensors");
+    ok(tl_fit(r.net, r.train, r.optimizer, .epochs = 1, .checkpoint = good, .history = r.history) == TL_OK, "a good checkpoint");
+    float before[WEIGHTS], after[WEIGHTS];
+    weights_of(&other, before);
+
+    truncate_copy(good, bad, 100);
+    struct tl_checkpoint c = {.module = other.net, .optimizer = other.optimizer, .history = other.history};
+    ok(tl_checkpoint_load(&c, bad) != TL_OK, "truncated checkpoint: %s", tl_error_message());
+    tl_error_clear();
+    ok(tl_module_save(r.net, bad) == TL_OK, "plain weights");
+    ok(tl_checkpoint_load(&c, bad) == TL_ERR_FORMAT, "plain weights are no checkpoint: %s", tl_error_message());
+    tl_error_clear();
+    tl_optimizer *sgd = tl_sgd(other.net, 0.1, .momentum = 0.9);
+    c.optimizer = sgd;
+    ok(tl_checkpoint_load(&c, good) != TL_OK, "another optimizer's checkpoint: %s", tl_error_message());
+    tl_error_clear();
+    c.optimizer = NULL;
+    c.schedule = other.schedule;
+    ok(tl_checkpoint_load(&c, good) != TL_OK, "a checkpoint without a schedule: %s", tl_error_message());
+    tl_error_clear();
+    weights_of(&other, after);
+    ok(memcmp(before, after, sizeof before) == 0 && c.epoch == 0 && tl_history_count(other.history) == 0,
+       "failed loads changed nothing");
+    tl_optimizer_free(sgd);
+    end(&r), end(&other);
+}
+
+static void test_full_disk(void)
+{
+    struct run r = begin(9, false), s = begin(10, false);
+    const char *path = in_folder("full.safetensors");
+    ok(tl_fit(r.net, r.train, r.optimizer, .epochs = 1, .checkpoint = path) == TL_OK, "full disk: a checkpoint before");
+    struct rlimit old, small = {1000, 1000};
+    getrlimit(RLIMIT_FSIZE, &old);
+    small.rlim_max = old.rlim_max;
+    signal(SIGXFSZ, SIG_IGN);
+    setrlimit(RLIMIT_FSIZE, &small);
+    tl_status status = tl_fit(r.net, r.train, r.optimizer, .epochs = 1, .checkpoint = path);
+    setrlimit(RLIMIT_FSIZE, &old);
+    ok(status == TL_ERR_IO, "full disk: %s", tl_error_message());
+    tl_error_clear();
+    struct tl_checkpoint c = {.module = s.net, .optimizer = s.optimizer};
+    ok(tl_checkpoint_load(&c, path) == TL_OK && c.epoch == 1, "full disk: the old checkpoint is intact: %s", tl_error_message());
+    tl_error_clear();
+    tl_state_free(c.best_state);
+    end(&r), end(&s);
+}
+
+int main(void)
+{
+    if (!mkdtemp(folder))
+        return 1;
+    test_history();
+    test_learns();
+    test_resume();
+    test_early_stopping();
+    test_failures();
+    test_bad_checkpoints();
+    test_full_disk();
+    char command[300];
+    snprintf(command, sizeof command, "rm -rf '%s'", folder);
+    ok(system(command) == 0, "clean up");
+    return done_testing();
+}

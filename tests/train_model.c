@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The registry of models, options as text, the families that are installed, and summaries.
+ */
+#include <telar/model.h>
+
+#include "tests/tap.h"
+
+static void test_registry(void)
+{
+    const struct tl_model *list[64];
+    size_t n = tl_models(list, 64);
+    ok(n >= 4, "models: at least four (%zu)", n);
+    const char *names[] = {"digits-cnn", "lenet", "mnist-cnn", "mlp"};
+    for (size_t i = 0; i < 4; i++) {
+        const struct tl_model *m = tl_model_find(names[i]);
+        ok(m && strcmp(m->name, names[i]) == 0 && m->summary, "models: there is %s", names[i]);
+    }
+    ok(!tl_model_find("lennet") && tl_error_code() == TL_ERR_NOT_FOUND && strstr(tl_error_message(), "\"lenet\""),
+       "models: a misspelt name: %s", tl_error_message());
+    tl_error_clear();
+    ok(!tl_model_find(NULL) && tl_error_code() == TL_ERR_ARGUMENT, "models: no name: %s", tl_error_message());
+    tl_error_clear();
+}
+
+static void refused(const char *model, const char *options, tl_status code, const char *words)
+{
+    struct tl_model_config *c = tl_model_configure(tl_model_find(model), options);
+    ok(!c && tl_error_code() == code && strstr(tl_error_message(), words), "options: %s %s: %s", model, options, tl_error_message());
+    tl_error_clear();
+    tl_model_config_free(c);
+}
+
+static void test_options(void)
+{
+    const struct tl_model *mlp = tl_model_find("mlp");
+    struct tl_model_config *c = tl_model_configure(mlp, NULL);
+    int64_t hidden[8] = {0};
+    ok(c && tl_config_int(c, "in") == 64 && tl_config_list(c, "hidden", hidden, 8) == 2 && hidden[0] == 128 && hidden[1] == 64,
+       "options: defaults");
+    tl_model_config_free(c);
+    c = tl_model_configure(mlp, "hidden=3:4:5,activation=tanh,dropout=0.5");
+    ok(c && tl_config_list(c, "hidden", hidden, 8) == 3 && hidden[2] == 5 && tl_config_float(c, "dropout") == 0.5 &&
+           strcmp(tl_config_choice(c, "activation"), "tanh") == 0, "options: set");
+    tl_model_config_free(c);
+    c = tl_model_configure(mlp, "hidden=");
+    ok(c && tl_config_list(c, "hidden", hidden, 8) == 0, "options: an empty list");
+    tl_model_config_free(c);
+    c = tl_model_configure(tl_model_find("mnist-cnn"), "relu-output");
+    ok(c && tl_config_bool(c, "relu-output"), "options: a bare name switches on");
+    tl_model_config_free(c);
+    refused("mlp", "hiden=3", TL_ERR_NOT_FOUND, "\"hidden\"");
+    refused("mlp", "in=0", TL_ERR_ARGUMENT, "1 to");
+    refused("mlp", "in=three", TL_ERR_ARGUMENT, "whole number");
+    refused("mlp", "in=99999999999999999999999", TL_ERR_ARGUMENT, "1 to");
+    refused("mlp", "in", TL_ERR_ARGUMENT, "needs a value");
+    refused("mlp", "hidden=3:x", TL_ERR_ARGUMENT, "whole number");
+    refused("mlp", "hidden=3::4", TL_ERR_ARGUMENT, "colons");
+    refused("mlp", "dropout=nan", TL_ERR_ARGUMENT, "0 to 0.95");
+    refused("mlp", "activation=rellu", TL_ERR_ARGUMENT, "did you mean relu");
+    refused("mnist-cnn", "relu-output=perhaps", TL_ERR_ARGUMENT, "yes or no");
+    refused("lenet", "input=30", TL_ERR_ARGUMENT, "28, 32");
+}
+
+static void has_shape(tl_tensor *t, int64_t a, int64_t b, const char *what)
+{
+    ok(t && tl_ndim(t) == 2 && tl_size(t, 0) == a && tl_size(t, 1) == b, "%s: %s", what, tl_error_message());
+    tl_error_clear();
+}
+
+static void test_models(void)
+{
+    static const struct {
+        const char *name, *options;
+        int64_t parameters, outputs;
+        const char *parameter;
+    } cases[] = {{"lenet", "input=32", 61706, 10, "fc1.weight"},
+                 {"lenet", "input=28", 61706, 10, "conv2.bias"},
+                 {"mnist-cnn", "", 320 + 9248 + 578 + 10050 + 510, 10, "linear2.weight"},
+                 {"mnist-cnn", "relu-output=yes", 20706, 10, "conv3.bias"},
+                 {"digits-cnn", "", -1, 10, "bn3.running_var"},
+                 {"mlp", "in=13,hidden=32,out=3", 13 * 32 + 32 + 32 * 3 + 3, 3, "2.weight"},
+                 {"mlp", "in=13,hidden=,out=3", 13 * 3 + 3, 3, "0.bias"}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        TL_SCOPE {
+            const struct tl_model *m = tl_model_find(cases[i].name);
+            struct tl_model_config *c = tl_model_configure(m, cases[i].options);
+            tl_module *net = tl_model_build(cases[i].name, cases[i].options);
+            int64_t shape[TL_MAX_DIMS + 1] = {2};
+            int ndim = m->input_shape(c, shape + 1);
+            tl_eval(net);
+            has_shape(tl_forward(net, m->preprocess(c, tl_zeros(ndim + 1, shape, (struct tl_options){0}))), 2, cases[i].outputs,
+                      cases[i].name);
+            int64_t n = tl_module_parameter_count(net);
+            ok(cases[i].parameters < 0 || n == cases[i].parameters, "%s %s: %lld parameters", cases[i].name, cases[i].options,
+               (long long)n);
+            ok(tl_module_get(net, cases[i].parameter) != NULL, "%s: there is %s", cases[i].name, cases[i].parameter);
+            tl_error_clear();
+            ok(!m->preprocess(c, tl_zeros(TL_SHAPE(2, 7), (struct tl_options){0})) && tl_error_code() == TL_ERR_SHAPE,
+               "%s: input of another size: %s", cases[i].name, tl_error_message());
+            tl_error_clear();
+            tl_model_config_free(c);
+            tl_module_free(net);
+        }
+}
+
+static void test_summary(void)
+{
+    tl_module *net = tl_model_build("lenet", "input=32");
+    tl_summary *s = tl_summarize(net, TL_SHAPE(2, 1, 32, 32));
+    struct tl_summary_totals t = tl_summary_totals(s);
+    ok(s && tl_summary_count(s) == 6, "summary: the root and five layers (%zu): %s", tl_summary_count(s), tl_error_message());
+    ok(t.parameters == 61706 && t.trainable == 61706, "summary: parameters");
+    const int64_t expected = 2 * (28 * 28 * 150 + 10 * 10 * 2400 + 400 * 120 + 120 * 84 + 84 * 10);
+    ok(t.multiply_adds == expected, "summary: multiply-adds (%lld, expected %lld)", (long long)t.multiply_adds, (long long)expected);
+    const struct tl_summary_row *r = tl_summary_at(s, 2);
+    ok(r && strcmp(r->name, "conv2") == 0 && strcmp(r->kind, "Conv2d") == 0 && r->depth == 1 && r->ndim == 4 && r->shape[1] == 16 &&
+           r->parameters == 2416, "summary: a row");
+    char *text = tl_summary_to_string(s);
+    ok(text && strstr(text, "61,706") && strstr(text, "[2, 16, 10, 10]"), "summary: as text");
+    free(text);
+    tl_summary_free(s);
+    ok(!tl_summarize(net, TL_SHAPE(2, 3, 32, 32)) && tl_error_code() != TL_OK, "summary: input of another shape: %s",
+       tl_error_message());
+    tl_error_clear();
+    ok(!tl_summarize(net, TL_SHAPE(INT64_MAX, 8, 32, 32)) && tl_error_code() == TL_ERR_LIMIT, "summary: an impossible batch: %s",
+       tl_error_message());
+    tl_error_clear();
+    tl_module_free(net);
+}
+
+static void test_nearest(void)
+{
+    static const char *const list[] = {"reference", "cpu", "cuda", NULL, "opencl"};
+    static const struct {
+        const char *word, *expected;
+    } cases[] = {{"refrence", "reference"}, {"CUDA", "cuda"}, {"cdua", "cuda"}, {"ref", "reference"}, {"opnecl", "opencl"},
+                 {"tensor", NULL},          {"", NULL},       {"xyz", NULL}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const char *near = tl_nearest_name(cases[i].word, list, 5);
+        ok((!near && !cases[i].expected) || (near && cases[i].expected && strcmp(near, cases[i].expected) == 0),
+           "nearest: \"%s\" is %s", cases[i].word, near ? near : "nothing");
+    }
+}
+
+int main(void)
+{
+    test_nearest();
+    test_registry();
+    test_options();
+    test_models();
+    test_summary();
+    return done_testing();
+}
