@@ -3,6 +3,9 @@
 # build by TEST_BUILDDIR. Those of TSAN_TESTS are run again by `make check-threads`.
 C_TESTS = \
 	%D%/data_loader \
+	%D%/data_tables \
+	%D%/safetensors \
+	%D%/state \
 	%D%/loader \
 	%D%/train_fit \
 	%D%/train_model \
@@ -25,7 +28,8 @@ TSAN_TESTS = \
 
 check_PROGRAMS += $(C_TESTS)
 TESTS += $(C_TESTS) $(SH_TESTS)
-EXTRA_DIST += $(SH_TESTS) %D%/tap.h %D%/golden/loader.txt %D%/golden/make_loader.py %D%/golden/report.txt %D%/golden/make_report.py
+EXTRA_DIST += $(SH_TESTS) %D%/tap.h %D%/files.h
+EXTRA_DIST += %D%/golden/loader.txt %D%/golden/make_loader.py %D%/golden/make_safetensors.py %D%/golden/tensors.safetensors %D%/golden/report.txt %D%/golden/make_report.py
 EXTRA_DIST += %D%/golden/print.txt %D%/golden/make_print.py %D%/golden/rng.txt %D%/golden/make_rng.py
 
 AM_CPPFLAGS += -DTEST_SRCDIR="\"$(abs_top_srcdir)\"" -DTEST_BUILDDIR="\"$(abs_top_builddir)\""

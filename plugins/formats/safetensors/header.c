@@ -196,7 +196,7 @@ static bool measure_string(struct parser *p, size_t *length)
 /* A string, malloc()ed; NULL and an error. */
 static char *parse_string(struct parser *p)
 {
-    size_t length;
+    size_t length = 0;
 
     if (!expect(p, '"') || !measure_string(p, &length))
         return NULL;
