@@ -16,13 +16,14 @@ extern "C" {
 
 /** Seed the default generator. */
 TL_PUBLIC void tl_manual_seed(uint64_t seed);
-/** The seed that it was last given (5489-style default 67280421310721, as PyTorch's). */
+/** The seed that it was last given; 67280421310721 before any, as PyTorch's. */
 TL_PUBLIC uint64_t tl_initial_seed(void);
 TL_PUBLIC tl_generator *tl_default_generator(void);
 TL_PUBLIC tl_generator *tl_generator_new(uint64_t seed);
 TL_PUBLIC void tl_generator_free(tl_generator *g);
 TL_PUBLIC void tl_generator_seed(tl_generator *g, uint64_t seed);
-/** State as bytes, for checkpoints: to save, call with buffer NULL to learn the size. Restoring checks every field. */
+/** State as bytes, for checkpoints: the same on every machine. Restoring checks every field and a checksum; a state that is
+ *  refused (TL_ERR_FORMAT) changes nothing. */
 #define TL_GENERATOR_STATE_SIZE 2560
 TL_PUBLIC void tl_generator_get_state(tl_generator *g, unsigned char state[TL_GENERATOR_STATE_SIZE]);
 TL_PUBLIC tl_status tl_generator_set_state(tl_generator *g, const unsigned char state[TL_GENERATOR_STATE_SIZE]);
@@ -47,7 +48,8 @@ TL_PUBLIC tl_tensor *tl_normal(double mean, double std, int ndim, const int64_t 
 TL_PUBLIC tl_tensor *tl_rand_like(tl_tensor *t);
 TL_PUBLIC tl_tensor *tl_randn_like(tl_tensor *t);
 
-/** In-place fillers; return t. */
+/** In-place fillers; return t. Not for tensors that need a gradient, except inside TL_NO_GRAD. A tensor that is not contiguous
+ *  is filled along its memory, as PyTorch does it. tl_random_() draws integers in [low, high), for any dtype that holds them. */
 TL_PUBLIC tl_tensor *tl_uniform_(tl_tensor *t, double low, double high, tl_generator *generator);
 TL_PUBLIC tl_tensor *tl_normal_(tl_tensor *t, double mean, double std, tl_generator *generator);
 TL_PUBLIC tl_tensor *tl_bernoulli_(tl_tensor *t, double p, tl_generator *generator);
