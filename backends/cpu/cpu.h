@@ -68,6 +68,9 @@ bool cpu_add_max_pool2d(struct cpu_table *table);
 bool cpu_add_matmul(struct cpu_table *table);
 bool cpu_add_reduce(struct cpu_table *table);
 bool cpu_add_copy(struct cpu_table *table);
+bool cpu_add_softmax(struct cpu_table *table);
+bool cpu_add_index(struct cpu_table *table);
+bool cpu_add_avg_pool2d(struct cpu_table *table);
 bool cpu_add_batch_norm(struct cpu_table *table);
 
 #endif

@@ -35,17 +35,24 @@ backends_cpu_cpu_la_SOURCES += \
 	%D%/layouts.c \
 	%D%/layouts.h \
 	%D%/onednn.h \
+	%D%/ops/avg_pool2d.c \
 	%D%/ops/batch_norm.c \
 	%D%/ops/conv2d.c \
+	%D%/ops/copy.c \
+	%D%/ops/index.c \
 	%D%/ops/matmul.c \
 	%D%/ops/max_pool2d.c \
 	%D%/ops/pointwise.c \
 	%D%/ops/reduce.c \
-	%D%/pi.c
+	%D%/ops/softmax.c \
+	%D%/pi.c \
+	%D%/walk.c \
+	%D%/walk.h
 # end (kept by build-aux/update-sources)
 
 # sources backends_cpu_vector_libbase_la_SOURCES: vector/*.c vector/*.h
 backends_cpu_vector_libbase_la_SOURCES += \
+	%D%/vector/convert.c \
 	%D%/vector/level.h \
 	%D%/vector/math.h \
 	%D%/vector/matmul.c \
@@ -56,6 +63,7 @@ backends_cpu_vector_libbase_la_SOURCES += \
 	%D%/vector/pool.c \
 	%D%/vector/reduce.c \
 	%D%/vector/simd.h \
+	%D%/vector/softmax.c \
 	%D%/vector/stream.h \
 	%D%/vector/vector.c \
 	%D%/vector/vector.h

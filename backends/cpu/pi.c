@@ -9,7 +9,7 @@
 
 #include "vector/pi.h"
 
-double cpu_pi_table[256 - CPU_PI_FIRST][3];
+double cpu_pi_table[3][256 - CPU_PI_FIRST];
 
 /* 2/pi after the binary point. */
 static const uint64_t two_over_pi[4] = {0xa2f9836e4e441529u, 0xfc2757d1f534ddc0u, 0xdb6295993c439041u, 0xfe5163abdebbc561u};
@@ -34,7 +34,7 @@ void cpu_pi_init(void)
         int weight = 1;
         for (int part = 0; part < 3; part++) {
             double bits = (double)take_bits(first, count[part]);
-            cpu_pi_table[e - CPU_PI_FIRST][part] = ldexp(bits, weight - count[part] + 1);
+            cpu_pi_table[part][e - CPU_PI_FIRST] = ldexp(bits, weight - count[part] + 1);
             first += count[part];
             weight -= count[part];
         }

@@ -22,6 +22,7 @@ struct walked {
     int64_t stride[TL_MAX_DIMS]; /* in bytes */
     size_t size;                 /* of an element */
     bool dense;                  /* element i of the whole lies at data + i * size */
+    bool repeats;                /* the same in every row */
 };
 
 struct walk {
@@ -32,6 +33,7 @@ struct walk {
     int ndim;
     int64_t shape[TL_MAX_DIMS];
     int64_t total;
+    int64_t block; /* elements at a time: whole rows, if they are short */
     bool streamed;
     struct walked out, in[CPU_WALK_OPERANDS];
 };
@@ -78,9 +80,10 @@ static void set_dims(struct walk *w, const struct tl_view *in, const struct tl_v
 static void set_dense(const struct walk *w, struct walked *v)
 {
     int64_t expected = (int64_t)v->size;
-    v->dense = true;
+    v->dense = v->repeats = true;
     for (int d = 0; d < w->ndim; d++) {
         v->dense &= v->stride[d] == expected;
+        v->repeats &= d == 0 || v->stride[d] == 0;
         expected *= w->shape[d];
     }
 }
@@ -181,14 +184,15 @@ static void run_blocks(const struct walk *w, int64_t begin, int64_t end)
     _Alignas(64) char buffer[CPU_WALK_OPERANDS + 1][BLOCK * 8];
     char *const result = buffer[CPU_WALK_OPERANDS];
     const void *roles[TL_PW_OPERANDS] = {0};
-    for (int64_t i = begin; i < end; i += BLOCK) {
-        int64_t n = end - i < BLOCK ? end - i : BLOCK;
+    for (int64_t i = begin; i < end; i += w->block) {
+        int64_t n = end - i < w->block ? end - i : w->block;
         for (int k = 0; k < w->n_in; k++) {
             const struct walked *v = &w->in[k];
             if (v->dense) {
                 roles[w->role[k]] = v->data + i * (int64_t)v->size;
             } else {
-                gather(w, v, buffer[k], i, n, false);
+                if (i == begin || !v->repeats) /* blocks are whole rows, so what repeats is there already */
+                    gather(w, v, buffer[k], i, n, false);
                 roles[w->role[k]] = buffer[k];
             }
         }
@@ -269,7 +273,7 @@ static void run_walk(const struct walk *w)
 #pragma omp parallel num_threads(threads)
     {
         int64_t begin, end;
-        cpu_share(w->total, BLOCK, omp_get_thread_num(), omp_get_num_threads(), &begin, &end);
+        cpu_share(w->total, w->block, omp_get_thread_num(), omp_get_num_threads(), &begin, &end);
         if (begin < end)
             run_part(w, begin, end);
     }
@@ -282,9 +286,11 @@ static void set_walk(struct walk *w, const struct tl_view *in, const struct tl_v
         w->in[k] = (struct walked){.data = cpu_data(&in[k]), .size = tl_dtype_size(in[k].dtype)};
     set_dims(w, in, y);
     set_dense(w, &w->out);
+    w->block = w->shape[0] <= BLOCK ? BLOCK / w->shape[0] * w->shape[0] : BLOCK;
     w->streamed = w->out.dense && w->total * (int64_t)w->out.size >= STREAM_BYTES;
     for (int k = 0; k < w->n_in; k++) {
         set_dense(w, &w->in[k]);
+        w->in[k].repeats &= w->block % w->shape[0] == 0;
         w->streamed &= w->in[k].data != w->out.data;
     }
 }

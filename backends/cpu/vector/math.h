@@ -203,13 +203,14 @@ static inline double quarter_turns(float x, uint64_t *n)
     double near = d - k * 0x1.921fb54400000p+0;
     near = near - k * 0x1.0b4611a626331p-34;
 
-    uint32_t u = bits_of(x), e = (u >> 23) & 255;
-    int far = e >= CPU_PI_FIRST;
-    const double *part = cpu_pi_table[far ? e - CPU_PI_FIRST : 0];
-    float m = float_of((u & 0x807fffffu) | 0x4b000000u); /* the mantissa as an integer of 24 bits, with x's sign */
-    double turns = (double)m * part[0];
+    uint32_t u = bits_of(x);
+    int32_t e = (int32_t)(u >> 23 & 255) - CPU_PI_FIRST;
+    e = e > 0 ? e : 0;
+    double m = (double)float_of((u & 0x807fffffu) | 0x4b000000u); /* 2^23 + the mantissa's bits, with x's sign: an integer */
+    double turns = m * cpu_pi_table[0][e];
     double far_shifted = turns + ROUNDER_DOUBLE;
-    double rest = (turns - (far_shifted - ROUNDER_DOUBLE)) + (double)m * part[1] + (double)m * part[2];
+    double rest = (turns - (far_shifted - ROUNDER_DOUBLE)) + m * cpu_pi_table[1][e] + m * cpu_pi_table[2][e];
+    int far = fabs(d) >= 1048576.0; /* compared as double: masks of one width */
 
     *n = bits_of_double(select_f64(far, far_shifted, shifted));
     return select_f64(far, rest * 1.57079632679489661923, near);
@@ -295,21 +296,24 @@ static inline float fast_pow(float x, float y)
 {
     float a = fabsf(x);
     double l = log2_of_double((double)a);
-    l = select_f64(a == 0.0f, -INFINITY, l);
-    l = select_f64(a < INFINITY, l, (double)a);
-    double t = select_f64((y == 0.0f) | (a == 1.0f), 0.0, l * (double)y);
+    double wide = (double)a, exponent = (double)y; /* compared as double, so that masks have one width */
+    l = select_f64(wide == 0.0, -INFINITY, l);
+    l = select_f64(wide < INFINITY, l, wide);
+    double t = select_f64(exponent == 0.0, 0.0, l * exponent);
+    t = select_f64(wide == 1.0, 0.0, t);
     float z = (float)exp2_of_double(t);
 
-    /* A negative base: integers of less than 24 bits may be odd; all beyond are even. */
-    float half = y * 0.5f, whole = (y + ROUNDER) - ROUNDER, whole_half = (half + ROUNDER) - ROUNDER;
-    int large = fabsf(y) >= 4194304.0f;
-    uint32_t ulp_bit = bits_of(y); /* between 2^22 and 2^24 the bits say it */
-    int large_odd = (fabsf(y) < 8388608.0f) ? (int)((ulp_bit >> 1) & 1) : (fabsf(y) < 16777216.0f) & (int)(ulp_bit & 1);
-    int large_whole = (fabsf(y) >= 8388608.0f) | ((ulp_bit & 1) == 0);
-    int integer = large ? large_whole : whole == y;
-    int odd = large ? (large_odd & large_whole) : (whole == y) & (whole_half != half);
-    z = float_of(bits_of(z) | (odd ? bits_of(x) & 0x80000000u : 0));
-    z = select_f32((x < 0.0f) & (a < INFINITY) & !integer & (fabsf(y) < INFINITY), NAN, z);
+    /* A negative base: is y an integer, and odd? From 2^22 to 2^24 its last bits say so; beyond, all floats are even. */
+    float size = fabsf(y), half = y * 0.5f, whole = (y + ROUNDER) - ROUNDER, whole_half = (half + ROUNDER) - ROUNDER;
+    uint32_t bits = bits_of(y);
+    uint32_t small_integer = whole == y ? 1u : 0u, small_odd = whole_half != half ? 1u : 0u;
+    uint32_t integer = size >= 8388608.0f ? 1u : size >= 4194304.0f ? ~bits & 1u : small_integer;
+    uint32_t odd = size >= 16777216.0f ? 0u : size >= 8388608.0f ? bits & 1u : size >= 4194304.0f ? bits >> 1 & 1u : small_odd;
+    z = float_of(bits_of(z) | (bits_of(x) & 0x80000000u & ((integer & odd) << 31)));
+    float negative = select_f32(integer != 0, z, NAN);
+    negative = select_f32(size < INFINITY, negative, z);
+    negative = select_f32(a < INFINITY, negative, z);
+    z = select_f32(x < 0.0f, negative, z);
     z = select_f32((x != x) | (y != y), x + y, z);
     return select_f32((y == 0.0f) | (x == 1.0f), 1.0f, z);
 }

@@ -9,7 +9,7 @@
 
 #define CPU_PI_FIRST 147 /* the biased exponent of 2^20 */
 
-extern double cpu_pi_table[256 - CPU_PI_FIRST][3];
+extern double cpu_pi_table[3][256 - CPU_PI_FIRST];
 
 void cpu_pi_init(void);
 

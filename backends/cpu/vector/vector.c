@@ -11,6 +11,7 @@ extern cpu_pointwise_loop *const *const LEVEL(cpu_pointwise_tables)[CPU_POINTWIS
 extern const struct cpu_pool_loops LEVEL(cpu_pool_loops);
 extern const struct cpu_reduce_loops LEVEL(cpu_reduce_loops);
 extern const struct cpu_convert_loops LEVEL(cpu_convert_loops);
+extern const struct cpu_softmax_loops LEVEL(cpu_softmax_loops);
 extern cpu_small_matmul LEVEL(cpu_small_matmul);
 extern const struct cpu_norm_loops LEVEL(cpu_norm_loops);
 
@@ -34,6 +35,7 @@ const struct cpu_vector LEVEL(cpu_vector) = {
     .norm = &LEVEL(cpu_norm_loops),
     .reduce = &LEVEL(cpu_reduce_loops),
     .convert = &LEVEL(cpu_convert_loops),
+    .softmax = &LEVEL(cpu_softmax_loops),
     .small_matmul = LEVEL(cpu_small_matmul),
     .stream = stream,
     .stream_end = stream_end,

@@ -84,6 +84,14 @@ struct cpu_convert_loops {
     void (*transpose)(float *to, int64_t to_stride, const float *from, int64_t from_stride, int64_t rows, int64_t columns);
 };
 
+/** Over one dense row of n. y may not be x. */
+struct cpu_softmax_loops {
+    void (*softmax)(float *y, const float *x, int64_t n);
+    void (*log_softmax)(float *y, const float *x, int64_t n);
+    void (*softmax_grad)(float *dx, const float *dy, const float *y, int64_t n);
+    void (*log_softmax_grad)(float *dx, const float *dy, const float *y, int64_t n);
+};
+
 /** y += alpha a b: a is [m, k] of any strides, b [k, n] and y [m, n] lie in rows. */
 typedef void cpu_small_matmul(float *y, int64_t y_row, const float *a, int64_t a_row, int64_t a_column, const float *b,
                               int64_t b_row, int64_t m, int64_t n, int64_t k, float alpha);
@@ -98,6 +106,7 @@ struct cpu_vector {
     const struct cpu_norm_loops *norm;
     const struct cpu_reduce_loops *reduce;
     const struct cpu_convert_loops *convert;
+    const struct cpu_softmax_loops *softmax;
     cpu_small_matmul *small_matmul;
 
     /** Copy past the caches. Call stream_end() before another thread may look. */
