@@ -118,7 +118,10 @@ static tl_status prepare_training(struct training *t, struct invocation *v)
         return status;
     t->train = tl_loader_new(t->job.train, .batch_size = s->batch, .shuffle = true, .workers = (int)s->workers);
     t->validation = tl_loader_new(t->job.test, .batch_size = s->batch > 256 ? s->batch : 256, .workers = (int)s->workers);
-    t->optimizer = t->train && t->validation ? tl_optimizer_named(s->optimizer, t->job.net, s->lr, s->momentum, s->weight_decay) : NULL;
+    /* A zero that was asked for is one; else zero stands for the optimizer's default. */
+    double lr = s->lr == 0 && given(v, "lr") ? TL_ZERO : s->lr;
+    double decay = s->weight_decay == 0 && given(v, "weight-decay") ? TL_ZERO : s->weight_decay;
+    t->optimizer = t->train && t->validation ? tl_optimizer_named(s->optimizer, t->job.net, lr, s->momentum, decay) : NULL;
     t->history = t->optimizer ? tl_history_new() : NULL;
     if (!t->history)
         return tl_error_code();

@@ -12,6 +12,11 @@ C_TESTS = \
 	%D%/train_plot \
 	%D%/train_report \
 	%D%/print \
+	%D%/nn_function \
+	%D%/nn_layers \
+	%D%/nn_module \
+	%D%/optim_schedules \
+	%D%/optim_steps \
 	%D%/rng \
 	%D%/version
 
@@ -20,9 +25,11 @@ SH_TESTS = \
 	%D%/build/layers.sh \
 	%D%/build/sources.sh \
 	%D%/build/symbols.sh \
-	%D%/cli.sh
+	%D%/cli.sh \
+	%D%/demo.sh
 
 TSAN_TESTS = \
+	%D%/nn_module \
 	%D%/data_loader \
 	%D%/rng
 
