@@ -37,6 +37,8 @@ check_PROGRAMS += $(C_TESTS)
 TESTS += $(C_TESTS) $(SH_TESTS)
 EXTRA_DIST += $(SH_TESTS) %D%/tap.h %D%/files.h
 EXTRA_DIST += %D%/golden/loader.txt %D%/golden/make_loader.py %D%/golden/make_safetensors.py %D%/golden/tensors.safetensors %D%/golden/report.txt %D%/golden/make_report.py
+EXTRA_DIST += %D%/golden.h %D%/nn_cases.h %D%/golden/nn_init.txt %D%/golden/nn_print.txt %D%/golden/nn_forward.txt %D%/golden/make_nn.py
+EXTRA_DIST += %D%/golden/optim_steps.txt %D%/golden/optim_schedules.txt %D%/golden/optim_clip.txt %D%/golden/make_optim.py
 EXTRA_DIST += %D%/golden/print.txt %D%/golden/make_print.py %D%/golden/rng.txt %D%/golden/make_rng.py
 
 AM_CPPFLAGS += -DTEST_SRCDIR="\"$(abs_top_srcdir)\"" -DTEST_BUILDDIR="\"$(abs_top_builddir)\""

@@ -148,7 +148,7 @@ TL_PUBLIC tl_module *tl_nn_conv1d_with(int64_t in, int64_t out, int64_t kernel, 
 #define tl_nn_conv_transpose2d(in, out, ...) \
     tl_nn_conv_transpose2d_with(in, out, TL_FIRST_(__VA_ARGS__, 0), TL_FIRST_(__VA_ARGS__, 0), TL_LAYER_(__VA_ARGS__))
 TL_PUBLIC tl_module *tl_nn_conv_transpose2d_with(int64_t in, int64_t out, int64_t h, int64_t w, const struct tl_layer_options *o);
-/** Options: eps (1e-5) momentum (0.1) not_affine not_tracked. */
+/** Options: eps (1e-5) momentum (0.1) not_affine no_bias not_tracked. */
 #define tl_nn_batch_norm1d(...) tl_nn_batch_norm_with(1, TL_FIRST_(__VA_ARGS__, 0), TL_LAYER_(__VA_ARGS__))
 #define tl_nn_batch_norm2d(...) tl_nn_batch_norm_with(2, TL_FIRST_(__VA_ARGS__, 0), TL_LAYER_(__VA_ARGS__))
 TL_PUBLIC tl_module *tl_nn_batch_norm_with(int spatial, int64_t features, const struct tl_layer_options *o);

@@ -14,7 +14,7 @@ struct batch_fields {
     int64_t features;
     double eps, momentum;
     int spatial;
-    bool affine, tracked;
+    bool affine, bias, tracked;
 };
 
 enum { RUNNING_MEAN, RUNNING_VAR, BATCHES };
@@ -48,9 +48,9 @@ static void batch_extra(const tl_module *m, char *buffer, size_t size)
 {
     const struct batch_fields *f = tl_module_fields(m);
     char eps[NUMBER_SIZE], momentum[NUMBER_SIZE];
-    layer_text(buffer, size, "%lld, eps=%s, momentum=%s, affine=%s, track_running_stats=%s", (long long)f->features,
+    layer_text(buffer, size, "%lld, eps=%s, momentum=%s, affine=%s, bias=%s, track_running_stats=%s", (long long)f->features,
                layer_number(eps, f->eps), layer_number(momentum, f->momentum), f->affine ? "True" : "False",
-               f->tracked ? "True" : "False");
+               f->bias ? "True" : "False", f->tracked ? "True" : "False");
 }
 
 /* Weights of one and biases of zero, or none. */
@@ -82,9 +82,10 @@ tl_module *tl_nn_batch_norm_with(int spatial, int64_t features, const struct tl_
         .momentum = o.momentum != 0 ? o.momentum : 0.1,
         .spatial = spatial,
         .affine = !o.not_affine,
+        .bias = !o.not_affine && !o.no_bias,
         .tracked = !o.not_tracked,
     };
-    make_affine(m, !o.not_affine, !o.not_affine, 1, &features);
+    make_affine(m, !o.not_affine, !o.not_affine && !o.no_bias, 1, &features);
     if (!o.not_tracked)
         TL_SCOPE {
             tl_module_buffer(m, "running_mean", tl_zeros(1, &features, (struct tl_options){0}));

@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Layers against PyTorch: initial weights after the same seed, the printed text, outputs in training and evaluation,
+ * gradients of parameters, running statistics. Numbers: tests/golden/make_nn.py.
+ */
+#include "golden.h"
+#include "nn_cases.h"
+
+static void test_init(void)
+{
+    FILE *f = golden_open("nn_init.txt");
+    char name[64], key[64], before[64] = "", what[192];
+    tl_module *m = NULL;
+    while (golden_word(f, name, sizeof name) && golden_word(f, key, sizeof key)) {
+        if (strcmp(name, before) != 0) {
+            tl_module_free(m);
+            tl_manual_seed(42);
+            m = make_case(name);
+            if (!m)
+                diag("%s: %s", name, tl_error_message());
+            snprintf(before, sizeof before, "%s", name);
+        }
+        tl_tensor *t = tl_module_get(m, key);
+        int ndim = (int)golden_integer(f);
+        bool same = t && tl_ndim(t) == ndim;
+        for (int i = 0; i < ndim; i++) {
+            int64_t size = golden_integer(f);
+            same = same && tl_shape(t)[i] == size;
+        }
+        ok(same, "%s: shape of %s", name, key);
+        snprintf(what, sizeof what, "%s: initial %s", name, key);
+        golden_tensor(f, t, 2e-6, what);
+        tl_error_clear();
+    }
+    tl_module_free(m);
+    fclose(f);
+}
+
+static void test_print(void)
+{
+    FILE *f = golden_open("nn_print.txt");
+    char name[64], line[512];
+    while (golden_word(f, name, sizeof name)) {
+        int lines = (int)golden_integer(f);
+        char want[8192] = "";
+        if (!fgets(line, sizeof line, f))
+            bail_out("nn_print.txt ends too early");
+        for (int i = 0; i < lines && fgets(line, sizeof line, f); i++)
+            strncat(want, line, sizeof want - strlen(want) - 1);
+        if (*want)
+            want[strlen(want) - 1] = 0;
+        tl_module *m = make_case(name);
+        char *text = tl_module_to_string(m);
+        is_string(text, want, "%s prints as PyTorch's", name);
+        free(text);
+        tl_module_free(m);
+        tl_error_clear();
+    }
+    fclose(f);
+}
+
+static tl_tensor *input;
+
+static void forward_line(FILE *f, tl_module *m, const char *name)
+{
+    char kind[32], key[64], what[192];
+    golden_word(f, kind, sizeof kind);
+    if (strcmp(kind, "input") == 0) {
+        int64_t shape[TL_MAX_DIMS];
+        int ndim = (int)golden_integer(f);
+        for (int i = 0; i < ndim; i++)
+            shape[i] = golden_integer(f);
+        tl_release(input);
+        input = tl_keep(tl_mul_s(tl_randn(ndim, shape, (struct tl_options){0}), 2));
+        return;
+    }
+    snprintf(what, sizeof what, "%s: %s", name, kind);
+    if (strcmp(kind, "first") == 0 || strcmp(kind, "eval") == 0) {
+        if (*kind == 'e')
+            tl_eval(m);
+        tl_tensor *y = tl_forward(m, tl_clone(input));
+        golden_tensor(f, y, 5e-6, what);
+        if (*kind == 'f' && tl_module_parameter_list(m, NULL, 0) > 0) {
+            y = tl_forward(m, tl_clone(input));
+            tl_tensor *weights = tl_reshape(tl_linspace(-1, 1, tl_numel(y), (struct tl_options){0}), tl_ndim(y), tl_shape(y));
+            if (tl_backward(tl_sum(tl_mul(y, weights)), TL_NONE, (struct tl_backward_options){0}) != TL_OK)
+                fail("%s: backward: %s", name, tl_error_message());
+        }
+        return;
+    }
+    golden_word(f, key, sizeof key);
+    snprintf(what, sizeof what, "%s: %s %s", name, kind, key);
+    tl_tensor *t = tl_module_get(m, key);
+    golden_tensor(f, strcmp(kind, "grad") == 0 ? tl_grad_of(t) : t, 2e-5, what);
+}
+
+static void test_forward(void)
+{
+    FILE *f = golden_open("nn_forward.txt");
+    char name[64], before[64] = "";
+    tl_module *m = NULL;
+    while (golden_word(f, name, sizeof name)) {
+        TL_SCOPE {
+            if (strcmp(name, before) != 0) {
+                tl_module_free(m);
+                tl_manual_seed(7);
+                m = make_case(name);
+                snprintf(before, sizeof before, "%s", name);
+            }
+            forward_line(f, m, name);
+            if (tl_error_code() != TL_OK)
+                diag("%s: %s", name, tl_error_message());
+            tl_error_clear();
+        }
+    }
+    tl_release(input);
+    tl_module_free(m);
+    fclose(f);
+}
+
+/* Everything that is wrong with a layer or its input is an error that says what was expected. */
+static void test_errors(void)
+{
+#define REFUSED(expression, part)                                                           \
+    do {                                                                                    \
+        tl_error_clear();                                                                   \
+        ok(!(expression), "refused: %s", #expression);                                      \
+        contains(tl_error_message(), part, "and says why");                                 \
+    } while (0)
+    REFUSED(tl_nn_linear(-1, 2), "in_features is -1");
+    REFUSED(tl_nn_linear(INT64_MAX / 8, INT64_MAX / 8), "");
+    REFUSED(tl_nn_conv2d(3, 8, 0), "kernel_size is 0");
+    REFUSED(tl_nn_conv2d(3, 8, 3, .groups = 2), "2 groups do not divide");
+    REFUSED(tl_nn_conv2d(3, 8, 3, .stride = {-1}), "stride");
+    REFUSED(tl_nn_batch_norm2d(0), "num_features is 0");
+    REFUSED(tl_nn_dropout(1.5), "p is a chance between 0 and 1, not 1.5");
+    REFUSED(tl_nn_dropout(NAN), "chance");
+    REFUSED(tl_nn_embedding(5, 2, .padding_row = true, .padding_idx = 5), "padding_idx is 5");
+    REFUSED(tl_nn_max_pool2d(2, .padding = {2}), "at most half");
+    REFUSED(tl_nn_unflatten(1, 2, ((const int64_t[]){-1, -1})), "one may be -1");
+    tl_error_clear();
+    tl_tensor *image = tl_zeros(TL_SHAPE(2, 3, 8, 8), (struct tl_options){0}), *flat = tl_zeros(TL_SHAPE(1, 6), (struct tl_options){0});
+    tl_module *conv = tl_nn_conv2d(3, 4, 3), *norm = tl_nn_batch_norm1d(6), *norm2 = tl_nn_batch_norm2d(4), *linear = tl_nn_linear(7, 5);
+    tl_module *pool = tl_nn_max_pool2d(2);
+    REFUSED(tl_forward(conv, flat), "[n, c, h, w], not [1 x 6]");
+    REFUSED(tl_forward(conv, tl_zeros(TL_SHAPE(1, 2, 8, 8), (struct tl_options){0})), "");
+    REFUSED(tl_forward(norm, image), "[n, c] or [n, c, l]");
+    REFUSED(tl_forward(norm2, image), "made for 4 channels and got 3");
+    REFUSED(tl_forward(norm, flat), "");
+    is_int((long long)tl_item(tl_module_get(norm, "num_batches_tracked")), 0, "a refused batch of one is not counted");
+    REFUSED(tl_forward(linear, flat), "");
+    REFUSED(tl_forward(pool, flat), "[n, c, h, w]");
+    REFUSED(tl_forward(NULL, flat), "");
+    tl_error_clear();
+    tl_eval(norm);
+    ok(tl_forward(norm, flat), "in evaluation a batch of one is fine");
+    tl_module_free(conv);
+    tl_module_free(norm);
+    tl_module_free(norm2);
+    tl_module_free(linear);
+    tl_module_free(pool);
+    tl_error_clear();
+}
+
+int main(void)
+{
+    TL_SCOPE test_init();
+    TL_SCOPE test_print();
+    TL_SCOPE test_forward();
+    TL_SCOPE test_errors();
+    return done_testing();
+}
