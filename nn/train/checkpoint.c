@@ -7,7 +7,8 @@
  *     telar.optimizer.…          moments, rates        telar.schedule.…  position
  *     telar.generator            default generator     telar.loader_generator   the loader's own
  *     telar.epoch.generator, telar.epoch.loader_generator, telar.running   of an epoch that is under way
- *     telar.progress             i64: epoch, step, best epoch, batch         telar.best  f64: best value
+ *     telar.progress             i64: epoch, step, best epoch, batch, 1 if the weights to use are the best epoch's
+ *     telar.best                 f64: best value
  *     telar.history              f64 [epochs, 12]
  *
  * Loading first takes a copy of everything that it will overwrite, so that a file that fails half way changes nothing.
@@ -18,7 +19,7 @@
 #include "nn/train/train.h"
 
 #define PREFIX "telar."
-enum { EPOCH_COLUMNS = 12 };
+enum { EPOCH_COLUMNS = 12, PROGRESS = 5 };
 
 static bool is_own(const char *name)
 {
@@ -206,8 +207,8 @@ static tl_status add_notes(tl_state *s, const char *const *notes)
 /* Everything but the module's weights, which collect() and a backup treat differently. */
 static tl_status add_training(tl_state *s, const struct tl_checkpoint *c)
 {
-    const int64_t progress[] = {c->epoch, c->step, c->best_epoch, c->batch};
-    tl_status status = add_numbers(s, PREFIX "progress", TL_I64, progress, 4);
+    const int64_t progress[PROGRESS] = {c->epoch, c->step, c->best_epoch, c->batch, c->best_state != NULL};
+    tl_status status = add_numbers(s, PREFIX "progress", TL_I64, progress, PROGRESS);
     if (status == TL_OK)
         status = add_numbers(s, PREFIX "best", TL_F64, &c->best, 1);
     if (status == TL_OK && c->batch > 0)
@@ -283,9 +284,9 @@ static tl_status load_generators(struct tl_checkpoint *c, const tl_state *s)
 
 static tl_status load_progress(struct tl_checkpoint *c, const tl_state *s)
 {
-    int64_t progress[4];
-    tl_status status = read_numbers(s, PREFIX "progress", TL_I64, progress, 4);
-    for (int i = 0; status == TL_OK && i < 4; i++)
+    int64_t progress[PROGRESS];
+    tl_status status = read_numbers(s, PREFIX "progress", TL_I64, progress, PROGRESS);
+    for (int i = 0; status == TL_OK && i < PROGRESS; i++)
         if (progress[i] < 0)
             status = tl_fail(TL_ERR_FORMAT, "\"telar.progress\": %lld is negative", (long long)progress[i]);
     if (status == TL_OK)
@@ -320,8 +321,10 @@ static tl_status apply(struct tl_checkpoint *c, const tl_state *s)
 /* The weights under plain names are the best epoch's when early stopping was at work. */
 static tl_status load_best(struct tl_checkpoint *c, const tl_state *s)
 {
-    if (c->best_epoch == 0)
-        return TL_OK;
+    int64_t progress[PROGRESS];
+    tl_status status = read_numbers(s, PREFIX "progress", TL_I64, progress, PROGRESS);
+    if (status != TL_OK || !progress[PROGRESS - 1])
+        return status;
     tl_state *best = part_of(s, "");
     c->best_state = best ? state_clone(best) : NULL;
     tl_state_free(best);
