@@ -3,6 +3,7 @@
 # build by TEST_BUILDDIR. Those of TSAN_TESTS are run again by `make check-threads`.
 C_TESTS = \
 	%D%/data_loader \
+	%D%/data_pictures \
 	%D%/data_tables \
 	%D%/safetensors \
 	%D%/state \
@@ -36,6 +37,10 @@ TSAN_TESTS = \
 check_PROGRAMS += $(C_TESTS)
 TESTS += $(C_TESTS) $(SH_TESTS)
 EXTRA_DIST += $(SH_TESTS) %D%/tap.h %D%/files.h
+EXTRA_DIST += %D%/golden/make_pictures.py %D%/golden/pictures.txt \
+	%D%/golden/pictures/birds/bits.png %D%/golden/pictures/birds/grey.png %D%/golden/pictures/birds/palette.png \
+	%D%/golden/pictures/birds/rgb.png %D%/golden/pictures/birds/rgba.png %D%/golden/pictures/cats/grey.JPG \
+	%D%/golden/pictures/cats/progressive.jpeg %D%/golden/pictures/cats/rgb.jpg %D%/golden/pictures/odd/cmyk.jpg
 EXTRA_DIST += %D%/golden/loader.txt %D%/golden/make_loader.py %D%/golden/make_safetensors.py %D%/golden/tensors.safetensors %D%/golden/report.txt %D%/golden/make_report.py
 EXTRA_DIST += %D%/golden.h %D%/nn_cases.h %D%/golden/nn_init.txt %D%/golden/nn_print.txt %D%/golden/nn_forward.txt %D%/golden/make_nn.py
 EXTRA_DIST += %D%/golden/optim_steps.txt %D%/golden/optim_schedules.txt %D%/golden/optim_clip.txt %D%/golden/make_optim.py
@@ -113,3 +118,42 @@ check_LTLIBRARIES += %D%/opaque/opaque.la
 %C%_opaque_opaque_la_CPPFLAGS = $(AM_CPPFLAGS) -Dtelar_plugin=reference_plugin
 %C%_opaque_opaque_la_LDFLAGS = $(BROKEN_LDFLAGS)
 %C%_opaque_opaque_la_LIBADD = $(LIBM)
+
+# What the tests read and include.
+# sources EXTRA_DIST: *.h *.sh *.py build/*.sh golden/* conformance/*.h
+EXTRA_DIST += \
+	%D%/build/headers.sh \
+	%D%/build/layers.sh \
+	%D%/build/sources.sh \
+	%D%/build/symbols.sh \
+	%D%/cli.sh \
+	%D%/conformance/conformance.h \
+	%D%/demo.sh \
+	%D%/files.h \
+	%D%/golden.h \
+	%D%/golden/loader.txt \
+	%D%/golden/make_loader.py \
+	%D%/golden/make_nn.py \
+	%D%/golden/make_optim.py \
+	%D%/golden/make_pictures.py \
+	%D%/golden/make_print.py \
+	%D%/golden/make_reference.py \
+	%D%/golden/make_report.py \
+	%D%/golden/make_rng.py \
+	%D%/golden/make_safetensors.py \
+	%D%/golden/nn_forward.txt \
+	%D%/golden/nn_init.txt \
+	%D%/golden/nn_print.txt \
+	%D%/golden/optim_clip.txt \
+	%D%/golden/optim_schedules.txt \
+	%D%/golden/optim_steps.txt \
+	%D%/golden/pictures \
+	%D%/golden/pictures.txt \
+	%D%/golden/print.txt \
+	%D%/golden/reference.txt \
+	%D%/golden/report.txt \
+	%D%/golden/rng.txt \
+	%D%/golden/tensors.safetensors \
+	%D%/nn_cases.h \
+	%D%/tap.h
+# end

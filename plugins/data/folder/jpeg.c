@@ -75,7 +75,7 @@ static tl_status read_rows(const char *path, size_t size, struct reader *r)
 static tl_status decode(const char *path, const unsigned char *data, size_t size, bool only_size, struct reader *r)
 {
     if (setjmp(r->back))
-        return tl_fail(TL_ERR_FORMAT, "\"%s\": damaged JPEG picture: %s", path, r->words);
+        return tl_fail(r->cut_short ? TL_ERR_TRUNCATED : TL_ERR_FORMAT, "\"%s\": damaged JPEG picture: %s", path, r->words);
     jpeg_create_decompress(&r->jpeg);
     jpeg_mem_src(&r->jpeg, data, size);
     jpeg_read_header(&r->jpeg, TRUE);

@@ -8,6 +8,7 @@
 #include "../common/files.h"
 #include "../common/rows.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -190,7 +191,11 @@ static tl_dataset *open_path(const char *path, int which, const struct tl_data_o
 {
     struct stat st;
 
-    if (stat(path, &st) == 0 && S_ISDIR(st.st_mode))
+    if (stat(path, &st) != 0) {
+        tl_fail(errno == ENOENT ? TL_ERR_NOT_FOUND : TL_ERR_IO, "cannot open \"%s\": %s", path, strerror(errno));
+        return NULL;
+    }
+    if (S_ISDIR(st.st_mode))
         return open_folder(path, which, r);
     if (add_by_path(path, r) == TL_OK)
         return rows_split(rows_dataset(r), o);
