@@ -120,7 +120,7 @@ check_LTLIBRARIES += %D%/opaque/opaque.la
 %C%_opaque_opaque_la_LIBADD = $(LIBM)
 
 # What the tests read and include.
-# sources EXTRA_DIST: *.h *.sh *.py build/*.sh golden/* conformance/*.h
+# sources EXTRA_DIST: *.h *.sh *.py build/*.sh golden/* golden/*/* conformance/*.h
 EXTRA_DIST += \
 	%D%/build/headers.sh \
 	%D%/build/layers.sh \
@@ -147,7 +147,6 @@ EXTRA_DIST += \
 	%D%/golden/optim_clip.txt \
 	%D%/golden/optim_schedules.txt \
 	%D%/golden/optim_steps.txt \
-	%D%/golden/pictures \
 	%D%/golden/pictures.txt \
 	%D%/golden/print.txt \
 	%D%/golden/reference.txt \
