@@ -2,6 +2,8 @@
 # source; one of several files has a %canon_reldir%_NAME_SOURCES as well. Tests find the sources by the macro TEST_SRCDIR and the
 # build by TEST_BUILDDIR. Those of TSAN_TESTS are run again by `make check-threads`.
 C_TESTS = \
+	%D%/tensor \
+	%D%/autograd \
 	%D%/data_loader \
 	%D%/data_pictures \
 	%D%/data_tables \
@@ -156,3 +158,7 @@ EXTRA_DIST += \
 	%D%/nn_cases.h \
 	%D%/tap.h
 # end
+
+# The conformance suite: installed, so that anybody's backend can be judged.
+bin_PROGRAMS += %D%/telar-conformance
+%C%_telar_conformance_SOURCES = %D%/conformance/cases.c %D%/conformance/conformance.h %D%/conformance/main.c %D%/conformance/run.c

@@ -49,7 +49,7 @@ static tl_status never_index(int i, struct tl_device **d)
     exit(99);
 }
 
-static struct tl_backend table = {
+__attribute__((unused)) static struct tl_backend table = {
 #ifdef FLAW_short
     .struct_size = 16,
 #else
@@ -63,6 +63,7 @@ static tl_status open_broken(const struct tl_host *host, const void **iface, str
 {
     (void)host;
 #if defined FLAW_open
+    (void)iface;
     strcpy(err->message, "the moon is in the wrong phase");
     return err->code = TL_ERR_DEVICE;
 #elif defined FLAW_silent
@@ -82,7 +83,6 @@ static tl_status open_broken(const struct tl_host *host, const void **iface, str
     return TL_OK;
 #else
     (void)iface, (void)err;
-    (void)table;
     exit(99); /* judged after being called */
 #endif
 }
@@ -115,4 +115,4 @@ __attribute__((visibility("default"))) const struct tl_plugin telar_plugin = {
     .version = "0",
     .summary = "broken on purpose",
     .open = open_broken,
-    };
+};

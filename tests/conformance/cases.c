@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The cases, one line each: op, what is special about it, attributes, operands. Pointwise ops need none: theirs are made from
+ * <telar/pointwise.def>. An op without a case here fails the registry test.
+ */
+#include "conformance.h"
+
+#include <math.h>
+#include <stdio.h>
+
+#define A(op, ...) &(const struct tl_##op##_attrs){.struct_size = sizeof(struct tl_##op##_attrs), __VA_ARGS__}
+#define N(...) {.fill = NORMAL, .ndim = sizeof((int64_t[]){__VA_ARGS__}) / 8, .shape = {__VA_ARGS__}}
+#define U(...) {.fill = UNIT, .ndim = sizeof((int64_t[]){__VA_ARGS__}) / 8, .shape = {__VA_ARGS__}}
+#define D(...) {.fill = DISTINCT, .ndim = sizeof((int64_t[]){__VA_ARGS__}) / 8, .shape = {__VA_ARGS__}}
+#define T(...) {.fill = TIES, .ndim = sizeof((int64_t[]){__VA_ARGS__}) / 8, .shape = {__VA_ARGS__}}
+#define I(below, ...) {.fill = INDEX, .limit = below, .ndim = sizeof((int64_t[]){__VA_ARGS__}) / 8, .shape = {__VA_ARGS__}}
+#define S {.fill = NORMAL, .ndim = 0}
+#define NONE {.fill = ABSENT}
+
+const struct test_case cases[] = {
+    /* Moving values */
+    {"copy", "3-d", NULL, {N(3, 4, 5)}, 1, EXACT | INTEGERS, 0},
+    {"copy", "a number", NULL, {S}, 1, EXACT, 0},
+    {"copy", "nothing", NULL, {N(0, 3)}, 1, EXACT | NO_GRADIENT, 0},
+    {"copy", "8 dimensions", NULL, {N(2, 1, 3, 2, 1, 2, 2, 3)}, 1, EXACT, 0},
+    {"copy", "4-d large", NULL, {N(4, 17, 9, 33)}, 1, EXACT, 0},
+    {"cast", "to f64", A(cast, .dtype = TL_F64), {N(3, 5)}, 1, INTEGERS, 0},
+    {"cast", "to i64", A(cast, .dtype = TL_I64), {N(3, 5)}, 1, NO_GRADIENT, 0},
+    {"cast", "to bool", A(cast, .dtype = TL_BOOL), {T(3, 5)}, 1, NO_GRADIENT | INTEGERS, 0},
+    {"cast", "to f16", A(cast, .dtype = TL_F16), {N(3, 5)}, 1, NO_GRADIENT, 0},
+    {"cast", "to bf16", A(cast, .dtype = TL_BF16), {N(3, 5)}, 1, NO_GRADIENT, 0},
+    {"fill", "7", A(fill, .value = 7), {N(3, 5)}, 1, EXACT | NO_GRADIENT, 0},
+
+    /* Reductions */
+    {"sum", "all", NULL, {N(3, 4, 5)}, 1, INTEGERS, 0},
+    {"sum", "last", A(reduce, .dims = TL_DIMS(2)), {N(3, 4, 5)}, 1, INTEGERS, 0},
+    {"sum", "first", A(reduce, .dims = TL_DIMS(0)), {N(3, 4, 5)}, 1, 0, 0},
+    {"sum", "middle, kept", A(reduce, .dims = TL_DIMS(1), .keepdim = true), {N(3, 4, 5)}, 1, 0, 0},
+    {"sum", "outer two of four", A(reduce, .dims = TL_DIMS(0, 2, 3)), {N(4, 6, 5, 7)}, 1, 0, 0},
+    {"sum", "negative dims", A(reduce, .dims = TL_DIMS(-1, -3)), {N(3, 4, 5)}, 1, 0, 0},
+    {"sum", "long rows", A(reduce, .dims = TL_DIMS(1)), {N(3, 5000)}, 1, NO_HALF, 0},
+    {"sum", "long columns", A(reduce, .dims = TL_DIMS(0)), {N(5000, 19)}, 1, NO_HALF, 0},
+    {"sum", "over nothing", A(reduce, .dims = TL_DIMS(0)), {N(0, 3)}, 1, NO_GRADIENT, 0},
+    {"sum", "a number", NULL, {S}, 1, 0, 0},
+    {"mean", "all", NULL, {N(3, 4, 5)}, 1, 0, 0},
+    {"mean", "last two", A(reduce, .dims = TL_DIMS(1, 2)), {N(3, 4, 5)}, 1, 0, 0},
+    {"mean", "over nothing", A(reduce, .dims = TL_DIMS(0)), {N(0, 3)}, 1, NO_GRADIENT, 0},
+    {"prod", "all", NULL, {U(3, 4)}, 1, INTEGERS, 0},
+    {"prod", "first, kept", A(reduce, .dims = TL_DIMS(0), .keepdim = true), {U(3, 4, 5)}, 1, 0, 0},
+    {"var", "all", NULL, {N(3, 4, 5)}, 1, 0, 0},
+    {"var", "biased, columns", A(reduce, .dims = TL_DIMS(0), .biased = true), {N(6, 5)}, 1, 0, 0},
+    {"amax", "all", NULL, {D(3, 4, 5)}, 1, EXACT | INTEGERS, 0},
+    {"amax", "middle", A(reduce, .dims = TL_DIMS(1)), {D(3, 4, 5)}, 1, EXACT, 0},
+    {"amax", "ties", A(reduce, .dims = TL_DIMS(1)), {T(3, 9)}, 1, EXACT | NO_GRADIENT, 0},
+    {"amin", "first", A(reduce, .dims = TL_DIMS(0)), {D(3, 4, 5)}, 1, EXACT | INTEGERS, 0},
+    {"argmax", "all", NULL, {D(3, 4, 5)}, 1, EXACT | NO_GRADIENT | INTEGERS, 0},
+    {"argmax", "last", A(reduce, .dims = TL_DIMS(2)), {D(3, 4, 5)}, 1, EXACT | NO_GRADIENT, 0},
+    {"argmax", "ties", A(reduce, .dims = TL_DIMS(0), .keepdim = true), {T(9, 4)}, 1, EXACT | NO_GRADIENT, 0},
+    {"argmin", "first", A(reduce, .dims = TL_DIMS(0)), {D(3, 4, 5)}, 1, EXACT | NO_GRADIENT, 0},
+    {"cumsum", "rows", A(along, .dim = 1), {N(3, 7)}, 1, INTEGERS, 0},
+    {"cumsum", "first of three", A(along, .dim = 0), {N(3, 4, 5)}, 1, 0, 0},
+
+    /* Products */
+    {"matmul", "2-d", NULL, {N(5, 7), N(7, 3)}, 2, INTEGERS, 0},
+    {"matmul", "odd sizes", NULL, {N(33, 65), N(65, 17)}, 2, 0, 0},
+    {"matmul", "larger", NULL, {N(130, 70), N(70, 90)}, 2, NO_HALF, 0},
+    {"matmul", "batches", NULL, {N(4, 5, 7), N(4, 7, 3)}, 2, 0, 0},
+    {"matmul", "nothing inside", NULL, {N(3, 0), N(0, 4)}, 2, NO_GRADIENT, 0},
+    {"matmul", "no rows", NULL, {N(0, 3), N(3, 4)}, 2, NO_GRADIENT, 0},
+    {"mm", "1 x k by k x 1", NULL, {N(1, 9), N(9, 1)}, 2, 0, 0},
+    {"bmm", "one batch", NULL, {N(1, 5, 7), N(1, 7, 3)}, 2, 0, 0},
+    {"addmm", "bias row", NULL, {N(3), N(5, 7), N(7, 3)}, 3, 0, 0},
+    {"addmm", "bias matrix, alpha, beta", A(addmm, .alpha = 0.5, .beta = 2), {N(5, 3), N(5, 7), N(7, 3)}, 3, 0, 0},
+    {"addmm", "larger", NULL, {N(90), N(130, 70), N(70, 90)}, 3, NO_HALF, 0},
+
+    /* Along a dimension */
+    {"softmax", "rows", A(along, .dim = 1), {N(4, 9)}, 1, 0, 0},
+    {"softmax", "middle", A(along, .dim = 1), {N(3, 4, 5)}, 1, 0, 0},
+    {"softmax", "first", A(along, .dim = 0), {N(6, 5)}, 1, 0, 0},
+    {"softmax_grad", "rows", A(along, .dim = 1), {N(4, 9), U(4, 9)}, 2, 0, 0},
+    {"log_softmax", "rows", A(along, .dim = 1), {N(4, 9)}, 1, 0, 0},
+    {"log_softmax", "images", A(along, .dim = 1), {N(2, 3, 4, 5)}, 1, 0, 0},
+    {"log_softmax_grad", "middle", A(along, .dim = 1), {N(3, 4, 5), N(3, 4, 5)}, 2, 0, 0},
+    {"gather", "columns", A(along, .dim = 1), {N(4, 6), I(6, 4, 3)}, 2, EXACT | INTEGERS, 0},
+    {"gather", "first of three", A(along, .dim = 0), {N(4, 3, 5), I(4, 2, 3, 5)}, 2, EXACT, 0},
+    {"scatter_add", "columns", A(along, .dim = 1), {N(4, 6), I(6, 4, 8), N(4, 8)}, 3, 0, 0},
+    {"index_select", "rows", A(along, .dim = 0), {N(6, 5), I(6, 9)}, 2, EXACT | INTEGERS, 0},
+    {"index_select", "last", A(along, .dim = 2), {N(3, 4, 5), I(5, 7)}, 2, EXACT, 0},
+    {"index_add", "rows, repeated", A(along, .dim = 0), {N(6, 5), I(6, 9), N(9, 5)}, 3, 0, 0},
+    {"sort", "rows", A(order, .dim = 1), {D(4, 9)}, 1, EXACT | INTEGERS, 0},
+    {"sort", "descending columns, ties", A(order, .dim = 0, .descending = true), {T(9, 4)}, 1, EXACT | NO_GRADIENT, 0},
+    {"topk", "3 largest", A(order, .dim = 1, .k = 3, .descending = true), {D(4, 9)}, 1, EXACT, 0},
+    {"topk", "2 smallest of columns", A(order, .dim = 0, .k = 2), {D(9, 4)}, 1, EXACT, 0},
+    {"cat", "rows", A(along, .dim = 0), {N(2, 5), N(3, 5), N(1, 5)}, 3, EXACT | INTEGERS, 0},
+    {"cat", "last", A(along, .dim = 2), {N(2, 3, 4), N(2, 3, 1)}, 2, EXACT, 0},
+    {"cat", "with nothing", A(along, .dim = 0), {N(2, 5), N(0, 5)}, 2, EXACT, 0},
+    {"flip", "two", A(shape, .dims = TL_DIMS(0, 2)), {N(3, 4, 5)}, 1, EXACT | INTEGERS, 0},
+    {"pad", "uneven", A(pad, .pad = TL_DIMS(1, 2, 0, 3), .value = 0.5), {N(2, 3, 4)}, 1, EXACT, 0},
+    {"pad", "cropping", A(pad, .pad = TL_DIMS(-1, 2), .value = 0), {N(3, 4)}, 1, EXACT, 0},
+    {"embedding", "3 x 4 indices", NULL, {N(7, 5), I(7, 3, 4)}, 2, EXACT, 0},
+    {"embedding_grad", "padding row", A(embedding, .rows = 7, .padding = true, .padding_idx = 2), {N(3, 4, 5), I(7, 3, 4)}, 2, 0, 0},
+
+    /* Convolution */
+    {"conv2d", "3 x 3", NULL, {N(2, 3, 8, 9), N(4, 3, 3, 3), N(4)}, 3, 0, 0},
+    {"conv2d", "no bias, stride, padding", A(conv2d, .stride = {2, 1}, .padding = {1, 2}), {N(2, 3, 8, 9), N(5, 3, 3, 2), NONE}, 3, 0, 0},
+    {"conv2d", "dilation", A(conv2d, .dilation = {2}), {N(1, 2, 9, 9), N(3, 2, 3, 3), N(3)}, 3, 0, 0},
+    {"conv2d", "groups", A(conv2d, .groups = 2, .padding = {1}), {N(2, 4, 6, 6), N(6, 2, 3, 3), N(6)}, 3, 0, 0},
+    {"conv2d", "depthwise", A(conv2d, .groups = 8, .padding = {1}), {N(2, 8, 6, 6), N(8, 1, 3, 3), N(8)}, 3, 0, 0},
+    {"conv2d", "1 x 1", NULL, {N(3, 16, 5, 5), N(8, 16, 1, 1), N(8)}, 3, 0, 0},
+    {"conv2d", "32 channels", A(conv2d, .padding = {1}), {N(2, 32, 10, 10), N(32, 32, 3, 3), N(32)}, 3, NO_HALF, 2e-5},
+    {"conv2d", "one channel", NULL, {N(4, 1, 12, 12), N(16, 1, 5, 5), N(16)}, 3, NO_HALF, 0},
+    {"conv2d", "no pictures", NULL, {N(0, 3, 8, 8), N(4, 3, 3, 3), N(4)}, 3, NO_GRADIENT, 0},
+    {"conv2d_grad_input", "stride", A(conv2d, .stride = {2}, .padding = {1}, .size = {8, 9}), {N(2, 4, 4, 5), N(4, 3, 3, 3)}, 2, 0, 0},
+    {"conv2d_grad_weight", "with bias", A(conv2d, .padding = {1}, .size = {3, 3}, .with_bias = true), {N(2, 3, 6, 7), N(2, 4, 6, 7)}, 2, 0, 0},
+    {"conv_transpose2d", "stride, output padding", A(conv2d, .stride = {2}, .padding = {1}, .output_padding = {1}),
+     {N(2, 3, 4, 5), N(3, 4, 3, 3), N(4)}, 3, 0, 0},
+    {"conv_transpose2d", "groups", A(conv2d, .groups = 2), {N(2, 4, 4, 5), N(4, 3, 2, 2), NONE}, 3, 0, 0},
+
+    /* Pooling and normalisation */
+    {"max_pool2d", "2 x 2", A(pool2d, .kernel = {2}), {D(2, 3, 6, 7)}, 1, EXACT, 0},
+    {"max_pool2d", "overlapping, padded, ceil", A(pool2d, .kernel = {3}, .stride = {2}, .padding = {1}, .ceil_mode = true), {D(2, 3, 8, 7)}, 1, 0, 0},
+    {"max_pool2d", "dilated", A(pool2d, .kernel = {2}, .dilation = {2}), {D(1, 2, 7, 7)}, 1, 0, 0},
+    {"max_pool2d", "ties", A(pool2d, .kernel = {2}), {T(2, 3, 6, 6)}, 1, EXACT, 0},
+    {"max_pool2d_grad", "foreign residual", A(pool2d, .kernel = {2}), {D(2, 3, 6, 6), D(2, 3, 3, 3), N(2, 3, 3, 3)}, 3, NO_GRADIENT | NO_STRIDES, 0},
+    {"avg_pool2d", "2 x 2", A(pool2d, .kernel = {2}), {N(2, 3, 6, 7)}, 1, 0, 0},
+    {"avg_pool2d", "padded, counted", A(pool2d, .kernel = {3}, .stride = {2}, .padding = {1}), {N(2, 3, 8, 7)}, 1, 0, 0},
+    {"avg_pool2d", "padding excluded, ceil", A(pool2d, .kernel = {3}, .stride = {2}, .padding = {1}, .exclude_pad = true, .ceil_mode = true), {N(2, 3, 8, 7)}, 1, 0, 0},
+    {"avg_pool2d", "divisor", A(pool2d, .kernel = {2}, .divisor = 3), {N(2, 3, 6, 6)}, 1, 0, 0},
+    {"avg_pool2d_grad", "padded", A(pool2d, .kernel = {3}, .stride = {2}, .padding = {1}, .size = {8, 7}), {N(2, 3, 4, 4)}, 1, 0, 0},
+    {"adaptive_avg_pool2d", "to 3 x 2", A(adaptive_pool2d, .size = {3, 2}), {N(2, 3, 7, 5)}, 1, 0, 0},
+    {"adaptive_avg_pool2d", "to one", A(adaptive_pool2d, .size = {1, 1}), {N(2, 3, 7, 5)}, 1, 0, 0},
+    {"adaptive_avg_pool2d_grad", "from 3 x 2", A(adaptive_pool2d, .size = {7, 5}), {N(2, 3, 3, 2)}, 1, 0, 0},
+    {"batch_norm", "training", A(batch_norm, .training = true), {N(4, 3, 5, 5), NONE, NONE, N(3), N(3)}, 5, 0, 2e-5},
+    {"batch_norm", "training, plain, 2-d", A(batch_norm, .training = true), {N(8, 5), NONE, NONE, NONE, NONE}, 5, 0, 2e-5},
+    {"batch_norm", "training, 16 channels", A(batch_norm, .training = true), {N(4, 16, 6, 6), NONE, NONE, N(16), N(16)}, 5, 0, 2e-5},
+    {"batch_norm", "running statistics out", A(batch_norm, .training = true, .update = true), {N(4, 3, 5, 5), N(3), U(3), N(3), N(3)}, 5, NO_GRADIENT, 2e-5},
+    {"batch_norm", "evaluation", A(batch_norm, .training = false), {N(4, 3, 5), N(3), U(3), N(3), N(3)}, 5, 0, 2e-5},
+    {"batch_norm_grad", "training", A(batch_norm, .training = true), {N(4, 3, 5, 5), N(4, 3, 5, 5), N(3), NONE, NONE}, 5, NO_GRADIENT, 2e-5},
+    {"batch_norm_grad", "evaluation", A(batch_norm, .training = false), {N(4, 3, 5, 5), N(4, 3, 5, 5), N(3), N(3), U(3)}, 5, NO_GRADIENT, 2e-5},
+    {"layer_norm", "last", A(layer_norm, .ndim = 1), {N(4, 9), N(9), N(9)}, 3, 0, 2e-5},
+    {"layer_norm", "last two, plain", A(layer_norm, .ndim = 2), {N(3, 4, 5), NONE, NONE}, 3, 0, 2e-5},
+    {"layer_norm_grad", "last", A(layer_norm, .ndim = 1), {N(4, 9), N(4, 9), N(9)}, 3, NO_GRADIENT, 2e-5},
+
+    /* Losses */
+    {"mse_loss", "mean", NULL, {N(4, 5), N(4, 5)}, 2, 0, 0},
+    {"mse_loss", "sum", A(loss, .reduction = TL_SUM), {N(4, 5), N(4, 5)}, 2, 0, 0},
+    {"l1_loss", "mean", NULL, {N(4, 5), N(4, 5)}, 2, 0, 0},
+    {"smooth_l1_loss", "beta", A(loss, .beta = 0.7), {N(4, 5), N(4, 5)}, 2, 0, 0},
+    {"binary_cross_entropy", "mean", NULL, {U(4, 5), U(4, 5)}, 2, 0, 0},
+    {"binary_cross_entropy_with_logits", "none", A(loss, .reduction = TL_NO_REDUCTION), {N(4, 5), U(4, 5)}, 2, 0, 0},
+    {"kl_div", "batch mean", A(loss, .reduction = TL_BATCH_MEAN), {N(4, 5), U(4, 5)}, 2, 0, 0},
+    {"nll_loss", "mean", NULL, {N(6, 4), I(4, 6), NONE}, 3, 0, 0},
+    {"nll_loss", "weighted sum", A(nll, .reduction = TL_SUM), {N(6, 4), I(4, 6), U(4)}, 3, 0, 0},
+    {"nll_loss", "images, ignored class", A(nll, .ignore = true, .ignore_index = 1), {N(2, 4, 9), I(4, 2, 9), NONE}, 3, 0, 0},
+    {"nll_loss", "no reduction", A(nll, .reduction = TL_NO_REDUCTION), {N(6, 4), I(4, 6), U(4)}, 3, 0, 0},
+    {"nll_loss_grad", "mean", A(nll, .classes = 4), {S, I(4, 6), NONE, {.fill = UNIT}}, 4, NO_GRADIENT, 0},
+};
+const size_t n_cases = sizeof cases / sizeof *cases;
+
+void pointwise_case(const tl_op *op, struct test_case *c)
+{
+    static const struct tl_pointwise_attrs bounds = {.struct_size = sizeof bounds, .p = 0.3, .q = 0.7};
+    *c = (struct test_case){.op = op->name, .variant = "broadcast", .attrs = &bounds, .n_in = op->n_in, .tolerance = 1e-5};
+    static const int64_t shapes[3][3] = {{3, 4, 5}, {1, 4, 1}, {3, 1, 5}};
+    for (int i = 0; i < op->n_in; i++) {
+        int which = (op->flags & TL_OP_INTERNAL) ? 0 : i % 3;
+        c->in[i] = (struct operand){.fill = UNIT, .ndim = 3, .shape = {shapes[which][0], shapes[which][1], shapes[which][2]}};
+    }
+    if (!op->grad)
+        c->flags |= NO_GRADIENT;
+}

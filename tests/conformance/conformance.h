@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The conformance suite: each op on a backend against the reference, forward and backward, in several types, layouts
+ * and shapes; and each gradient against finite differences. A case is one line in cases.c.
+ */
+#ifndef TELAR_CONFORMANCE_H
+#define TELAR_CONFORMANCE_H
+
+#include <telar/telar.h>
+
+enum { MAX_IN = 6 };
+
+/** What an operand is filled with. */
+enum fill {
+    ABSENT,   /**< TL_NONE */
+    NORMAL,   /**< about -3 to 3 */
+    UNIT,     /**< strictly between 0.1 and 0.9 */
+    DISTINCT, /**< like NORMAL, but no two elements closer than a hundredth: for max, sort */
+    BOOLEAN,
+    INDEX,    /**< i64, from 0 to below `limit` */
+    TIES      /**< few distinct values: for order and ties */
+};
+
+struct operand {
+    enum fill fill;
+    int ndim;
+    int64_t shape[TL_MAX_DIMS];
+    int64_t limit;
+};
+
+struct test_case {
+    const char *op;
+    const char *variant; /**< what is special about it */
+    const void *attrs;
+    struct operand in[MAX_IN];
+    int n_in;
+    unsigned flags;
+    double tolerance; /**< relative to the largest output, f32; 0: 1e-5 */
+};
+
+enum {
+    NO_GRADIENT = 1,     /**< not differentiable, or its gradient is an op of its own that has cases */
+    EXACT = 2,           /**< integers or copies: equal bits */
+    NO_STRIDES = 4,      /**< the operands are already what the variant is about */
+    INTEGERS = 8,        /**< repeat with i64, i32, u8 and bool operands */
+    NO_HALF = 16         /**< no f16 and bf16 */
+};
+
+extern const struct test_case cases[];
+extern const size_t n_cases;
+
+/** Fill c with the generated case for the pointwise op `op`. */
+void pointwise_case(const tl_op *op, struct test_case *c);
+
+/** How an operand is laid out: row-major; with its dimensions reversed in memory; as every second element of a larger tensor. */
+enum layout { CONTIGUOUS, REVERSED, SPACED, LAYOUTS };
+
+/** Make operand k of a case on the default device: the same values for the same case, dtype and k, whatever the layout. */
+tl_tensor *make_operand(const struct test_case *c, int k, tl_dtype dtype, enum layout layout);
+
+/** Results of one run, as doubles. */
+struct values {
+    double *v;
+    int64_t n;
+    tl_dtype dtype;
+    int ndim;
+    int64_t shape[TL_MAX_DIMS];
+};
+struct results {
+    struct values out[8], grad[MAX_IN];
+    int n_out;
+    tl_status status;
+    char message[400];
+};
+/** Run a case on the default device, with gradients if asked for; results are freed with results_free(). */
+void run_case(const struct test_case *c, tl_dtype dtype, enum layout layout, bool gradients, struct results *r);
+void results_free(struct results *r);
+/** 0 if equal within the bound; else the worst difference, told in `text`. */
+bool same_results(const struct test_case *c, const struct results *got, const struct results *want, tl_dtype dtype, char *text, size_t size);
+
+#endif

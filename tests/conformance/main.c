@@ -1,0 +1,289 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * telar-conformance: judges a backend. TAP on stdout.
+ *
+ *     telar-conformance NAME              a backend that Telar finds
+ *     telar-conformance /path/x.so        one that it does not (in a folder named backends)
+ *     telar-conformance --gradients       every gradient against finite differences, on the reference
+ *     telar-conformance --registry        every op has a case, a gradient or a reason, and a formula
+ *     telar-conformance --table NAME…     the table of ops, backends and types, in Markdown
+ */
+#include "conformance.h"
+
+#include "../tap.h"
+
+static struct test_case *all;
+static size_t n_all;
+
+/* The table of cases, and one for each pointwise op. */
+static void gather(void)
+{
+    size_t capacity = n_cases + 512;
+    all = calloc(capacity, sizeof *all);
+    if (!all)
+        exit(1);
+    for (size_t i = 0; i < n_cases; i++)
+        all[n_all++] = cases[i];
+    for (size_t i = 0; tl_op_at(i) && n_all < capacity; i++)
+        if (tl_op_at(i)->flags & TL_OP_POINTWISE)
+            pointwise_case(tl_op_at(i), &all[n_all++]);
+}
+
+static const char *const layout_name[LAYOUTS] = {"row-major", "reversed", "spaced"};
+
+/* Does the case apply to this type? */
+static bool applies(const struct test_case *c, tl_dtype dtype)
+{
+    if (dtype == TL_F16 || dtype == TL_BF16)
+        return !(c->flags & NO_HALF) && strcmp(c->op, "cast") != 0;
+    return tl_dtype_is_float(dtype) || (c->flags & INTEGERS);
+}
+
+/* One case in one type: all layouts, with gradients where the type has them. Equal refusals are equal. */
+static bool judge(const struct test_case *c, tl_dtype dtype, const char *backend, char *text, size_t size)
+{
+    bool good = true;
+    for (int layout = 0; layout < LAYOUTS && good; layout++) {
+        struct results got, want;
+        char why[600];
+        bool gradients = !(c->flags & NO_GRADIENT) && (dtype == TL_F32 || dtype == TL_F64);
+        if (layout != CONTIGUOUS && ((c->flags & NO_STRIDES) || dtype == TL_F16 || dtype == TL_BF16))
+            continue;
+        if (tl_set_backend(backend) != TL_OK) {
+            snprintf(text, size, "%s", tl_error_message());
+            return false;
+        }
+        run_case(c, dtype, (enum layout)layout, gradients, &got);
+        tl_set_backend("reference");
+        run_case(c, dtype, (enum layout)layout, gradients, &want);
+        good = same_results(c, &got, &want, dtype, why, sizeof why);
+        if (!good)
+            snprintf(text, size, "%s, %s: %s", tl_dtype_name(dtype), layout_name[layout], why);
+        results_free(&got);
+        results_free(&want);
+    }
+    return good;
+}
+
+static void judge_backend(const char *backend)
+{
+    static const tl_dtype types[] = {TL_F32, TL_F64, TL_F16, TL_BF16, TL_I64, TL_I32, TL_U8, TL_BOOL};
+    for (size_t i = 0; i < n_all; i++) {
+        char text[800] = "";
+        bool good = true;
+        int n = 0;
+        for (size_t t = 0; t < sizeof types / sizeof *types && good; t++)
+            if (applies(&all[i], types[t])) {
+                good = judge(&all[i], types[t], backend, text, sizeof text);
+                n++;
+            }
+        if (!ok(good, "%s: %s, %s, %d types", backend, all[i].op, all[i].variant, n))
+            diag("%s", text);
+    }
+    struct tl_fallback list[64];
+    size_t n = tl_fallbacks(list, 64);
+    for (size_t i = 0; i < n && i < 64; i++)
+        diag("%s on %s: %s, %llu times, %llu bytes moved", list[i].op, list[i].device, list[i].how, (unsigned long long)list[i].calls,
+             (unsigned long long)list[i].bytes);
+}
+
+/* ---- Gradients against finite differences ------------------------------------------------------------------------------------ */
+
+struct context {
+    const struct test_case *c;
+    const tl_op *op;
+};
+
+/* All floating outputs, joined into one vector. */
+static tl_tensor *joined(tl_tensor *const *in, void *p)
+{
+    const struct context *x = p;
+    tl_tensor *out[8] = {0}, *parts[8];
+    int n = 0;
+    if (tl_op_call(x->op, x->c->attrs, in, x->c->n_in, out) != TL_OK)
+        return NULL;
+    for (int i = 0; i < x->op->n_out; i++)
+        if (out[i] && tl_dtype_is_float(tl_dtype_of(out[i])))
+            parts[n++] = tl_reshape(out[i], 1, (int64_t[]){tl_numel(out[i])});
+    return n == 1 ? parts[0] : tl_cat(n, parts, 0);
+}
+
+/* The first derivative's own derivative: d/dx of the sum of squares of the gradients. */
+static tl_tensor *joined_gradients(tl_tensor *const *in, void *p)
+{
+    const struct context *x = p;
+    tl_tensor *y = joined(in, p), *wanted[MAX_IN], *g[MAX_IN], *total = NULL;
+    int n = 0;
+    for (int k = 0; k < x->c->n_in; k++)
+        if (!tl_is_none(in[k]) && tl_requires_grad(in[k]))
+            wanted[n++] = in[k];
+    if (!y)
+        return NULL;
+    if (n == 0 || !tl_requires_grad(y))
+        return tl_sum(y);
+    tl_tensor *square = tl_sum(tl_mul(y, y));
+    if (tl_grad(&square, 1, NULL, wanted, n, g, (struct tl_backward_options){.create_graph = true}) != TL_OK)
+        return NULL;
+    for (int k = 0; k < n; k++) {
+        tl_tensor *part = tl_is_none(g[k]) ? NULL : tl_sum(tl_sin(g[k]));
+        total = part && total ? tl_add(total, part) : part ? part : total;
+    }
+    return total ? total : tl_sum(y);
+}
+
+/* Under plain differences gradients are not recorded, so second derivatives need recording switched on inside. */
+static tl_tensor *second(tl_tensor *const *in, void *p)
+{
+    tl_tensor *own[MAX_IN];
+    const struct context *x = p;
+    bool was = tl_set_grad_enabled(true);
+    for (int k = 0; k < x->c->n_in; k++) {
+        own[k] = in[k];
+        if (!was && !tl_is_none(in[k]) && tl_dtype_of(in[k]) == TL_F64 && x->c->in[k].fill != INDEX)
+            own[k] = tl_set_requires_grad(tl_clone(tl_detach(in[k])), true);
+    }
+    tl_tensor *r = joined_gradients(own, p);
+    tl_set_grad_enabled(was);
+    return was ? r : tl_detach(r);
+}
+
+static void check_gradient(const struct test_case *c)
+{
+    TL_SCOPE
+    {
+        struct context x = {c, tl_op_find(c->op)};
+        tl_tensor *in[MAX_IN];
+        for (int k = 0; k < c->n_in; k++) {
+            in[k] = make_operand(c, k, TL_F64, CONTIGUOUS);
+            if (in[k] && !tl_is_none(in[k]) && c->in[k].fill != INDEX)
+                tl_set_requires_grad(in[k], true);
+        }
+        tl_status s = tl_gradcheck(joined, &x, in, c->n_in, (struct tl_gradcheck_options){.eps = 1e-6, .atol = 1e-6, .rtol = 1e-5});
+        if (!ok(s == TL_OK, "gradient of %s, %s", c->op, c->variant))
+            diag("%s", tl_error_message());
+        tl_error_clear();
+        s = tl_gradcheck(second, &x, in, c->n_in, (struct tl_gradcheck_options){.eps = 1e-6, .atol = 1e-4, .rtol = 1e-4});
+        if (s != TL_OK && strstr(tl_error_message(), "not differentiable twice")) {
+            pass("gradient of the gradient of %s, %s: refused by name", c->op, c->variant);
+        } else if (!ok(s == TL_OK, "gradient of the gradient of %s, %s", c->op, c->variant)) {
+            diag("%s", tl_error_message());
+        }
+        tl_error_clear();
+    }
+}
+
+static void check_gradients(void)
+{
+    tl_set_backend("reference");
+    for (size_t i = 0; i < n_all; i++)
+        if (!(all[i].flags & NO_GRADIENT) && strcmp(all[i].op, "cast") != 0)
+            check_gradient(&all[i]);
+}
+
+/* ---- The registry --------------------------------------------------------------------------------------------------------------- */
+
+static bool depends_on_itself(const char *op, int depth)
+{
+    (void)op;
+    return depth > 64;
+}
+
+static void check_registry(void)
+{
+    for (size_t i = 0; tl_op_at(i); i++) {
+        const tl_op *op = tl_op_at(i);
+        bool has_case = false, has_gradient = false;
+        for (size_t k = 0; k < n_all; k++)
+            if (strcmp(all[k].op, op->name) == 0) {
+                has_case = true;
+                has_gradient |= !(all[k].flags & NO_GRADIENT);
+            }
+        if (!(op->flags & TL_OP_VIEW))
+            ok(has_case, "%s has a conformance case", op->name);
+        ok(op->formula && *op->formula, "%s has a formula", op->name);
+        if (!(op->flags & (TL_OP_VIEW | TL_OP_INTERNAL)) && op->grad && strcmp(op->name, "fill") != 0)
+            ok(has_gradient, "%s, which is differentiable, has a gradient case", op->name);
+        ok(!depends_on_itself(op->name, 0), "%s is not its own decomposition", op->name);
+    }
+}
+
+/* ---- The table -------------------------------------------------------------------------------------------------------------------- */
+
+static void print_table(char **backends, int n)
+{
+    static const tl_dtype types[] = {TL_F32, TL_F64, TL_F16, TL_BF16, TL_I64, TL_I32, TL_U8, TL_BOOL};
+    printf("| op |");
+    for (int b = 0; b < n; b++)
+        printf(" %s |", backends[b]);
+    printf(" formula |\n|---|");
+    for (int b = 0; b < n; b++)
+        printf("---|");
+    printf("---|\n");
+    for (size_t i = 0; tl_op_at(i); i++) {
+        const tl_op *op = tl_op_at(i);
+        if (op->flags & (TL_OP_VIEW | TL_OP_INTERNAL))
+            continue;
+        printf("| `%s` |", op->name);
+        for (int b = 0; b < n; b++) {
+            for (size_t t = 0; t < sizeof types / sizeof *types; t++) {
+                bool any = false, good = true;
+                for (size_t k = 0; k < n_all; k++)
+                    if (strcmp(all[k].op, op->name) == 0 && (tl_dtype_is_float(types[t]) || (all[k].flags & INTEGERS) || (op->flags & TL_OP_POINTWISE))) {
+                        struct results r;
+                        tl_set_backend(backends[b]);
+                        run_case(&all[k], types[t], CONTIGUOUS, false, &r);
+                        any = true;
+                        good &= r.status == TL_OK;
+                        results_free(&r);
+                    }
+                if (any && good)
+                    printf(" %s", tl_dtype_name(types[t]));
+            }
+            printf(" |");
+        }
+        printf(" %s |\n", op->formula);
+    }
+}
+
+int main(int argc, char **argv)
+{
+    if (argc < 2) {
+        fprintf(stderr, "usage: telar-conformance BACKEND… | --gradients | --registry | --table BACKEND…\n");
+        return 2;
+    }
+    gather();
+    if (strcmp(argv[1], "--table") == 0) {
+        print_table(argv + 2, argc - 2);
+        return 0;
+    }
+    for (int i = 1; i < argc; i++) {
+        const char *name = argv[i];
+        if (strcmp(name, "--gradients") == 0) {
+            check_gradients();
+            continue;
+        }
+        if (strcmp(name, "--registry") == 0) {
+            check_registry();
+            continue;
+        }
+        char plain[64];
+        if (strchr(name, '/')) {
+            /* Opening it by path makes its name known to the loader. */
+            if (!tl_plugin_open("backend", name, 1)) {
+                fprintf(stderr, "telar-conformance: %s\n", tl_error_message());
+                return 1;
+            }
+            const char *base = strrchr(name, '/') + 1;
+            snprintf(plain, sizeof plain, "%.*s", (int)strcspn(base, "."), base);
+            name = plain;
+        }
+        if (tl_set_backend(name) != TL_OK) {
+            fprintf(stderr, "telar-conformance: %s\n", tl_error_message());
+            return 1;
+        }
+        judge_backend(name);
+    }
+    free(all);
+    tl_shutdown();
+    return done_testing();
+}
