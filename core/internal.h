@@ -12,6 +12,10 @@
 #include <telar/backend.h>
 #include <telar/telar.h>
 
+/* Thread-locals on the hot path are found without a call. They are few and small, so that they also fit what the dynamic linker keeps in
+ * reserve for a libtelar that is itself loaded late. */
+#define HOT_TLS __attribute__((tls_model("initial-exec"))) _Thread_local
+
 #define LIKELY(x) __builtin_expect(!!(x), 1)
 #define UNLIKELY(x) __builtin_expect(!!(x), 0)
 
@@ -179,8 +183,12 @@ static inline void tensor_release(tl_tensor *t)
 /** Hand one reference to the current scope. false (and the reference dropped) if out of memory. */
 bool scope_own(tl_tensor *t);
 
+tl_status tensor_canonical_slowly(tl_tensor *t);
 /** Canonical bytes ready (allocated, up to date)? Does the reorder if need be. */
-tl_status tensor_canonical(tl_tensor *t);
+static inline tl_status tensor_canonical(tl_tensor *t)
+{
+    return LIKELY(!t->storage->native && t->storage->canonical_made) ? TL_OK : tensor_canonical_slowly(t);
+}
 /** The bytes are about to be written: canonical form is brought up, native form dropped, version bumped. */
 tl_status tensor_written(tl_tensor *t);
 /** The valid native form of exactly this view of the storage, if there is one. */
@@ -194,7 +202,12 @@ tl_status reorder_views(device *d, const struct tl_view *from, const struct tl_v
 void channels_last_strides(int ndim, const int64_t *shape, int64_t *strides);
 /** Describe t in its canonical form. Its bytes need not be there yet. */
 void tensor_view(const tl_tensor *t, struct tl_view *v);
-struct tl_mem tensor_mem(const tl_tensor *t);
+static inline struct tl_mem tensor_mem(const tl_tensor *t)
+{
+    struct tl_mem m = t->storage->mem;
+    m.offset += (uint64_t)t->offset * tl_dtype_size((tl_dtype)t->dtype);
+    return m;
+}
 
 /* ---- Op registry and dispatch (ops/) ------------------------------------------------------------------------------ */
 
@@ -302,7 +315,7 @@ void node_keep(tl_node *n);
 tl_node *accumulator_of(tl_tensor *leaf);
 void hooks_free(struct hook *h);
 bool any_needs_grad(tl_tensor *const *t, int n);
-extern _Thread_local bool grad_mode_off;
+extern HOT_TLS bool grad_mode_off;
 
 /* ---- Process-wide --------------------------------------------------------------------------------------------------- */
 

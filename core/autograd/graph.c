@@ -9,7 +9,7 @@
 
 #include "core/internal.h"
 
-_Thread_local bool grad_mode_off;
+HOT_TLS bool grad_mode_off;
 static _Atomic uint64_t sequence;
 
 bool tl_grad_enabled(void)

@@ -1,3 +1,6 @@
 # sources core_libtelar_la_SOURCES: *.c *.h
-core_libtelar_la_SOURCES +=
+core_libtelar_la_SOURCES += \
+	%D%/engine.c \
+	%D%/gradcheck.c \
+	%D%/graph.c
 # end (kept by build-aux/update-sources)

@@ -29,7 +29,7 @@ struct lists {
     bool registered;
 };
 
-static _Thread_local struct lists mine;
+static HOT_TLS struct lists mine;
 static pthread_key_t at_thread_end;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 

@@ -19,7 +19,7 @@ struct stack {
     bool registered, warned;
 };
 
-static _Thread_local struct stack stack;
+static HOT_TLS struct stack stack;
 static pthread_key_t at_thread_end;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 

@@ -35,10 +35,11 @@ static struct {
 } plans = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 static atomic_uint plans_generation = 1; /* a shutdown makes the threads' front caches stale */
-static _Thread_local struct {
+struct front {
     struct plan *slot[FRONT];
     unsigned generation;
-} front;
+};
+static HOT_TLS struct front *front; /* freed with its thread */
 
 struct key {
     unsigned char bytes[4096];
@@ -155,6 +156,29 @@ static struct plan *plan_make(const struct bound_kernel *b, const struct tl_call
     return p;
 }
 
+static pthread_key_t front_key;
+static pthread_once_t front_once = PTHREAD_ONCE_INIT;
+
+static void front_end(void *p)
+{
+    front = NULL;
+    free(p);
+}
+
+static void front_make_key(void)
+{
+    pthread_key_create(&front_key, front_end);
+}
+
+static bool front_new(void)
+{
+    pthread_once(&front_once, front_make_key);
+    front = calloc(1, sizeof *front);
+    if (front)
+        pthread_setspecific(front_key, front);
+    return front != NULL;
+}
+
 /* The plan for a call; *own is set if the caller must free it (the cache is full, or the key too long). */
 static struct plan *plan_for(const struct op_entry *e, const struct bound_kernel *b, const struct tl_call *c, bool *own)
 {
@@ -167,11 +191,15 @@ static struct plan *plan_for(const struct op_entry *e, const struct bound_kernel
         return plan_make(b, c, hash, &k);
     }
     unsigned generation = atomic_load_explicit(&plans_generation, memory_order_relaxed);
-    if (UNLIKELY(front.generation != generation)) {
-        memset(&front, 0, sizeof front);
-        front.generation = generation;
+    if (UNLIKELY(!front && !front_new())) {
+        *own = true;
+        return plan_make(b, c, hash, &k);
     }
-    struct plan *p = front.slot[hash % FRONT];
+    if (UNLIKELY(front->generation != generation)) {
+        memset(front, 0, sizeof *front);
+        front->generation = generation;
+    }
+    struct plan *p = front->slot[hash % FRONT];
     if (LIKELY(p && p->hash == hash && p->key_size == k.n && memcmp(p->key, k.bytes, k.n) == 0))
         return p;
     pthread_mutex_lock(&plans.lock);
@@ -200,7 +228,7 @@ static struct plan *plan_for(const struct op_entry *e, const struct bound_kernel
         pthread_mutex_unlock(&plans.lock);
     }
     if (!*own)
-        front.slot[hash % FRONT] = p;
+        front->slot[hash % FRONT] = p;
     return p;
 }
 
@@ -215,6 +243,10 @@ void plan_cache_shutdown(void)
         }
     plans.n = 0;
     atomic_fetch_add(&plans_generation, 1);
+    if (front) {
+        pthread_setspecific(front_key, NULL);
+        front_end(front);
+    }
     pthread_mutex_unlock(&plans.lock);
 }
 

@@ -112,11 +112,9 @@ static tl_status make_canonical(storage *s)
     return status;
 }
 
-tl_status tensor_canonical(tl_tensor *t)
+tl_status tensor_canonical_slowly(tl_tensor *t)
 {
     storage *s = t->storage;
-    if (LIKELY(!s->native && s->canonical_made))
-        return TL_OK;
     storage_lock(s);
     tl_status status = make_canonical(s);
     storage_unlock(s);

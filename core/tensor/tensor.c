@@ -175,13 +175,6 @@ void tensor_view(const tl_tensor *t, struct tl_view *v)
     v->mem = tensor_mem(t);
 }
 
-struct tl_mem tensor_mem(const tl_tensor *t)
-{
-    struct tl_mem m = t->storage->mem;
-    m.offset += (uint64_t)t->offset * tl_dtype_size((tl_dtype)t->dtype);
-    return m;
-}
-
 /* ---- Questions ------------------------------------------------------------------------------------------------------ */
 
 int tl_ndim(const tl_tensor *t)
