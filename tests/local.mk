@@ -2,6 +2,7 @@
 # source; one of several files has a %canon_reldir%_NAME_SOURCES as well. Tests find the sources by the macro TEST_SRCDIR and the
 # build by TEST_BUILDDIR. Those of TSAN_TESTS are run again by `make check-threads`.
 C_TESTS = \
+	%D%/reference \
 	%D%/tensor \
 	%D%/autograd \
 	%D%/data_loader \
@@ -39,6 +40,7 @@ TSAN_TESTS = \
 check_PROGRAMS += $(C_TESTS)
 TESTS += $(C_TESTS) $(SH_TESTS)
 EXTRA_DIST += $(SH_TESTS) %D%/tap.h %D%/files.h
+EXTRA_DIST += %D%/golden/reference.txt %D%/golden/make_reference.py
 EXTRA_DIST += %D%/golden/make_pictures.py %D%/golden/pictures.txt \
 	%D%/golden/pictures/birds/bits.png %D%/golden/pictures/birds/grey.png %D%/golden/pictures/birds/palette.png \
 	%D%/golden/pictures/birds/rgb.png %D%/golden/pictures/birds/rgba.png %D%/golden/pictures/cats/grey.JPG \
