@@ -37,6 +37,9 @@ TSAN_TESTS = \
 	%D%/data_loader \
 	%D%/rng
 
+# This one calls the plugin without the core.
+%C%_reference_LDADD = $(LIBM)
+
 check_PROGRAMS += $(C_TESTS)
 TESTS += $(C_TESTS) $(SH_TESTS)
 EXTRA_DIST += $(SH_TESTS) %D%/tap.h %D%/files.h
