@@ -169,6 +169,7 @@ static void check_forms(void)
 
     d = table("\xef\xbb\xbf\"a\";\"the \"\"b\"\"\";label\r\n1;2;\"x, y\"\r\n3;4;\"two\nlines\"\r\n\r\n");
     ok(d && tl_dataset_size(d) == 2 && feature(d, 1, 1) == 4, "byte order mark, CRLF, semicolons, quotes, a blank line");
+    ok(d && strcmp(tl_dataset_info(d)->columns[0], "a") == 0, "the mark is no part of the first name");
     ok(d && strcmp(tl_dataset_info(d)->columns[1], "the \"b\"") == 0, "doubled quotes are one");
     ok(d && strcmp(tl_dataset_info(d)->classes[1], "x, y") == 0, "a delimiter in quotes does not cut");
     tl_dataset_free(d);
