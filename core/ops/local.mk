@@ -1,9 +1,57 @@
-# sources core_libtelar_la_SOURCES: *.c *.h
+# sources core_libtelar_la_SOURCES: *.c *.h *.def
 core_libtelar_la_SOURCES += \
+	%D%/adaptive_avg_pool2d.c \
+	%D%/addmm.c \
+	%D%/amax.c \
+	%D%/argmax.c \
+	%D%/avg_pool2d.c \
+	%D%/batch_norm.c \
+	%D%/cat.c \
 	%D%/check.c \
+	%D%/conv1d.c \
+	%D%/conv2d.c \
+	%D%/conv_transpose2d.c \
 	%D%/copy.c \
+	%D%/cross_entropy.c \
+	%D%/cumsum.c \
 	%D%/dispatch.c \
+	%D%/dropout.c \
+	%D%/einsum.c \
+	%D%/embedding.c \
+	%D%/equal.c \
+	%D%/expand.c \
+	%D%/flip.c \
+	%D%/gather.c \
+	%D%/index_add.c \
+	%D%/index_select.c \
+	%D%/layer_norm.c \
+	%D%/loss.c \
+	%D%/loss.h \
+	%D%/masked.c \
+	%D%/matmul.c \
+	%D%/max_dim.c \
+	%D%/max_pool2d.c \
+	%D%/mse_loss.c \
+	%D%/nll_loss.c \
+	%D%/norm.c \
+	%D%/ops.def \
+	%D%/pad.c \
+	%D%/permute.c \
 	%D%/pointwise.c \
+	%D%/pointwise_loss.c \
+	%D%/prod.c \
+	%D%/reduce.c \
+	%D%/reduce.h \
 	%D%/registry.c \
-	%D%/run.c
+	%D%/run.c \
+	%D%/scatter_add.c \
+	%D%/shape_util.c \
+	%D%/shape_util.h \
+	%D%/slice.c \
+	%D%/softmax.c \
+	%D%/sort.c \
+	%D%/squeeze.c \
+	%D%/sum.c \
+	%D%/var.c \
+	%D%/view.c
 # end (kept by build-aux/update-sources)
