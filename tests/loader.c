@@ -5,6 +5,7 @@
  */
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <telar/backend.h>
 #include <telar/telar.h>
 #include <unistd.h>
 
