@@ -9,6 +9,13 @@
 
 #include "tests/tap.h"
 
+/* The message is read after the call that may set it. */
+#define check(call, ...)           \
+    do {                           \
+        const bool good_ = (call); \
+        ok(good_, __VA_ARGS__);    \
+    } while (0)
+
 enum { SAMPLES = 50, FEATURES = 6, CLASSES = 3, BATCH = 8 };
 
 static char folder[] = "/tmp/telar-fit-XXXXXX";
@@ -133,7 +140,7 @@ static void test_history(void)
     struct recorder k = {.n = 0};
     tl_status s = tl_fit(r.net, r.train, r.optimizer, .epochs = 1, .validation = r.validation, .metric = tl_metric_accuracy,
                          .history = r.history, .on_batch = record_batch, .on_epoch = record_epoch, .callback_ctx = &k);
-    ok(s == TL_OK, "fit: one epoch: %s", tl_error_message());
+    check(s == TL_OK, "fit: one epoch: %s", tl_error_message());
     ok(k.n == 7 && k.epochs == 1, "fit: a call for each batch and epoch");
     ok(k.in_training && !tl_is_training(r.net), "fit: training mode during, evaluation mode after");
     double sum = 0, squares = 0, total = 0;
@@ -194,11 +201,11 @@ static void test_resume(void)
     ok(tl_fit(straight.net, straight.train, straight.optimizer, .epochs = 5, .schedule = straight.schedule, .validation = straight.validation,
               .history = straight.history) == TL_OK, "resume: five epochs straight");
     struct run first = begin(3, false);
-    ok(tl_fit(first.net, first.train, first.optimizer, .epochs = 3, .schedule = first.schedule, .validation = first.validation,
+    check(tl_fit(first.net, first.train, first.optimizer, .epochs = 3, .schedule = first.schedule, .validation = first.validation,
               .history = first.history, .checkpoint = path, .notes = (const char *const[]){"telar.seed", "3", NULL}) == TL_OK,
        "resume: three epochs and a checkpoint: %s", tl_error_message());
     struct run second = begin(99, false);
-    ok(tl_fit(second.net, second.train, second.optimizer, .epochs = 5, .schedule = second.schedule, .validation = second.validation,
+    check(tl_fit(second.net, second.train, second.optimizer, .epochs = 5, .schedule = second.schedule, .validation = second.validation,
               .history = second.history, .resume = path) == TL_OK, "resume: two more, by other objects: %s", tl_error_message());
     ok(same_weights(&straight, &second), "resume: the weights are equal bit for bit");
     ok(!same_weights(&straight, &first), "resume: which is not because nothing was learnt");
@@ -213,12 +220,14 @@ static void test_resume(void)
 
     path = in_folder("middle.safetensors");
     struct run middle = begin(3, false);
-    ok(tl_fit(middle.net, middle.train, middle.optimizer, .epochs = 5, .schedule = middle.schedule, .history = middle.history,
+    check(tl_fit(middle.net, middle.train, middle.optimizer, .epochs = 5, .schedule = middle.schedule, .validation = middle.validation,
+              .history = middle.history,
               .on_batch = stop_in_epoch_3, .checkpoint = path) == TL_OK && tl_history_count(middle.history) == 2,
        "resume: stopped in the middle of the third epoch: %s", tl_error_message());
     struct run rest = begin(98, false);
     ok(tl_module_load_weights(rest.net, path) == TL_OK && same_weights(&rest, &middle), "checkpoint: its weights alone");
-    ok(tl_fit(rest.net, rest.train, rest.optimizer, .epochs = 5, .schedule = rest.schedule, .history = rest.history,
+    check(tl_fit(rest.net, rest.train, rest.optimizer, .epochs = 5, .schedule = rest.schedule, .validation = rest.validation,
+              .history = rest.history,
               .resume = path) == TL_OK, "resume: from there: %s", tl_error_message());
     ok(same_weights(&straight, &rest), "resume: the weights are equal bit for bit");
     ok(tl_history_count(rest.history) == 5 &&
@@ -251,7 +260,7 @@ static void test_early_stopping(void)
     struct run r = begin(4, false), s = begin(5, false);
     float now[WEIGHTS];
     const char *path = in_folder("best.safetensors");
-    ok(tl_fit(r.net, r.train, r.optimizer, .epochs = 20, .validation = r.validation, .metric = scripted, .function_ctx = r.history,
+    check(tl_fit(r.net, r.train, r.optimizer, .epochs = 20, .validation = r.validation, .metric = scripted, .function_ctx = r.history,
               .history = r.history, .watch_metric = true, .patience = 3, .restore_best = true, .on_epoch = keep_third,
               .callback_ctx = &r, .checkpoint = path) == TL_OK, "early stopping: %s", tl_error_message());
     ok(tl_history_count(r.history) == 6, "early stopping: three epochs after the best (%zu)", tl_history_count(r.history));
@@ -274,8 +283,8 @@ static tl_status fail_at_once(const struct tl_fit_event *e, void *ctx)
 static void test_failures(void)
 {
     struct run r = begin(6, true);
-    ok(tl_fit(r.net, r.train, r.optimizer, .epochs = 2) == TL_ERR_STATE, "NaN in the data: %s", tl_error_message());
-    ok(strstr(tl_error_message(), "epoch 1") && strstr(tl_error_message(), "batch") && strstr(tl_error_message(), "NaN"),
+    check(tl_fit(r.net, r.train, r.optimizer, .epochs = 2) == TL_ERR_STATE, "NaN in the data: %s", tl_error_message());
+    check(strstr(tl_error_message(), "epoch 1") && strstr(tl_error_message(), "batch") && strstr(tl_error_message(), "NaN"),
        "NaN in the data: the message says where");
     tl_error_clear();
     float w[WEIGHTS];
@@ -287,16 +296,16 @@ static void test_failures(void)
     end(&r);
 
     r = begin(6, false);
-    ok(tl_fit(r.net, r.train, r.optimizer, .on_batch = fail_at_once) == TL_ERR_IO && strstr(tl_error_message(), "no more paper"),
+    check(tl_fit(r.net, r.train, r.optimizer, .on_batch = fail_at_once) == TL_ERR_IO && strstr(tl_error_message(), "no more paper"),
        "a callback's error: %s", tl_error_message());
     tl_error_clear();
-    ok(tl_fit(r.net, r.train, r.optimizer, .epochs = -1) == TL_ERR_ARGUMENT, "epochs -1: %s", tl_error_message());
+    check(tl_fit(r.net, r.train, r.optimizer, .epochs = -1) == TL_ERR_ARGUMENT, "epochs -1: %s", tl_error_message());
     tl_error_clear();
-    ok(tl_fit(r.net, NULL, r.optimizer, .epochs = 1) == TL_ERR_ARGUMENT, "no loader: %s", tl_error_message());
+    check(tl_fit(r.net, NULL, r.optimizer, .epochs = 1) == TL_ERR_ARGUMENT, "no loader: %s", tl_error_message());
     tl_error_clear();
-    ok(tl_fit(r.net, r.train, r.optimizer, .watch_metric = true) == TL_ERR_ARGUMENT, "no metric to watch: %s", tl_error_message());
+    check(tl_fit(r.net, r.train, r.optimizer, .watch_metric = true) == TL_ERR_ARGUMENT, "no metric to watch: %s", tl_error_message());
     tl_error_clear();
-    ok(tl_fit(r.net, r.train, r.optimizer, .resume = in_folder("none.safetensors")) == TL_ERR_IO, "no such checkpoint: %s",
+    check(tl_fit(r.net, r.train, r.optimizer, .resume = in_folder("none.safetensors")) == TL_ERR_IO, "no such checkpoint: %s",
        tl_error_message());
     tl_error_clear();
     end(&r);
@@ -324,18 +333,18 @@ static void test_bad_checkpoints(void)
 
     truncate_copy(good, bad, 100);
     struct tl_checkpoint c = {.module = other.net, .optimizer = other.optimizer, .history = other.history};
-    ok(tl_checkpoint_load(&c, bad) != TL_OK, "truncated checkpoint: %s", tl_error_message());
+    check(tl_checkpoint_load(&c, bad) != TL_OK, "truncated checkpoint: %s", tl_error_message());
     tl_error_clear();
     ok(tl_module_save(r.net, bad) == TL_OK, "plain weights");
-    ok(tl_checkpoint_load(&c, bad) == TL_ERR_FORMAT, "plain weights are no checkpoint: %s", tl_error_message());
+    check(tl_checkpoint_load(&c, bad) == TL_ERR_FORMAT, "plain weights are no checkpoint: %s", tl_error_message());
     tl_error_clear();
     tl_optimizer *sgd = tl_sgd(other.net, 0.1, .momentum = 0.9);
     c.optimizer = sgd;
-    ok(tl_checkpoint_load(&c, good) != TL_OK, "another optimizer's checkpoint: %s", tl_error_message());
+    check(tl_checkpoint_load(&c, good) != TL_OK, "another optimizer's checkpoint: %s", tl_error_message());
     tl_error_clear();
     c.optimizer = NULL;
     c.schedule = other.schedule;
-    ok(tl_checkpoint_load(&c, good) != TL_OK, "a checkpoint without a schedule: %s", tl_error_message());
+    check(tl_checkpoint_load(&c, good) != TL_OK, "a checkpoint without a schedule: %s", tl_error_message());
     tl_error_clear();
     weights_of(&other, after);
     ok(memcmp(before, after, sizeof before) == 0 && c.epoch == 0 && tl_history_count(other.history) == 0,
@@ -356,10 +365,10 @@ static void test_full_disk(void)
     setrlimit(RLIMIT_FSIZE, &small);
     tl_status status = tl_fit(r.net, r.train, r.optimizer, .epochs = 1, .checkpoint = path);
     setrlimit(RLIMIT_FSIZE, &old);
-    ok(status == TL_ERR_IO, "full disk: %s", tl_error_message());
+    check(status == TL_ERR_IO, "full disk: %s", tl_error_message());
     tl_error_clear();
     struct tl_checkpoint c = {.module = s.net, .optimizer = s.optimizer};
-    ok(tl_checkpoint_load(&c, path) == TL_OK && c.epoch == 1, "full disk: the old checkpoint is intact: %s", tl_error_message());
+    check(tl_checkpoint_load(&c, path) == TL_OK && c.epoch == 1, "full disk: the old checkpoint is intact: %s", tl_error_message());
     tl_error_clear();
     tl_state_free(c.best_state);
     end(&r), end(&s);

@@ -6,6 +6,13 @@
 
 #include "tests/tap.h"
 
+/* The message is read after the call that may set it. */
+#define check(call, ...)           \
+    do {                           \
+        const bool good_ = (call); \
+        ok(good_, __VA_ARGS__);    \
+    } while (0)
+
 static void test_registry(void)
 {
     const struct tl_model *list[64];
@@ -16,17 +23,17 @@ static void test_registry(void)
         const struct tl_model *m = tl_model_find(names[i]);
         ok(m && strcmp(m->name, names[i]) == 0 && m->summary, "models: there is %s", names[i]);
     }
-    ok(!tl_model_find("lennet") && tl_error_code() == TL_ERR_NOT_FOUND && strstr(tl_error_message(), "\"lenet\""),
+    check(!tl_model_find("lennet") && tl_error_code() == TL_ERR_NOT_FOUND && strstr(tl_error_message(), "\"lenet\""),
        "models: a misspelt name: %s", tl_error_message());
     tl_error_clear();
-    ok(!tl_model_find(NULL) && tl_error_code() == TL_ERR_ARGUMENT, "models: no name: %s", tl_error_message());
+    check(!tl_model_find(NULL) && tl_error_code() == TL_ERR_ARGUMENT, "models: no name: %s", tl_error_message());
     tl_error_clear();
 }
 
 static void refused(const char *model, const char *options, tl_status code, const char *words)
 {
     struct tl_model_config *c = tl_model_configure(tl_model_find(model), options);
-    ok(!c && tl_error_code() == code && strstr(tl_error_message(), words), "options: %s %s: %s", model, options, tl_error_message());
+    check(!c && tl_error_code() == code && strstr(tl_error_message(), words), "options: %s %s: %s", model, options, tl_error_message());
     tl_error_clear();
     tl_model_config_free(c);
 }
@@ -64,7 +71,7 @@ static void test_options(void)
 
 static void has_shape(tl_tensor *t, int64_t a, int64_t b, const char *what)
 {
-    ok(t && tl_ndim(t) == 2 && tl_size(t, 0) == a && tl_size(t, 1) == b, "%s: %s", what, tl_error_message());
+    check(t && tl_ndim(t) == 2 && tl_size(t, 0) == a && tl_size(t, 1) == b, "%s: %s", what, tl_error_message());
     tl_error_clear();
 }
 
@@ -96,7 +103,7 @@ static void test_models(void)
                (long long)n);
             ok(tl_module_get(net, cases[i].parameter) != NULL, "%s: there is %s", cases[i].name, cases[i].parameter);
             tl_error_clear();
-            ok(!m->preprocess(c, tl_zeros(TL_SHAPE(2, 7), (struct tl_options){0})) && tl_error_code() == TL_ERR_SHAPE,
+            check(!m->preprocess(c, tl_zeros(TL_SHAPE(2, 7), (struct tl_options){0})) && tl_error_code() == TL_ERR_SHAPE,
                "%s: input of another size: %s", cases[i].name, tl_error_message());
             tl_error_clear();
             tl_model_config_free(c);
@@ -109,7 +116,7 @@ static void test_summary(void)
     tl_module *net = tl_model_build("lenet", "input=32");
     tl_summary *s = tl_summarize(net, TL_SHAPE(2, 1, 32, 32));
     struct tl_summary_totals t = tl_summary_totals(s);
-    ok(s && tl_summary_count(s) == 6, "summary: the root and five layers (%zu): %s", tl_summary_count(s), tl_error_message());
+    check(s && tl_summary_count(s) == 6, "summary: the root and five layers (%zu): %s", tl_summary_count(s), tl_error_message());
     ok(t.parameters == 61706 && t.trainable == 61706, "summary: parameters");
     const int64_t expected = 2 * (28 * 28 * 150 + 10 * 10 * 2400 + 400 * 120 + 120 * 84 + 84 * 10);
     ok(t.multiply_adds == expected, "summary: multiply-adds (%lld, expected %lld)", (long long)t.multiply_adds, (long long)expected);
@@ -120,10 +127,10 @@ static void test_summary(void)
     ok(text && strstr(text, "61,706") && strstr(text, "[2, 16, 10, 10]"), "summary: as text");
     free(text);
     tl_summary_free(s);
-    ok(!tl_summarize(net, TL_SHAPE(2, 3, 32, 32)) && tl_error_code() != TL_OK, "summary: input of another shape: %s",
+    check(!tl_summarize(net, TL_SHAPE(2, 3, 32, 32)) && tl_error_code() != TL_OK, "summary: input of another shape: %s",
        tl_error_message());
     tl_error_clear();
-    ok(!tl_summarize(net, TL_SHAPE(INT64_MAX, 8, 32, 32)) && tl_error_code() == TL_ERR_LIMIT, "summary: an impossible batch: %s",
+    check(!tl_summarize(net, TL_SHAPE(INT64_MAX, 8, 32, 32)) && tl_error_code() == TL_ERR_LIMIT, "summary: an impossible batch: %s",
        tl_error_message());
     tl_error_clear();
     tl_module_free(net);

@@ -8,6 +8,13 @@
 
 #include "tests/tap.h"
 
+/* The message is read after the call that may set it. */
+#define check(call, ...)           \
+    do {                           \
+        const bool good_ = (call); \
+        ok(good_, __VA_ARGS__);    \
+    } while (0)
+
 static char folder[] = "/tmp/telar-plot-XXXXXX";
 
 static const char *in_folder(const char *name)
@@ -52,17 +59,17 @@ static tl_history *history_of(int epochs)
 static void test_pictures(void)
 {
     tl_history *h = history_of(8), *one = history_of(1);
-    ok(tl_history_plot(h, in_folder("a.svg"), .title = "A run") == TL_OK && begins_with(in_folder("a.svg"), "<svg"), "svg: %s",
+    check(tl_history_plot(h, in_folder("a.svg"), .title = "A run") == TL_OK && begins_with(in_folder("a.svg"), "<svg"), "svg: %s",
        tl_error_message());
     ok(file_has(in_folder("a.svg"), "A run") && file_has(in_folder("a.svg"), "accuracy"), "svg: title and metric are in it");
-    ok(tl_history_plot(h, in_folder("a.png")) == TL_OK && begins_with(in_folder("a.png"), "PNG"), "png: %s", tl_error_message());
-    ok(tl_history_plot(one, in_folder("b.svg"), .loss_only = true, .log_scale = true) == TL_OK, "one epoch, logarithmic: %s",
+    check(tl_history_plot(h, in_folder("a.png")) == TL_OK && begins_with(in_folder("a.png"), "PNG"), "png: %s", tl_error_message());
+    check(tl_history_plot(one, in_folder("b.svg"), .loss_only = true, .log_scale = true) == TL_OK, "one epoch, logarithmic: %s",
        tl_error_message());
     char spoiled[300];
     snprintf(spoiled, sizeof spoiled, "%s", in_folder("spoiled"));
     char title[1000];
     snprintf(title, sizeof title, "'; system('touch %s'); \" `touch %s`\nsystem('touch %s')\\", spoiled, spoiled, spoiled);
-    ok(tl_history_plot(h, in_folder("c.svg"), .title = title) == TL_OK, "a hostile title: %s", tl_error_message());
+    check(tl_history_plot(h, in_folder("c.svg"), .title = title) == TL_OK, "a hostile title: %s", tl_error_message());
     ok(access(spoiled, F_OK) != 0, "a hostile title is only text");
     tl_error_clear();
     tl_history_free(h);
@@ -72,25 +79,25 @@ static void test_pictures(void)
 static void test_failures(void)
 {
     tl_history *h = history_of(3), *empty = tl_history_new();
-    ok(tl_history_plot(h, in_folder("a.gif")) == TL_ERR_ARGUMENT, "another ending: %s", tl_error_message());
+    check(tl_history_plot(h, in_folder("a.gif")) == TL_ERR_ARGUMENT, "another ending: %s", tl_error_message());
     tl_error_clear();
-    ok(tl_history_plot(empty, in_folder("e.svg")) == TL_ERR_ARGUMENT, "no epochs: %s", tl_error_message());
+    check(tl_history_plot(empty, in_folder("e.svg")) == TL_ERR_ARGUMENT, "no epochs: %s", tl_error_message());
     tl_error_clear();
-    ok(tl_history_plot(h, in_folder("none/a.svg")) == TL_ERR_IO, "no such folder: %s", tl_error_message());
+    check(tl_history_plot(h, in_folder("none/a.svg")) == TL_ERR_IO, "no such folder: %s", tl_error_message());
     tl_error_clear();
-    ok(tl_history_plot(h, in_folder("w.svg"), .width = -3) == TL_ERR_ARGUMENT, "a negative width: %s", tl_error_message());
+    check(tl_history_plot(h, in_folder("w.svg"), .width = -3) == TL_ERR_ARGUMENT, "a negative width: %s", tl_error_message());
     tl_error_clear();
-    ok(tl_history_plot(NULL, in_folder("n.svg")) == TL_ERR_ARGUMENT, "no history: %s", tl_error_message());
+    check(tl_history_plot(NULL, in_folder("n.svg")) == TL_ERR_ARGUMENT, "no history: %s", tl_error_message());
     tl_error_clear();
     setenv("PATH", folder, 1);
-    ok(tl_history_plot(h, in_folder("p.svg")) == TL_ERR_UNSUPPORTED && strstr(tl_error_message(), "gnuplot"), "no gnuplot: %s",
+    check(tl_history_plot(h, in_folder("p.svg")) == TL_ERR_UNSUPPORTED && strstr(tl_error_message(), "gnuplot"), "no gnuplot: %s",
        tl_error_message());
     tl_error_clear();
     FILE *fake = fopen(in_folder("gnuplot"), "w");
     fputs("#!/bin/sh\necho 'out of ink' >&2\nexit 3\n", fake);
     fclose(fake);
     chmod(in_folder("gnuplot"), 0700);
-    ok(tl_history_plot(h, in_folder("f.svg")) == TL_ERR_IO && strstr(tl_error_message(), "out of ink"), "gnuplot fails: %s",
+    check(tl_history_plot(h, in_folder("f.svg")) == TL_ERR_IO && strstr(tl_error_message(), "out of ink"), "gnuplot fails: %s",
        tl_error_message());
     tl_error_clear();
     ok(access(in_folder("f.svg"), F_OK) != 0, "a failure leaves no file");

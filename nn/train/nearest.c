@@ -49,7 +49,7 @@ const char *tl_nearest_name(const char *word, const char *const *list, size_t n)
             continue;
         int distance = edit_distance(word, length, list[i], other);
         if (length >= 3 && length < other && strncasecmp(word, list[i], length) == 0)
-            distance = least(distance, 2);
+            distance = least(distance, 1);
         int allowed = length <= 3 ? 1 : length <= 6 ? 2 : 3;
         if (distance <= allowed && distance < best_distance) {
             best = list[i];

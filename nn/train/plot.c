@@ -49,14 +49,19 @@ static bool has_points(const tl_history *h, bool metric, bool validation)
     return false;
 }
 
-/* Text inside single quotes, where gnuplot knows only '' as special. Control characters would end the line. */
+/* Text inside single quotes. gnuplot's own escape for a quote ('') does not work everywhere, and it looks for backquotes
+ * (commands!) and backslashes even there: quotes of all kinds become typographic ones, backslashes slashes. */
 static void put_quoted(FILE *to, const char *text)
 {
     fputc('\'', to);
     for (; *text; text++) {
-        if (*text == '\'')
-            fputc('\'', to);
-        fputc((unsigned char)*text < 32 || *text == 127 ? ' ' : *text, to);
+        unsigned char c = (unsigned char)*text;
+        if (c == '\'' || c == '`' || c == '"')
+            fputs("\xe2\x80\x99", to);
+        else if (c == '\\')
+            fputc('/', to);
+        else
+            fputc(c < 32 || c == 127 ? ' ' : c, to);
     }
     fputc('\'', to);
 }
@@ -144,7 +149,7 @@ static void put_script(FILE *to, const tl_history *h, bool png, const struct pan
     } else {
         fprintf(to, "set terminal svg noenhanced size %d,%d font 'Helvetica,17' background '#ffffff'\n", width, height);
     }
-    fputs("set border 3 lw 1.2 lc rgb '#444444'\nset tics nomirror out scale 0.6 tc rgb '#222222'\n"
+    fputs("set encoding utf8\nset border 3 lw 1.2 lc rgb '#444444'\nset tics nomirror out scale 0.6 tc rgb '#222222'\n"
           "set grid lc rgb '#dddddd' lt 1 lw 1\nset xlabel 'epoch'\nset style fill transparent solid 0.5 noborder\n",
           to);
     fprintf(to, "set xtics %s\n", tl_history_count(h) <= 12 ? "1" : "autofreq");
