@@ -146,7 +146,7 @@ cp whole.safetensors disk.safetensors
 output=$(trap '' XFSZ; ulimit -f 8; "$telar" train mlp --data digits --epochs 1 --quiet --save disk.safetensors 2>&1); status=$?
 is 1 "a disk that is full while saving" "disk.safetensors"
 cmp -s whole.safetensors disk.safetensors; point $? "the old checkpoint is intact"
-if [ -w /dev/full ]; then
+if [ -c /dev/full ]; then
     output=$("$telar" models 2>&1 >/dev/full); status=$?
     is 1 "standard output that cannot be written" "cannot write"
 fi
