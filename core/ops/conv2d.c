@@ -147,9 +147,19 @@ static tl_status infer_grad_weight(const struct tl_meta *in, int n_in, void *att
 
 /* ---- Gradients -------------------------------------------------------------------------------------------------------------- */
 
+/* Padding that resolved to zero must not be resolved again. */
+static struct tl_conv2d_attrs again(const struct tl_conv2d_attrs *attrs)
+{
+    struct tl_conv2d_attrs a = *attrs;
+    for (int i = 0; i < 2; i++)
+        if (a.padding[i] == 0)
+            a.padding[i] = TL_NONE_SIZE;
+    return a;
+}
+
 static tl_tensor *grad_input(struct tl_grad_ctx *g, tl_tensor *dy, tl_tensor *w, const int64_t *size)
 {
-    struct tl_conv2d_attrs a = *(const struct tl_conv2d_attrs *)tl_grad_attrs(g);
+    struct tl_conv2d_attrs a = again(tl_grad_attrs(g));
     a.size[0] = size[0];
     a.size[1] = size[1];
     tl_tensor *out[1];
@@ -158,7 +168,7 @@ static tl_tensor *grad_input(struct tl_grad_ctx *g, tl_tensor *dy, tl_tensor *w,
 
 static tl_tensor *grad_weight(struct tl_grad_ctx *g, tl_tensor *x, tl_tensor *dy, const int64_t *size, tl_tensor **db)
 {
-    struct tl_conv2d_attrs a = *(const struct tl_conv2d_attrs *)tl_grad_attrs(g);
+    struct tl_conv2d_attrs a = again(tl_grad_attrs(g));
     a.size[0] = size[0];
     a.size[1] = size[1];
     a.with_bias = db != NULL;
@@ -170,13 +180,9 @@ static tl_tensor *grad_weight(struct tl_grad_ctx *g, tl_tensor *x, tl_tensor *dy
     return out[0];
 }
 
-/* Padding that resolved to zero must not be resolved again. */
 static tl_tensor *forward(const struct tl_conv2d_attrs *attrs, tl_tensor *x, tl_tensor *w)
 {
-    struct tl_conv2d_attrs a = *attrs;
-    for (int i = 0; i < 2; i++)
-        if (a.padding[i] == 0)
-            a.padding[i] = TL_NONE_SIZE;
+    struct tl_conv2d_attrs a = again(attrs);
     return tl_conv2d_with(x, w, TL_NONE, &a);
 }
 
