@@ -170,7 +170,8 @@ static void graphs(void)
     tl_tensor *x = tl_set_requires_grad(tl_tensor_f32(TL_SHAPE(2), 1, 2), true);
     check_text(tl_add(x, x), "tensor([2., 4.], grad_fn=<AddBackward0>)", "the node's name");
     check_text(tl_detach(x), "tensor([1., 2.])", "a detached tensor has no suffix");
-    tl_tensor *wide = tl_mul(tl_set_requires_grad(tl_ones(TL_SHAPE(12), (struct tl_options){.dtype = TL_F64}), true), tl_scalar(0.125));
+    tl_tensor *ones = tl_ones(TL_SHAPE(12), (struct tl_options){.dtype = TL_F64, .requires_grad = true});
+    tl_tensor *wide = tl_mul(ones, tl_scalar(0.125));
     check_text(wide,
                "tensor([0.1250, 0.1250, 0.1250, 0.1250, 0.1250, 0.1250, 0.1250, 0.1250, 0.1250,\n"
                "        0.1250, 0.1250, 0.1250], dtype=torch.float64, grad_fn=<MulBackward0>)",
@@ -192,16 +193,13 @@ static void streams(void)
     ok(!next_line(f), "and nothing more");
     fclose(f);
 
-    FILE *full = fopen("/dev/full", "w");
-    if (full) {
-        setvbuf(full, NULL, _IONBF, 0);
-        is_int(tl_fprint(full, t), TL_ERR_IO, "a full device is an error");
-        contains(tl_error_message(), "space", "in errno's words");
-        tl_error_clear();
-        fclose(full);
-    } else {
-        skip(2, "no /dev/full here");
-    }
+    FILE *closed = fopen(TEST_SRCDIR "/tests/golden/print.txt", "r");
+    if (!closed)
+        bail_out("cannot open golden/print.txt");
+    is_int(tl_fprint(closed, t), TL_ERR_IO, "a stream that cannot be written is an error");
+    contains(tl_error_message(), "descriptor", "in errno's words");
+    tl_error_clear();
+    fclose(closed);
 }
 
 static void errors(void)
@@ -220,7 +218,8 @@ static void odd_options(void)
     tl_tensor *t = tl_tensor_f32(TL_SHAPE(3), 0.5, 1.5, -2);
     tl_set_print_options((struct tl_print_options){.precision = -5, .threshold = -1, .edgeitems = -9, .linewidth = -2});
     check_text(t, "tensor([ 0.5000,  1.5000, -2.0000])", "negative options are the defaults");
-    tl_set_print_options((struct tl_print_options){.precision = 1 << 30, .threshold = 1 << 30, .edgeitems = 1 << 30, .linewidth = 1 << 30});
+    int much = 1 << 30;
+    tl_set_print_options((struct tl_print_options){.precision = much, .threshold = much, .edgeitems = much, .linewidth = much});
     char *text = tl_to_string(t);
     ok(text && strncmp(text, "tensor([ 0.5000000", 18) == 0 && strlen(text) < 4096, "enormous options are bounded");
     free(text);

@@ -79,7 +79,8 @@ static tl_tensor *make_call(const struct call *c)
         return tl_randperm(c->shape[0], (struct tl_options){.dtype = c->dtype});
     if (strcmp(c->name, "bernoulli_each") == 0)
         return tl_bernoulli(chances(c));
-    tl_tensor *t = tl_zeros(c->ndim, c->shape, (struct tl_options){.dtype = c->dtype}), *filled = c->transposed ? tl_t(t) : t, *same;
+    tl_tensor *t = tl_zeros(c->ndim, c->shape, (struct tl_options){.dtype = c->dtype});
+    tl_tensor *filled = c->transposed ? tl_t(t) : t, *same;
     if (strcmp(c->name, "uniform") == 0)
         same = tl_uniform_(filled, a, b, NULL);
     else if (strcmp(c->name, "normal") == 0)
@@ -158,8 +159,8 @@ static void check_call(uint64_t seed)
     int64_t n = t ? tl_numel(t) : 0;
     const void *data = t ? tl_data(t) : NULL;
     char what[160];
-    snprintf(what, sizeof what, "seed %llu: %s %s(%s %s) of %lld%s", (unsigned long long)seed, c.name, tl_dtype_name(c.dtype), c.a, c.b,
-             (long long)n, c.transposed ? ", transposed" : "");
+    snprintf(what, sizeof what, "seed %llu: %s %s(%s %s) of %lld%s", (unsigned long long)seed, c.name, tl_dtype_name(c.dtype),
+             c.a, c.b, (long long)n, c.transposed ? ", transposed" : "");
     if (!t || (!data && n)) {
         fail("%s: %s", what, tl_error_message());
         tl_error_clear();
@@ -213,7 +214,8 @@ static bool equal(tl_tensor *a, tl_tensor *b)
         return false;
     size_t bytes = (size_t)tl_numel(a) * sizeof(double);
     double *x = malloc(bytes + 1), *y = malloc(bytes + 1);
-    bool same = x && y && tl_copy_out(a, TL_F64, x, bytes) == TL_OK && tl_copy_out(b, TL_F64, y, bytes) == TL_OK && memcmp(x, y, bytes) == 0;
+    bool same = x && y && tl_copy_out(a, TL_F64, x, bytes) == TL_OK && tl_copy_out(b, TL_F64, y, bytes) == TL_OK;
+    same = same && memcmp(x, y, bytes) == 0;
     free(x);
     free(y);
     return same;

@@ -5,9 +5,9 @@
  *     sqrt(-2 ln u) cos(2 pi v)   and   sqrt(-2 ln u) sin(2 pi v).
  *
  * Logarithm, sine and cosine are written out here because a C library's differ in the last bit between versions and
- * processors; these need nothing but rounded + - * / and square roots, so that every machine gives the same numbers. (For that,
- * products and sums must not be contracted: the build says -ffp-contract=off.) Each comes twice: for four doubles, to about two units in the
- * last place, and for eight floats, to about one.
+ * processors; these need nothing but rounded + - * / and square roots, so that every machine gives the same numbers. (For
+ * that, products and sums must not be contracted: the build says -ffp-contract=off.) Each comes twice: for four doubles, to
+ * about two units in the last place, and for eight floats, to about one.
  *
  * ln: with u = 2^e m, m within a factor sqrt(2) of 1, f = m - 1 and s = f / (2 + f),
  *     ln u = e ln 2 + 2 (s + s^3/3 + s^5/5 + …) = e ln 2 + f - s (f - 2 s^2 (1/3 + s^2/5 + …)).

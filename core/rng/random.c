@@ -153,8 +153,7 @@ static bool writable(const char *who, const tl_tensor *t)
     }
     for (int d = 0; d < t->ndim; d++)
         if (t->shape[d] > 1 && t->strides[d] == 0) {
-            tl_fail(TL_ERR_ARGUMENT, "%s: the tensor is expanded along dimension %d: several elements are one number; use tl_contiguous()",
-                    who, d);
+            tl_fail(TL_ERR_ARGUMENT, "%s: the tensor is expanded along dimension %d, where all elements are one; use tl_contiguous()", who, d);
             return false;
         }
     return true;
@@ -216,13 +215,14 @@ static bool check_normal(const char *who, tl_dtype dtype, double std)
 static bool check_integers(const char *who, tl_dtype dtype, int64_t low, int64_t high)
 {
     if (low >= high) {
-        tl_fail(TL_ERR_ARGUMENT, "%s: expected low < high, got low %lld and high %lld; high is not drawn itself", who, (long long)low,
-                (long long)high);
+        tl_fail(TL_ERR_ARGUMENT, "%s: expected low < high, got low %lld and high %lld; high itself is not drawn", who,
+                (long long)low, (long long)high);
         return false;
     }
     if (dtype == TL_I64 || ((double)low >= least(dtype) && (double)(high - 1) <= largest(dtype)))
         return true;
-    tl_fail(TL_ERR_ARGUMENT, "%s: %lld … %lld do not fit into %s", who, (long long)low, (long long)high - 1, tl_dtype_name(dtype));
+    tl_fail(TL_ERR_ARGUMENT, "%s: %lld … %lld do not fit into %s", who, (long long)low, (long long)high - 1,
+            tl_dtype_name(dtype));
     return false;
 }
 

@@ -72,7 +72,7 @@ tl_status tl_fprint(FILE *to, tl_tensor *t)
     char *text = tl_to_string(t);
     if (!text)
         return tl_error_code();
-    bool written = fprintf(to, "%s\n", text) >= 0;
+    bool written = fputs(text, to) >= 0 && fputc('\n', to) != EOF;
     free(text);
     return written ? TL_OK : tl_fail(TL_ERR_IO, "print: cannot write to the stream: %s", strerror(errno));
 }
