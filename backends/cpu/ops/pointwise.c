@@ -13,6 +13,7 @@ struct pointwise_op {
     int loop;             /* enum cpu_pointwise */
     int n_in;
     int typed;            /* which input has the computing type */
+    int condition;        /* which must be bool; -1: none */
     signed char role[4];  /* TL_PW_… of each input */
 };
 
@@ -66,6 +67,8 @@ static tl_status run_op(const struct tl_call *call, const struct pointwise_op *o
 static const char *refuses_op(const struct tl_call *call, const struct pointwise_op *op)
 {
     int type = loop_type(call->in[op->typed].dtype);
+    if (op->condition >= 0 && call->in[op->condition].dtype != TL_BOOL)
+        return "a condition that is not bool";
     if (type < 0)
         return "element type left to the reference kernels";
     return cpu_vector->pointwise[type][op->loop] ? NULL : "integers left to the reference kernels";
@@ -110,9 +113,13 @@ static bool add_op(struct cpu_table *table, const struct tl_kernel *kernel, int 
             op->role[op->n_in++] = (signed char)role;
     if (op->n_in == 0) /* a constant gradient: nothing to compute */
         return true;
-    /* Of `where`, the condition is bool: look at another operand for the type. */
-    bool condition_first = strncmp(kernel->op, "where", 5) == 0 && op->n_in > 0 && op->role[0] == TL_PW_A;
-    op->typed = condition_first ? op->n_in - 1 : 0;
+    /* Of `where`, a is the condition: look at another operand for the type. */
+    op->condition = -1;
+    if (strncmp(kernel->op, "where", 5) == 0)
+        for (int i = 0; i < op->n_in; i++)
+            if (op->role[i] == TL_PW_A)
+                op->condition = i;
+    op->typed = op->condition == 0 ? op->n_in - 1 : 0;
     return cpu_table_add(table, kernel);
 }
 
