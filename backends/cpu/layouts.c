@@ -105,7 +105,7 @@ static dnnl_data_type_t data_type(tl_dtype t)
     }
 }
 
-static dnnl_status_t describe(onednn_desc *desc, const struct tl_view *view, const int64_t *stride, int64_t groups)
+static dnnl_status_t describe(onednn_desc *desc, const struct tl_view *view, const int64_t *stride, int64_t groups, bool strided)
 {
     dnnl_dims_t shape, strides;
     int split = groups > 1, ndim = view->ndim + split;
@@ -118,16 +118,17 @@ static dnnl_status_t describe(onednn_desc *desc, const struct tl_view *view, con
         shape[1] = view->shape[0] / groups;
         strides[0] = stride[0] * shape[1];
     }
-    /* Extents of 1 may carry strides that mean nothing; oneDNN compares descriptors bit by bit. */
+    /* A view's extents of 1 may carry strides that mean nothing; oneDNN compares descriptors bit by bit. Strides made for a layout
+     * are what they should be: pictures of one channel are channels-last only with that channel's stride of 1. */
     for (int d = ndim - 1; d >= 0; d--)
-        if (shape[d] == 1)
+        if (strided && shape[d] == 1)
             strides[d] = d == ndim - 1 ? 1 : shape[d + 1] * strides[d + 1];
     return onednn_desc_create(desc, ndim, shape, data_type(view->dtype), strides);
 }
 
 dnnl_status_t cpu_describe(onednn_desc *desc, const struct tl_view *view, int64_t groups)
 {
-    return describe(desc, view, view->stride, groups);
+    return describe(desc, view, view->stride, groups, true);
 }
 
 dnnl_status_t cpu_describe_as(onednn_desc *desc, const struct tl_view *view, uint32_t layout, int64_t groups)
@@ -143,7 +144,7 @@ dnnl_status_t cpu_describe_as(onednn_desc *desc, const struct tl_view *view, uin
         stride[d] = expected;
         expected *= view->shape[d];
     }
-    return describe(desc, view, stride, groups);
+    return describe(desc, view, stride, groups, false);
 }
 
 /* ---- private layouts ---- */
