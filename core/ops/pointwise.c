@@ -620,8 +620,8 @@ static tl_status register_gradient(int i, int k)
     pw->gradient[k] = text;
     pw->uses[k] = tl_pointwise_uses(text);
     pw->differentiable[k] = lines[i].differentiable[k];
-    if (strcmp(text, "g") == 0 || strcmp(text, "none") == 0)
-        return TL_OK;
+    if (strcmp(text, "g") == 0 || strcmp(text, "none") == 0 || pw->uses[k] == 0)
+        return TL_OK; /* nothing to compute: the gradient that arrives, none, or a constant */
     snprintf(gradient_names[i][k], sizeof gradient_names[i][k], "%s_d%c", lines[i].name, 'a' + k);
     fill_descriptor(&gradient_ops[i][k], gradient_names[i][k], text, __builtin_popcount(pw->uses[k]));
     gradient_ops[i][k].flags |= TL_OP_INTERNAL;

@@ -112,7 +112,7 @@ def pointwise():
         y, g = f(*leaves), rand(7)
         case(name, "random", ins, [y], **numbers)
         for k, (text, d) in enumerate(zip(gradients[name], torch.autograd.grad(y, leaves, g))):
-            if text not in ("g", "none"):
+            if text != "g" and uses(text):
                 values = {"g": g, "a": ins[0], "b": ins[-1], "y": y}
                 case(f"{name}_d{'ab'[k]}", "random", [values[v] for v in uses(text)], [d], **numbers)
         if name in UNARY:

@@ -292,8 +292,8 @@ size_t reference_pointwise(const struct tl_kernel **list, size_t room)
 {
     size_t n = 0;
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
-        if (!strcmp(all[i].text, "g") || !strcmp(all[i].text, "none"))
-            continue; /* a gradient that needs no computing, or that there is none of */
+        if (!strcmp(all[i].text, "g") || tl_pointwise_uses(all[i].text) == 0)
+            continue; /* a gradient that needs no computing: what arrives, a constant, none */
         if (n < room)
             list[n] = all[i].kernel;
         n++;
