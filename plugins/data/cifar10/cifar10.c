@@ -62,10 +62,16 @@ static int is_training(const struct dirent *e)
     return strncmp(e->d_name, "data_batch_", 11) == 0 && n > 4 && strcmp(e->d_name + n - 4, ".bin") == 0;
 }
 
+/* By bytes, whatever the locale. */
+static int by_name(const struct dirent **a, const struct dirent **b)
+{
+    return strcmp((*a)->d_name, (*b)->d_name);
+}
+
 static tl_status add_training(const char *folder, struct rows *r)
 {
     struct dirent **list = NULL;
-    int n = scandir(folder, &list, is_training, alphasort);
+    int n = scandir(folder, &list, is_training, by_name);
     tl_status s = TL_OK;
 
     if (n < 0)
