@@ -11,6 +11,7 @@ C_TESTS = \
 	%D%/safetensors \
 	%D%/state \
 	%D%/loader \
+	%D%/train_backends \
 	%D%/train_fit \
 	%D%/train_model \
 	%D%/train_plot \
@@ -60,12 +61,13 @@ LOG_DRIVER = env AM_TAP_AWK='$(AWK)' TAP_VERBOSE='$(V)' $(SHELL) $(top_srcdir)/b
 SH_LOG_DRIVER = $(LOG_DRIVER)
 SH_LOG_COMPILER = $(SHELL)
 
-# The user's settings and caches stay out of the tests.
+# The user's settings and caches stay out of the tests. Several tests run at a time, so threads that wait do not spin.
 AM_TESTS_ENVIRONMENT = \
 	unset TELAR_BACKEND TELAR_PLUGIN_PATH TELAR_LOG TELAR_FALLBACK TELAR_CHECK TELAR_MATH TELAR_RNG TELAR_PASSES TELAR_PROFILE; \
 	TEST_SRCDIR='$(abs_top_srcdir)'; export TEST_SRCDIR; \
 	TEST_BUILDDIR='$(abs_top_builddir)'; export TEST_BUILDDIR; \
 	XDG_CACHE_HOME='$(abs_top_builddir)/tests/cache'; export XDG_CACHE_HOME; \
+	OMP_WAIT_POLICY=passive; export OMP_WAIT_POLICY; \
 	NO_COLOR=1; export NO_COLOR;
 
 # The gallery of broken plugins: one source, one object for each flaw.
