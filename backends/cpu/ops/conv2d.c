@@ -123,6 +123,30 @@ static dnnl_status_t create_descriptor(dnnl_primitive_desc_t *pd, const struct t
     return status;
 }
 
+/* Is the implementation that oneDNN has chosen its slow fallback? */
+static bool is_fallback(const_dnnl_primitive_desc_t pd)
+{
+    const char *name = NULL;
+    return dnnl_primitive_desc_query(pd, dnnl_query_impl_info_str, 0, (void *)&name) != dnnl_success || !name ||
+           strncmp(name, "ref", 3) == 0;
+}
+
+/* Channels-last if oneDNN has code for it here (it nearly always has), else contiguous, else anything. */
+static dnnl_status_t choose_descriptor(dnnl_primitive_desc_t *pd, const struct tl_call *call, const struct conv_views *v,
+                                       uint32_t *layout)
+{
+    static const uint32_t candidates[] = {TL_LAYOUT_CHANNELS_LAST, TL_LAYOUT_CONTIGUOUS};
+    for (size_t i = 0; i < sizeof candidates / sizeof *candidates; i++) {
+        *layout = candidates[i];
+        if (create_descriptor(pd, call, v, *layout, *layout) != dnnl_success)
+            continue;
+        if (!is_fallback(*pd))
+            return dnnl_success;
+        dnnl_primitive_desc_destroy(*pd);
+    }
+    return create_descriptor(pd, call, v, *layout, *layout);
+}
+
 /* Declare the arguments in the order in which run() gives them. */
 static dnnl_status_t declare(struct conv_plan *plan, const_dnnl_primitive_desc_t pd, const struct conv_views *v)
 {
@@ -181,9 +205,9 @@ static size_t rounded(size_t bytes)
 static dnnl_status_t build(struct conv_plan *plan, const struct tl_call *call, const struct conv_views *v, struct tl_prep *prep)
 {
     const struct tl_conv2d_attrs *attrs = call->attrs;
-    const uint32_t layout = TL_LAYOUT_CHANNELS_LAST;
+    uint32_t layout;
     dnnl_primitive_desc_t pd = NULL;
-    dnnl_status_t status = create_descriptor(&pd, call, v, layout, layout);
+    dnnl_status_t status = choose_descriptor(&pd, call, v, &layout);
     if (status != dnnl_success)
         return status;
 
