@@ -112,10 +112,13 @@ static tl_status failing_backward(struct tl_grad_ctx *g, const void *data)
     return TL_ERR_UNSUPPORTED;
 }
 
+static int recorded;
+
 static tl_status identity_forward(tl_tensor *const *in, tl_tensor **out, tl_tensor **saved, const void *data)
 {
     (void)saved;
     (void)data;
+    recorded += tl_grad_enabled();
     out[0] = in[0];
     return TL_OK;
 }
@@ -194,6 +197,7 @@ static void test_edges(void)
     tl_tensor *y = tl_apply(&same_name, x);
     ok(y && y != x && tl_shares_storage(x, y), "a function that hands its input on: %s", tl_error_message());
     ok(tl_is_leaf(x), "and the input keeps its place");
+    is_int(recorded, 0, "nothing is recorded inside forward");
     ok(tl_backward(tl_sum(y), TL_NONE, NO_OPTIONS) == TL_ERR_UNSUPPORTED, "a failing backward fails the pass");
     contains(tl_error_message(), "its backward failed", "and is named");
     ok(tl_is_none(tl_grad_of(x)), "no gradient is left half-written");
