@@ -15,7 +15,7 @@ else
 fi
 
 # shellcheck disable=SC2086
-"$telar" train digits-cnn --data digits --epochs "${EPOCHS:-10}" --batch 32 --schedule one-cycle --lr 0.01 --seed "$seed" \
+"$telar" train digits-cnn --data digits --epochs "${EPOCHS:-8}" --batch 32 --schedule one-cycle --lr 0.01 --seed "$seed" \
     --save digits.safetensors $plot
 echo
 echo "Three digits that the network has not seen:"

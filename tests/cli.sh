@@ -103,7 +103,7 @@ run summary lenet -o inputt=32; is 1 "an unknown option of a model" "did you mea
 
 # ---- Training -------------------------------------------------------------------------------------------------------------------
 run train mlp --data digits --epochs 4 --seed 11 --save whole.safetensors --history whole.csv
-is 0 "train" "seed:      11" "epoch 4/4" "f1-score" "saved:   whole.safetensors"
+is 0 "train" "seed:      11" "4/4" "f1-score" "saved:   whole.safetensors"
 run train mlp --data digits --epochs 2 --seed 11 --save half.safetensors --quiet; is 0 "train --quiet"
 run train --resume half.safetensors --epochs 4 --save rest.safetensors --json; is 0 "train --resume"; json_lines "train --json is JSON"
 [ "$(grep -c . whole.csv)" = 5 ]; point $? "the history has a line for each epoch"

@@ -128,7 +128,7 @@ struct tl_fit_options {
     void *callback_ctx;
     tl_history *history;            /**< epochs are appended to it */
     FILE *progress;                 /**< progress bar (on a terminal) or plain lines; NULL: silent */
-    FILE *lines;                    /**< one line an epoch; NULL: none */
+    FILE *lines;                    /**< a table, one line an epoch; NULL: none */
 
     const char *checkpoint;         /**< written after every checkpoint_every epochs (default 1), at the end and when a callback stops */
     int64_t checkpoint_every;

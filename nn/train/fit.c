@@ -18,7 +18,7 @@ struct run {
     struct tl_checkpoint at; /* where the run stands, as checkpoints keep it */
     struct weighted loss, metric;
     tl_history *history; /* the caller's, or own */
-    int fields;
+    int fields, lines;
     double epoch_begun;
     bool stop; /* a callback asked for it */
 };
@@ -214,17 +214,31 @@ static tl_status train_epoch(struct run *r)
 
 /* ---- Between epochs --------------------------------------------------------------------------------------------------- */
 
-static void print_epoch(FILE *to, const struct tl_epoch *e, int64_t epochs, const char *metric)
+/* A table of epochs: what is not measured has no column. */
+static void print_number(FILE *to, int width, double x, bool wanted)
 {
-    int digits = snprintf(NULL, 0, "%lld", (long long)epochs);
-    fprintf(to, "epoch %*lld/%lld  train loss %.4f", digits, (long long)e->epoch, (long long)epochs, e->train_loss);
-    if (!isnan(e->train_metric))
-        fprintf(to, " %s %.4f", metric, e->train_metric);
-    if (!isnan(e->validation_loss))
-        fprintf(to, "  validation loss %.4f", e->validation_loss);
-    if (!isnan(e->validation_metric))
-        fprintf(to, " %s %.4f", metric, e->validation_metric);
-    fprintf(to, "  lr %.3g  %.1f s\n", e->learning_rate, e->seconds);
+    if (wanted)
+        fprintf(to, "%*.4f", width, x);
+}
+
+static void print_epoch(FILE *to, const struct tl_epoch *e, const struct tl_fit_options *o, bool first, const char *metric)
+{
+    bool measured = o->metric && !o->step, validated = o->validation != NULL;
+    int width = (int)strlen(metric) + 2 > 10 ? (int)strlen(metric) + 2 : 10;
+    char epoch[48];
+    if (first) {
+        fprintf(to, "%9s%12s%*s", "epoch", "train loss", measured ? width : 0, measured ? metric : "");
+        if (validated)
+            fprintf(to, "%17s%*s", "validation loss", measured ? width : 0, measured ? metric : "");
+        fprintf(to, "%10s%9s\n", "rate", "time");
+    }
+    snprintf(epoch, sizeof epoch, "%lld/%lld", (long long)e->epoch, (long long)o->epochs);
+    fprintf(to, "%9s", epoch);
+    print_number(to, 12, e->train_loss, true);
+    print_number(to, width, e->train_metric, measured);
+    print_number(to, 17, e->validation_loss, validated);
+    print_number(to, width, e->validation_metric, validated && measured);
+    fprintf(to, "%10.3g%7.1f s\n", e->learning_rate, e->seconds);
     fflush(to);
 }
 
@@ -284,7 +298,7 @@ static tl_status finish_epoch(struct run *r)
                          tl_optimizer_lr(r->optimizer, 0), clock_seconds() - r->epoch_begun};
     s = tl_history_add(r->history, &e);
     if (o->lines)
-        print_epoch(o->lines, &e, o->epochs, tl_history_metric_name(r->history));
+        print_epoch(o->lines, &e, o, r->lines++ == 0, tl_history_metric_name(r->history));
     if (s == TL_OK)
         s = judge(r, watched(o, &e));
     if (s == TL_OK && o->schedule && !o->schedule_by_batch)
