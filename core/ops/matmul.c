@@ -264,11 +264,6 @@ static tl_tensor *batched(tl_tensor *a, tl_tensor *b)
         tl_fail(TL_ERR_SHAPE, "matmul: cannot multiply %s by %s: their batches do not broadcast", TENSOR_TEXT(a), TENSOR_TEXT(b));
         return NULL;
     }
-    if (a2->shape[a2->ndim - 1] != b2->shape[b2->ndim - 2]) {
-        tl_fail(TL_ERR_SHAPE, "matmul: cannot multiply %s by %s: inner sizes %lld and %lld differ", TENSOR_TEXT(a), TENSOR_TEXT(b),
-                (long long)a2->shape[a2->ndim - 1], (long long)b2->shape[b2->ndim - 2]);
-        return NULL;
-    }
     tl_tensor *left = batch_of(a2, n, batch), *right = batch_of(b2, n, batch), *y = left && right ? tl_bmm(left, right) : NULL;
     if (!y)
         return NULL;
@@ -290,13 +285,19 @@ tl_tensor *tl_matmul(tl_tensor *a, tl_tensor *b)
     }
     if (a->ndim == 1 && b->ndim == 1)
         return tl_dot(a, b);
+    if (a->ndim == 2 && b->ndim == 2)
+        return tl_mm(a, b);
+    int64_t inner[2] = {a->shape[a->ndim - 1], b->shape[b->ndim == 1 ? 0 : b->ndim - 2]};
+    if (inner[0] != inner[1]) {
+        tl_fail(TL_ERR_SHAPE, "matmul: cannot multiply %s by %s: inner sizes %lld and %lld differ", TENSOR_TEXT(a), TENSOR_TEXT(b),
+                (long long)inner[0], (long long)inner[1]);
+        return NULL;
+    }
     if (a->ndim == 2 && b->ndim == 1)
         return mv(a, b);
     if (a->ndim == 1 && b->ndim == 2) {
         tl_tensor *y = tl_mm(tl_unsqueeze(a, 0), b);
         return y ? tl_squeeze_dim(y, 0) : NULL;
     }
-    if (a->ndim == 2 && b->ndim == 2)
-        return tl_mm(a, b);
     return b->ndim <= 2 ? fold(a, b) : batched(a, b);
 }
