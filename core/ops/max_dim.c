@@ -23,7 +23,7 @@ static tl_status decompose(bool largest, const struct tl_reduce_attrs *a, tl_ten
 {
     struct tl_reduce_attrs keep = reduce_keeping(a);
     out[INDICES] = largest ? tl_argmax_with(x, &keep) : tl_argmin_with(x, &keep);
-    out[VALUES] = x->ndim == 0 ? x : tl_gather(x, (int)a->dims.v[0], out[INDICES]);
+    out[VALUES] = x->ndim == 0 ? tl_clone(x) : tl_gather(x, (int)a->dims.v[0], out[INDICES]);
     for (int i = 0; i < 2 && x->ndim > 0 && !a->keepdim; i++)
         out[i] = out[i] ? tl_squeeze_dim(out[i], (int)a->dims.v[0]) : NULL;
     return out[VALUES] && out[INDICES] ? TL_OK : tl_error_code();

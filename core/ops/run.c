@@ -533,6 +533,15 @@ static bool any_half(struct frame *f)
     return false;
 }
 
+/* Is r a tensor of its own, as a kernel would have made it: contiguous, and not the memory of an input? */
+static bool stands_alone(const struct frame *f, const tl_tensor *r)
+{
+    for (int i = 0; i < f->n_in; i++)
+        if (!is_none(f->in[i]) && f->in[i]->storage == r->storage)
+            return false;
+    return (r->flags & T_CONTIGUOUS) != 0;
+}
+
 /* Results of another route into the outputs that were asked for. */
 static tl_status deliver(struct frame *f, tl_tensor *const *results)
 {
@@ -545,7 +554,8 @@ static tl_status deliver(struct frame *f, tl_tensor *const *results)
                                             : tl_fail(TL_ERR_PLUGIN, "%s: its decomposition gave no output %d", f->entry->op->name, i);
         bool fits = r->dtype == (uint8_t)f->meta[i].dtype && r->ndim == f->meta[i].ndim && r->storage->device == f->device &&
                     memcmp(r->shape, f->meta[i].shape, (size_t)r->ndim * sizeof *r->shape) == 0;
-        if (!f->out[i] && fits) {
+        if (!f->out[i] && fits && stands_alone(f, r)) {
+            r->flags &= (uint16_t)~T_VIEW; /* of something that nobody else has */
             f->out[i] = r;
             continue;
         }
@@ -588,8 +598,18 @@ static tl_status compute_decomposed(struct frame *f, bool composite)
     tl_tensor *results[8] = {0};
     if (!composite)
         fallback_note(f->entry->op->name, f->device->name, "decomposed", 0);
+    tl_tensor *given[8];
+    memcpy(given, f->out, (size_t)f->n_out * sizeof *given);
+    /* What is made on the way goes at once. */
+    tl_scope scope = tl_scope_begin();
     tl_status s = f->entry->op->decompose(f->attrs, f->in, f->n_in, results);
-    return s == TL_OK ? deliver(f, results) : s;
+    if (s == TL_OK)
+        s = deliver(f, results);
+    for (int i = 0; i < f->n_out && s == TL_OK; i++)
+        if (f->out[i] && f->out[i] != given[i] && !tl_scope_return(f->out[i]))
+            s = tl_error_code();
+    tl_scope_end(&scope);
+    return s;
 }
 
 static tl_status compute_on_host(struct frame *f, const char *why)
