@@ -286,7 +286,10 @@ static bool same(const struct tensor *want, const struct tl_view *got, int64_t s
     for (int64_t i = 0; !want->absent && i < want->n; i++) {
         int64_t whole;
         double v = get(got->dtype, got->mem.handle, i * spread, &whole), w = want->real[i];
-        bool good = !real ? whole == want->whole[i] : isnan(w) ? isnan(v) != 0 : isinf(w) ? isinf(v) && (v > 0) == (w > 0) : fabs(v - w) <= bound;
+        bool good = !real      ? whole == want->whole[i]
+                    : isnan(w) ? isnan(v) != 0
+                    : isinf(w) ? isinf(v) && (v > 0) == (w > 0)
+                               : fabs(v - w) <= bound;
         if (!good) {
             if (real)
                 diag("%s: element %lld is %.17g, %.17g expected, within %g", what, (long long)i, v, w, bound);
@@ -303,7 +306,8 @@ static bool run_case(const struct one_case *c, tl_dtype real, int64_t spread)
 {
     const struct tl_kernel *kernel = kernel_of(c->op);
     struct tl_view in[MAX_OPERANDS], out[MAX_OPERANDS];
-    struct tl_call call = {.struct_size = sizeof call, .op = c->op, .attrs = c->attrs, .n_in = c->n_in, .n_out = c->n_out, .in = in, .out = out};
+    struct tl_call call = {.struct_size = sizeof call, .op = c->op, .attrs = c->attrs,
+                           .n_in = c->n_in, .n_out = c->n_out, .in = in, .out = out};
     char what[200];
     snprintf(what, sizeof what, "%s %s in %s%s", c->op, c->variant, tl_dtype_name(real), spread > 1 ? ", with gaps" : "");
     if (!kernel || (spread > 1 && !(kernel->flags & TL_KERNEL_STRIDED)))
@@ -395,14 +399,16 @@ static void test_table(void)
 /* A view of an array of the caller's. */
 static struct tl_view array(tl_dtype dtype, void *data, int ndim, int64_t rows, int64_t columns)
 {
-    return (struct tl_view){.dtype = dtype, .ndim = ndim, .shape = {rows, columns}, .stride = {ndim == 2 ? columns : 1, 1}, .mem.handle = data};
+    return (struct tl_view){.dtype = dtype, .ndim = ndim, .shape = {rows, columns},
+                            .stride = {ndim == 2 ? columns : 1, 1}, .mem.handle = data};
 }
 
 /* Call an op that must fail; the message is left in `message`. */
 static tl_status call_op(const char *op, const void *attrs, int n_in, struct tl_view *in, int n_out, struct tl_view *out)
 {
     const struct tl_kernel *kernel = kernel_of(op);
-    struct tl_call call = {.struct_size = sizeof call, .op = op, .attrs = attrs, .n_in = n_in, .n_out = n_out, .in = in, .out = out};
+    struct tl_call call = {.struct_size = sizeof call, .op = op, .attrs = attrs,
+                           .n_in = n_in, .n_out = n_out, .in = in, .out = out};
     *message = '\0';
     return kernel ? run(kernel, &call, "") : TL_ERR_NOT_FOUND;
 }
@@ -417,16 +423,20 @@ static void test_bad_values(void)
     struct tl_view table = array(TL_F32, x, 2, 3, 2), which = array(TL_I64, index, 1, 2, 1), line = array(TL_F32, x, 1, 3, 1);
     struct tl_view to = array(TL_F32, y, 2, 2, 2), to_line = array(TL_F32, y, 1, 2, 1), logits = array(TL_F32, x, 2, 2, 3);
     struct tl_view dx = array(TL_F32, y, 2, 2, 3), one = array(TL_F32, total, 0, 0, 0), absent = {.ndim = -1};
-    struct tl_view three = array(TL_F32, y, 1, 3, 1), two = array(TL_F32, x, 1, 2, 1), rows = array(TL_F32, x, 2, 2, 2), all = array(TL_F32, y, 2, 3, 2);
+    struct tl_view three = array(TL_F32, y, 1, 3, 1), two = array(TL_F32, x, 1, 2, 1);
+    struct tl_view rows = array(TL_F32, x, 2, 2, 2), all = array(TL_F32, y, 2, 3, 2);
 
-    is_int(call_op("gather", &along, 2, (struct tl_view[]){line, which}, 1, &to_line), TL_ERR_INDEX, "gather: an index past the end");
-    contains(message, "index 3 at position 1 is out of range: expected 0 to 2", "the message says which, where, and what is legal");
+    is_int(call_op("gather", &along, 2, (struct tl_view[]){line, which}, 1, &to_line), TL_ERR_INDEX,
+           "gather: an index past the end");
+    contains(message, "index 3 at position 1 is out of range: expected 0 to 2",
+             "the message says which, where, and what is legal");
     is_int(call_op("scatter_add", &along, 3, (struct tl_view[]){line, which, two}, 1, &three), TL_ERR_INDEX, "scatter_add");
     is_int(call_op("index_select", &along, 2, (struct tl_view[]){table, which}, 1, &to), TL_ERR_INDEX, "index_select");
     is_int(call_op("index_add", &along, 3, (struct tl_view[]){table, which, rows}, 1, &all), TL_ERR_INDEX, "index_add");
     is_int(call_op("embedding", &embedding, 2, (struct tl_view[]){table, which}, 1, &to), TL_ERR_INDEX, "embedding");
     is_int(call_op("embedding_grad", &embedding, 2, (struct tl_view[]){rows, which}, 1, &all), TL_ERR_INDEX, "embedding_grad");
-    is_int(call_op("nll_loss", &nll, 3, (struct tl_view[]){logits, which, absent}, 2, (struct tl_view[]){one, one}), TL_ERR_INDEX, "nll_loss");
+    is_int(call_op("nll_loss", &nll, 3, (struct tl_view[]){logits, which, absent}, 2, (struct tl_view[]){one, one}),
+           TL_ERR_INDEX, "nll_loss");
     contains(message, "label 3 at position 1", "the message speaks of a label");
     is_int(call_op("nll_loss_grad", &nll, 4, (struct tl_view[]){one, which, absent, one}, 1, &dx), TL_ERR_INDEX, "nll_loss_grad");
     index[1] = -1;
@@ -462,7 +472,8 @@ static void test_halves(void)
     };
     for (int k = 0; k < 2; k++) {
         const tl_dtype dtype = k ? TL_BF16 : TL_F16;
-        struct tl_view narrow = array(dtype, half, 1, 65536, 1), f32 = array(TL_F32, wide, 1, 65536, 1), again = array(dtype, back, 1, 65536, 1);
+        struct tl_view narrow = array(dtype, half, 1, 65536, 1), f32 = array(TL_F32, wide, 1, 65536, 1);
+        struct tl_view again = array(dtype, back, 1, 65536, 1);
         int wrong = 0;
         for (int i = 0; i < 65536; i++)
             half[i] = (uint16_t)i;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * gather: y[…, i, …] = x[…, index[…, i, …], …]: an index for each element of y. In the other dimensions y may be smaller
- * than x. Any element type: elements are moved, not looked at.
+ * gather: y[…, i, …] = x[…, index[…, i, …], …]: an index for each element of y. In the other dimensions y may be
+ * smaller than x. Any element type: elements are moved, not looked at.
  */
 #include "../reference.h"
 #include "../walk.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * scatter_add: y = x, then y[…, index[…, i, …], …] += source[…, i, …] for each element of index, in order. In the other
- * dimensions index may be smaller than x and source.
+ * scatter_add: y = x, then y[…, index[…, i, …], …] += source[…, i, …] for each element of index, in order. In
+ * the other dimensions index may be smaller than x and source.
  */
 #ifndef T
 #include "../reference.h"

@@ -30,7 +30,8 @@ static tl_status NAME(softmax_grad)(const struct tl_call *call)
     for (int64_t outer = 0; outer < a.outer; outer++) {
         for (int64_t inner = 0; inner < a.inner; inner++) {
             const int64_t first = outer * a.n * a.inner + inner;
-            NAME(line)((const T *)input(call, 0) + first, (const T *)input(call, 1) + first, (T *)output(call, 0) + first, a.n, a.inner);
+            NAME(line)((const T *)input(call, 0) + first, (const T *)input(call, 1) + first, (T *)output(call, 0) + first,
+                       a.n, a.inner);
         }
     }
     return TL_OK;
