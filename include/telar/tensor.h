@@ -65,9 +65,11 @@ TL_PUBLIC void tl_scope_end(tl_scope *scope);
 TL_PUBLIC tl_tensor *tl_scope_return(tl_tensor *t);
 /** TL_SCOPE { … }: a block with a scope of its own, which also ends on break, return and goto. Leave it early with
  *  `break` (the block is a loop that runs once) or `return`. */
-#define TL_SCOPE                                                                                                  \
-    for (__attribute__((cleanup(tl_scope_end))) tl_scope tl_scope_here_ = tl_scope_begin(); tl_scope_here_.on; \
-         tl_scope_here_.on = 0)
+#define TL_SCOPE TL_SCOPE_AT_(__COUNTER__) /* each with a variable of its own name, so that scopes nest */
+#define TL_SCOPE_AT_(n) TL_SCOPE_NAMED_(n)
+#define TL_SCOPE_NAMED_(n)                                                                                      \
+    for (__attribute__((cleanup(tl_scope_end))) tl_scope tl_scope_##n##_ = tl_scope_begin(); tl_scope_##n##_.on; \
+         tl_scope_##n##_.on = 0)
 
 /** Take a reference of one's own; release it with tl_release(). NULL and TL_NONE pass through. */
 TL_PUBLIC tl_tensor *tl_keep(tl_tensor *t);
