@@ -76,8 +76,8 @@ __attribute__((unused)) static bool golden_tensor(FILE *f, tl_tensor *t, double 
     if (!v)
         diag("%s: %lld elements, %lld expected: %s", what, (long long)tl_numel(t), (long long)count, tl_error_message());
     else if (!good)
-        diag("%s: element %lld is %.9g, %.9g expected; sum %.17g, %.17g expected", what, (long long)worst_at, worst_at < 0 ? 0 : v[worst_at],
-             want_worst, total, sum);
+        diag("%s: element %lld is %.9g, %.9g expected; sum %.17g, %.17g expected", what, (long long)worst_at,
+             worst_at < 0 ? 0 : v[worst_at], want_worst, total, sum);
     free(v);
     return good;
 }

@@ -43,15 +43,15 @@ static tl_module *make_net(void)
 /* NULL without an error for an unknown name. */
 __attribute__((unused)) static tl_module *make_case(const char *name)
 {
-#define CASE(n, expression) \
-    if (strcmp(name, n) == 0) \
+#define CASE(n, expression)                                                                                                      \
+    if (strcmp(name, n) == 0)                                                                                                    \
         return expression;
     CASE("linear", tl_nn_linear(7, 5))
     CASE("linear_large", tl_nn_linear(300, 200))
     CASE("linear_no_bias", tl_nn_linear(7, 5, .no_bias = true))
     CASE("conv2d", tl_nn_conv2d(3, 8, 3))
-    CASE("conv2d_groups", tl_nn_conv2d_rect(4, 8, 3, 5, .stride = {2, 1}, .padding = {1, TL_NONE_SIZE}, .dilation = {2}, .groups = 2,
-                                            .no_bias = true))
+    CASE("conv2d_groups", tl_nn_conv2d_rect(4, 8, 3, 5, .stride = {2, 1}, .padding = {1, TL_NONE_SIZE}, .dilation = {2},
+                                            .groups = 2, .no_bias = true))
     CASE("conv1d", tl_nn_conv1d(3, 4, 5, .padding = {2}))
     CASE("conv_transpose2d", tl_nn_conv_transpose2d(6, 4, 4, .stride = {2}, .padding = {1}, .output_padding = {1}))
     CASE("batch_norm1d", tl_nn_batch_norm1d(6))

@@ -31,8 +31,13 @@ static tl_status cube_backward(struct tl_grad_ctx *g, const void *data)
     return tl_grad_set(g, 0, tl_mul(tl_grad_arriving(g, 0), tl_mul_s(tl_mul(x, x), 3)));
 }
 
-static const struct tl_function cube = {
-    .struct_size = sizeof cube, .name = "Cube", .n_in = 1, .n_out = 1, .saves_inputs = 1, .forward = cube_forward, .backward = cube_backward};
+static const struct tl_function cube = {.struct_size = sizeof cube,
+                                        .name = "Cube",
+                                        .n_in = 1,
+                                        .n_out = 1,
+                                        .saves_inputs = 1,
+                                        .forward = cube_forward,
+                                        .backward = cube_backward};
 
 /* ---- y = e^x, from the output -------------------------------------------------------------------------------------------- */
 
@@ -49,10 +54,16 @@ static tl_status exp_backward(struct tl_grad_ctx *g, const void *data)
     return tl_grad_set(g, 0, tl_mul(tl_grad_arriving(g, 0), tl_grad_output(g, 0)));
 }
 
-static const struct tl_function my_exp = {
-    .struct_size = sizeof my_exp, .name = "MyExp", .n_in = 1, .n_out = 1, .saves_outputs = 1, .forward = exp_forward, .backward = exp_backward};
+static const struct tl_function my_exp = {.struct_size = sizeof my_exp,
+                                          .name = "MyExp",
+                                          .n_in = 1,
+                                          .n_out = 1,
+                                          .saves_outputs = 1,
+                                          .forward = exp_forward,
+                                          .backward = exp_backward};
 
-/* ---- Two inputs, two outputs, a saved mask, numbers beside them: (scale relu(a) + b, a b) ------------------------------------ */
+/* ---- Two inputs, two outputs, a saved mask, numbers beside them: (scale relu(a) + b, a b) ------------------------------------
+ */
 
 struct numbers {
     double scale;
@@ -85,7 +96,8 @@ static const struct tl_function pair = {.struct_size = sizeof pair,
                                         .forward = pair_forward,
                                         .backward = pair_backward};
 
-/* ---- Plain C: y = x / 2, a wrong gradient on request, and functions that fail ----------------------------------------------- */
+/* ---- Plain C: y = x / 2, a wrong gradient on request, and functions that fail -----------------------------------------------
+ */
 
 static tl_status half_forward(tl_tensor *const *in, tl_tensor **out, tl_tensor **saved, const void *data)
 {
@@ -127,9 +139,11 @@ static const struct tl_function half = {
     .struct_size = sizeof half, .name = "Half", .n_in = 1, .n_out = 1, .forward = half_forward, .backward = half_backward};
 static const struct tl_function same_name = {
     .struct_size = sizeof half, .name = "Half", .n_in = 1, .n_out = 1, .forward = identity_forward, .backward = failing_backward};
-static const struct tl_function no_gradient = {.struct_size = sizeof half, .name = "Plain", .n_in = 1, .n_out = 1, .forward = identity_forward};
+static const struct tl_function no_gradient = {
+    .struct_size = sizeof half, .name = "Plain", .n_in = 1, .n_out = 1, .forward = identity_forward};
 
-/* ---- Tests ------------------------------------------------------------------------------------------------------------------- */
+/* ---- Tests -------------------------------------------------------------------------------------------------------------------
+ */
 
 static tl_tensor *leaf(int64_t n)
 {
@@ -168,7 +182,8 @@ static void test_gradients(void)
     tl_tensor *in[2] = {leaf(5), leaf(5)};
     ok(tl_gradcheck(call_cube, NULL, in, 1, CHECK) == TL_OK, "gradient from a saved input %s", tl_error_message());
     ok(tl_gradcheck(call_exp, NULL, in, 1, CHECK) == TL_OK, "from a saved output %s", tl_error_message());
-    ok(tl_gradcheck(call_pair, &scale, in, 2, CHECK) == TL_OK, "two inputs, two outputs, saved results, numbers %s", tl_error_message());
+    ok(tl_gradcheck(call_pair, &scale, in, 2, CHECK) == TL_OK, "two inputs, two outputs, saved results, numbers %s",
+       tl_error_message());
     tl_error_clear();
     ok(tl_gradcheck(call_half, NULL, in, 1, CHECK) == TL_OK, "plain C %s", tl_error_message());
     tl_error_clear();
@@ -186,7 +201,8 @@ static void test_second_order(void)
         tl_status status = tl_grad(&y, 1, NULL, &x, 1, d, (struct tl_backward_options){.create_graph = true});
         if (status == TL_OK)
             status = tl_grad(d, 1, NULL, &x, 1, dd, NO_OPTIONS);
-        is_float(status == TL_OK ? tl_item(dd[0]) : NAN, i ? exp(1.5) : 9, 1e-12, "%s: second derivative %s", f[i]->name, tl_error_message());
+        is_float(status == TL_OK ? tl_item(dd[0]) : NAN, i ? exp(1.5) : 9, 1e-12, "%s: second derivative %s", f[i]->name,
+                 tl_error_message());
         tl_error_clear();
     }
 }
@@ -195,7 +211,7 @@ static void test_edges(void)
 {
     tl_tensor *x = leaf(3);
     tl_tensor *y = tl_apply(&same_name, x);
-    ok(y && y != x && tl_shares_storage(x, y), "a function that hands its input on: %s", tl_error_message());
+    ok(y && y != x && tl_equal(x, y) && !tl_shares_storage(x, y), "a function that hands its input on: %s", tl_error_message());
     ok(tl_is_leaf(x), "and the input keeps its place");
     is_int(recorded, 0, "nothing is recorded inside forward");
     ok(tl_backward(tl_sum(y), TL_NONE, NO_OPTIONS) == TL_ERR_UNSUPPORTED, "a failing backward fails the pass");
@@ -211,7 +227,8 @@ static void test_edges(void)
     ok(!tl_apply(&pair, x), "too few inputs");
     contains(tl_error_message(), "takes 2 tensors, not 1", "are counted");
     tl_error_clear();
-    const struct tl_function bad = {.struct_size = sizeof bad, .name = "Bad", .n_in = 9, .n_out = 8, .forward = identity_forward};
+    const struct tl_function bad = {
+        .struct_size = sizeof bad, .name = "Bad", .n_in = 9, .n_saved = 8, .n_out = 8, .forward = identity_forward};
     ok(tl_apply_n(&bad, NULL, 0, 0, NULL, NULL) != TL_OK, "too many tensors are refused");
     tl_error_clear();
     char large[129] = "";
@@ -219,7 +236,8 @@ static void test_edges(void)
     tl_error_clear();
 }
 
-/* ---- The same as an op: f(x) = x / (1 + |x|), f' = 1 / (1 + |x|)^2 ----------------------------------------------------------- */
+/* ---- The same as an op: f(x) = x / (1 + |x|), f' = 1 / (1 + |x|)^2 -----------------------------------------------------------
+ */
 
 static tl_status softsign_infer(const struct tl_meta *in, int n, void *attrs, struct tl_meta *out)
 {

@@ -100,7 +100,8 @@ static void test_forward(void)
     char name[64], before[64] = "";
     tl_module *m = NULL;
     while (golden_word(f, name, sizeof name)) {
-        TL_SCOPE {
+        TL_SCOPE
+        {
             if (strcmp(name, before) != 0) {
                 tl_module_free(m);
                 tl_manual_seed(7);
@@ -121,11 +122,11 @@ static void test_forward(void)
 /* Everything that is wrong with a layer or its input is an error that says what was expected. */
 static void test_errors(void)
 {
-#define REFUSED(expression, part)                                                           \
-    do {                                                                                    \
-        tl_error_clear();                                                                   \
-        ok(!(expression), "refused: %s", #expression);                                      \
-        contains(tl_error_message(), part, "and says why");                                 \
+#define REFUSED(expression, part)                                                                                                \
+    do {                                                                                                                         \
+        tl_error_clear();                                                                                                        \
+        ok(!(expression), "refused: %s", #expression);                                                                           \
+        contains(tl_error_message(), part, "and says why");                                                                      \
     } while (0)
     REFUSED(tl_nn_linear(-1, 2), "in_features is -1");
     REFUSED(tl_nn_linear(INT64_MAX / 8, INT64_MAX / 8), "");
@@ -139,8 +140,10 @@ static void test_errors(void)
     REFUSED(tl_nn_max_pool2d(2, .padding = {2}), "at most half");
     REFUSED(tl_nn_unflatten(1, 2, ((const int64_t[]){-1, -1})), "one may be -1");
     tl_error_clear();
-    tl_tensor *image = tl_zeros(TL_SHAPE(2, 3, 8, 8), (struct tl_options){0}), *flat = tl_zeros(TL_SHAPE(1, 6), (struct tl_options){0});
-    tl_module *conv = tl_nn_conv2d(3, 4, 3), *norm = tl_nn_batch_norm1d(6), *norm2 = tl_nn_batch_norm2d(4), *linear = tl_nn_linear(7, 5);
+    tl_tensor *image = tl_zeros(TL_SHAPE(2, 3, 8, 8), (struct tl_options){0}),
+              *flat = tl_zeros(TL_SHAPE(1, 6), (struct tl_options){0});
+    tl_module *conv = tl_nn_conv2d(3, 4, 3), *norm = tl_nn_batch_norm1d(6), *norm2 = tl_nn_batch_norm2d(4),
+              *linear = tl_nn_linear(7, 5);
     tl_module *pool = tl_nn_max_pool2d(2);
     REFUSED(tl_forward(conv, flat), "[n, c, h, w], not [1 x 6]");
     REFUSED(tl_forward(conv, tl_zeros(TL_SHAPE(1, 2, 8, 8), (struct tl_options){0})), "");

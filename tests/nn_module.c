@@ -8,11 +8,11 @@
 #include "golden.h"
 #include "nn_cases.h"
 
-#define REFUSED(expression, part)                           \
-    do {                                                    \
-        tl_error_clear();                                   \
-        ok(!(expression), "refused: %s", #expression);      \
-        contains(tl_error_message(), part, "and says why"); \
+#define REFUSED(expression, part)                                                                                                \
+    do {                                                                                                                         \
+        tl_error_clear();                                                                                                        \
+        ok(!(expression), "refused: %s", #expression);                                                                           \
+        contains(tl_error_message(), part, "and says why");                                                                      \
     } while (0)
 
 /* ---- Building ------------------------------------------------------------------------------------------------------- */
@@ -152,13 +152,15 @@ static void test_walks(void)
     tl_module *net = make_net();
     char text[1024] = "";
     tl_module_parameters(net, collect, text);
-    is_string(text, "features.0.weight features.0.bias features.1.weight features.1.bias features.4.weight classifier.1.weight "
-                    "classifier.1.bias classifier.2.weight classifier.2.bias classifier.4.weight classifier.4.bias ",
+    is_string(text,
+              "features.0.weight features.0.bias features.1.weight features.1.bias features.4.weight classifier.1.weight "
+              "classifier.1.bias classifier.2.weight classifier.2.bias classifier.4.weight classifier.4.bias ",
               "parameters in PyTorch's order");
     *text = 0;
     tl_module_buffers(net, collect, text);
-    is_string(text, "features.1.running_mean features.1.running_var features.1.num_batches_tracked classifier.2.running_mean "
-                    "classifier.2.running_var classifier.2.num_batches_tracked ",
+    is_string(text,
+              "features.1.running_mean features.1.running_var features.1.num_batches_tracked classifier.2.running_mean "
+              "classifier.2.running_var classifier.2.num_batches_tracked ",
               "buffers too");
     *text = 0;
     tl_modules(tl_module_child(net, "features"), collect_module, text);
@@ -232,7 +234,8 @@ static void test_state(void)
     tl_state_add(bad, "head.weight", tl_zeros(TL_SHAPE(1), (struct tl_options){0}));
     tl_state_add(bad, "features.4.bias", tl_zeros(TL_SHAPE(6), (struct tl_options){0}));
     ok(tl_module_load_state(b, bad, true) == TL_ERR_SHAPE, "a state that does not fit is refused");
-    contains(tl_error_message(), "2 of another shape: \"features.0.bias\" is [5] and should be [4], \"classifier.4.bias\" is [] and should be [3]",
+    contains(tl_error_message(),
+             "2 of another shape: \"features.0.bias\" is [5] and should be [4], \"classifier.4.bias\" is [] and should be [3]",
              "shapes");
     contains(tl_error_message(), "14 missing: \"features.1.weight\"", "missing names");
     contains(tl_error_message(), "2 unexpected: \"head.weight\", \"features.4.bias\"", "unexpected names");
@@ -263,7 +266,8 @@ static void test_dtype(void)
     is_int(tl_dtype_of(tl_module_get(m, "1.num_batches_tracked")), TL_I64, "counters stay integers");
     tl_tensor *y = tl_forward(m, tl_ones(TL_SHAPE(2, 3), (struct tl_options){.dtype = TL_F64}));
     ok(y && tl_dtype_of(y) == TL_F64, "it computes in f64");
-    ok(tl_backward(tl_sum(y), TL_NONE, (struct tl_backward_options){0}) == TL_OK && tl_dtype_of(tl_grad_of(w)) == TL_F64, "gradients too");
+    ok(tl_backward(tl_sum(y), TL_NONE, (struct tl_backward_options){0}) == TL_OK && tl_dtype_of(tl_grad_of(w)) == TL_F64,
+       "gradients too");
     REFUSED(tl_module_to_dtype(m, TL_I64) == TL_OK, "floating");
     REFUSED(tl_module_to(m, "nosuch:7") == TL_OK, "");
     tl_error_clear();
@@ -284,11 +288,11 @@ struct work {
 static void *use(void *ctx)
 {
     struct work *w = ctx;
-    TL_NO_GRAD for (int i = 0; i < ROUNDS; i++)
-        TL_SCOPE {
-            tl_tensor *y = tl_forward(w->net, w->x);
-            w->wrong += !y || !tl_allclose(y, w->want, 1e-6, 1e-6);
-        }
+    TL_NO_GRAD for (int i = 0; i < ROUNDS; i++) TL_SCOPE
+    {
+        tl_tensor *y = tl_forward(w->net, w->x);
+        w->wrong += !y || !tl_allclose(y, w->want, 1e-6, 1e-6);
+    }
     return NULL;
 }
 
@@ -339,7 +343,8 @@ static void test_observer(void)
     tl_error_clear();
     ok(tl_module_observe(NULL) == &o, "the old one is handed back");
     tl_forward(m, tl_zeros(TL_SHAPE(1, 2), (struct tl_options){0}));
-    is_string(text, "(Sequential (Linear 1)(Tanh 1)1)(Sequential (Linear 1!)1!)", "an observer sees every forward, failed ones too");
+    is_string(text, "(Sequential (Linear 1)(Tanh 1)1)(Sequential (Linear 1!)1!)",
+              "an observer sees every forward, failed ones too");
     tl_module_free(m);
 }
 

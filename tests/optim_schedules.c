@@ -19,8 +19,8 @@ static double inverse(int64_t t, void *ctx)
 static void make(const char *name, tl_optimizer *o, tl_schedule *s[2])
 {
     s[0] = s[1] = NULL;
-#define CASE(n, expression) \
-    if (strcmp(name, n) == 0) \
+#define CASE(n, expression)                                                                                                      \
+    if (strcmp(name, n) == 0)                                                                                                    \
         s[0] = expression;
     CASE("step", tl_step_lr(o, 7, 0.5))
     CASE("multistep", tl_multistep_lr(o, (const int64_t[]){3, 10, 10, 30}, 4, 0.3))
@@ -32,11 +32,12 @@ static void make(const char *name, tl_optimizer *o, tl_schedule *s[2])
     CASE("linear_down", tl_linear_lr(o, 1, 0.05, 40))
     CASE("lambda", tl_lambda_lr(o, inverse, NULL))
     CASE("one_cycle", tl_one_cycle_lr(o, 0.5, 50))
-    CASE("one_cycle_linear", tl_one_cycle_lr(o, 0.5, 60, .pct_start = 0.4, .linear = true, .div_factor = 10, .final_div_factor = 100,
-                                             .base_momentum = 0.7, .max_momentum = 0.9, .three_phase = true))
+    CASE("one_cycle_linear",
+         tl_one_cycle_lr(o, 0.5, 60, .pct_start = 0.4, .linear = true, .div_factor = 10, .final_div_factor = 100,
+                         .base_momentum = 0.7, .max_momentum = 0.9, .three_phase = true))
     CASE("plateau", tl_plateau_lr(o, .patience = 3))
-    CASE("plateau_options", tl_plateau_lr(o, .rises = true, .factor = 0.5, .patience = TL_NO_PATIENCE, .threshold = 0.05, .absolute = true,
-                                          .cooldown = 2, .min_lr = 0.01))
+    CASE("plateau_options", tl_plateau_lr(o, .rises = true, .factor = 0.5, .patience = TL_NO_PATIENCE, .threshold = 0.05,
+                                          .absolute = true, .cooldown = 2, .min_lr = 0.01))
     CASE("warmup_cosine", tl_linear_lr(o, 0.01, 1, 10))
     if (strcmp(name, "warmup_cosine") == 0)
         s[1] = tl_cosine_lr(o, 50, 0);
@@ -121,11 +122,11 @@ static void test_against_golden(void)
 
 static void test_errors(void)
 {
-#define REFUSED(expression, part)                           \
-    do {                                                    \
-        tl_error_clear();                                   \
-        ok(!(expression), "refused: %s", #expression);      \
-        contains(tl_error_message(), part, "and says why"); \
+#define REFUSED(expression, part)                                                                                                \
+    do {                                                                                                                         \
+        tl_error_clear();                                                                                                        \
+        ok(!(expression), "refused: %s", #expression);                                                                           \
+        contains(tl_error_message(), part, "and says why");                                                                      \
     } while (0)
     tl_tensor *p[2];
     tl_optimizer *o = optimizer_new(p), *d = tl_adadelta(NULL, 1, .parameters = p, .n_parameters = 1);

@@ -55,8 +55,8 @@ static tl_tensor *problem_loss(const struct problem *q)
 static tl_optimizer *make(const char *name, struct problem *q)
 {
 #define ALL .parameters = q->p, .n_parameters = PARAMETERS
-#define CASE(n, expression) \
-    if (strcmp(name, n) == 0) \
+#define CASE(n, expression)                                                                                                      \
+    if (strcmp(name, n) == 0)                                                                                                    \
         return expression;
     CASE("sgd", tl_sgd(NULL, 0.1, ALL))
     CASE("sgd_decay", tl_sgd(NULL, 0.1, ALL, .weight_decay = 0.01))
@@ -91,7 +91,8 @@ static double train_step(tl_optimizer *o, const struct problem *q)
 {
     double value = NAN;
     tl_optimizer_zero_grad(o);
-    TL_SCOPE {
+    TL_SCOPE
+    {
         tl_tensor *loss = problem_loss(q);
         if (tl_backward(loss, TL_NONE, (struct tl_backward_options){0}) == TL_OK && tl_optimizer_step(o) == TL_OK)
             value = tl_item(loss);
@@ -126,7 +127,8 @@ static void test_against_golden(void)
             want[i] = golden_number(f);
         bool wide = strcmp(dtype, "f64") == 0;
         for (int strided = 0; strided < 2; strided++)
-            TL_SCOPE {
+            TL_SCOPE
+            {
                 struct problem q = problem_new(wide ? TL_F64 : TL_F32, strided);
                 tl_optimizer *o = make(name, &q);
                 double worst = o ? run(o, &q, want) : NAN;
@@ -147,10 +149,12 @@ static void test_large(void)
     enum { N = 70001 };
     static const char *const names[] = {"sgd_nesterov", "adam_amsgrad", "adadelta", "rmsprop_all"};
     for (size_t k = 0; k < sizeof names / sizeof *names; k++)
-        TL_SCOPE {
+        TL_SCOPE
+        {
             struct problem q[2];
             tl_optimizer *o[2];
-            tl_tensor *start = tl_randn(TL_SHAPE(N), (struct tl_options){0}), *gradient = tl_randn(TL_SHAPE(N), (struct tl_options){0});
+            tl_tensor *start = tl_randn(TL_SHAPE(N), (struct tl_options){0}),
+                      *gradient = tl_randn(TL_SHAPE(N), (struct tl_options){0});
             for (int threads = 0; threads < 2; threads++) {
                 tl_set_num_threads(threads ? 3 : 1);
                 for (int i = 0; i < PARAMETERS; i++)
@@ -173,7 +177,8 @@ static void test_large(void)
 /* Ten steps, save, ten steps; the same ten from what was saved: equal bit for bit. */
 static void test_resume(const char *name)
 {
-    TL_SCOPE {
+    TL_SCOPE
+    {
         struct problem q = problem_new(TL_F32, false), r = problem_new(TL_F32, false);
         tl_optimizer *o = make(name, &q), *again = make(name, &r);
         for (int i = 0; i < 10; i++)
@@ -226,11 +231,11 @@ static void test_bad_state(void)
 
 static void test_errors(void)
 {
-#define REFUSED(expression, part)                           \
-    do {                                                    \
-        tl_error_clear();                                   \
-        ok(!(expression), "refused: %s", #expression);      \
-        contains(tl_error_message(), part, "and says why"); \
+#define REFUSED(expression, part)                                                                                                \
+    do {                                                                                                                         \
+        tl_error_clear();                                                                                                        \
+        ok(!(expression), "refused: %s", #expression);                                                                           \
+        contains(tl_error_message(), part, "and says why");                                                                      \
     } while (0)
     struct problem problem = problem_new(TL_F32, false), *q = &problem;
     tl_tensor *twice[] = {q->p[0], q->p[0]}, *whole[] = {tl_zeros(TL_SHAPE(2), (struct tl_options){.dtype = TL_I64})};
@@ -260,7 +265,8 @@ static void test_clip(void)
     FILE *f = golden_open("optim_clip.txt");
     char what[16], dtype[8];
     while (golden_word(f, what, sizeof what) && golden_word(f, dtype, sizeof dtype))
-        TL_SCOPE {
+        TL_SCOPE
+        {
             double bound = golden_number(f), order = golden_number(f), want_norm = golden_number(f), norm = 0;
             golden_integer(f);
             bool wide = strcmp(dtype, "f64") == 0;
@@ -302,7 +308,8 @@ static void test_early_stopping(void)
     is_float(tl_early_stopping_best(e, &step), 0.5, 0, "early stopping: the best metric");
     is_int(step, 2, "early stopping: and its step");
     ok(tl_early_stopping_restore(e) == TL_OK, "early stopping: restored");
-    is_float(tl_item(tl_select(tl_flatten(tl_module_get(m, "weight"), 0, -1), 0, 0)), 1, 0, "early stopping: the weights of the best step");
+    is_float(tl_item(tl_select(tl_flatten(tl_module_get(m, "weight"), 0, -1), 0, 0)), 1, 0,
+             "early stopping: the weights of the best step");
     tl_early_stopping_free(e);
     e = tl_early_stopping_new(.rises = true);
     tl_early_stopping_step(e, NAN, &stop);

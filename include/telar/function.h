@@ -31,7 +31,7 @@
 extern "C" {
 #endif
 
-/** Constant, for the life of the process. n_in + n_saved + n_out is at most 16, n_out at most 8. */
+/** Constant, for the life of the process. n_in + n_saved is at most 16, n_out at most 8. */
 struct tl_function {
     size_t struct_size;
     const char *name;       /**< "Cube": grad_fn prints CubeBackward */

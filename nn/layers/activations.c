@@ -5,22 +5,22 @@
  */
 #include "nn/layers/module.h"
 
-#define PLAIN(layer, Name, text, call)                                             \
-    static tl_tensor *layer##_forward(tl_module *m, tl_tensor *const *x, int n)    \
-    {                                                                              \
-        (void)m;                                                                   \
-        (void)n;                                                                   \
-        return call;                                                               \
-    }                                                                              \
-    static void layer##_extra(const tl_module *m, char *buffer, size_t size)       \
-    {                                                                              \
-        (void)m;                                                                   \
-        layer_text(buffer, size, "%s", text);                                      \
-    }                                                                              \
-    tl_module *tl_nn_##layer(void)                                                 \
-    {                                                                              \
-        static const struct tl_module_class class = {sizeof class, Name, layer##_forward, layer##_extra, NULL}; \
-        return tl_module_new(&class, 0);                                           \
+#define PLAIN(layer, Name, text, call)                                                                                           \
+    static tl_tensor *layer##_forward(tl_module *m, tl_tensor *const *x, int n)                                                  \
+    {                                                                                                                            \
+        (void)m;                                                                                                                 \
+        (void)n;                                                                                                                 \
+        return call;                                                                                                             \
+    }                                                                                                                            \
+    static void layer##_extra(const tl_module *m, char *buffer, size_t size)                                                     \
+    {                                                                                                                            \
+        (void)m;                                                                                                                 \
+        layer_text(buffer, size, "%s", text);                                                                                    \
+    }                                                                                                                            \
+    tl_module *tl_nn_##layer(void)                                                                                               \
+    {                                                                                                                            \
+        static const struct tl_module_class class = {sizeof class, Name, layer##_forward, layer##_extra, NULL};                  \
+        return tl_module_new(&class, 0);                                                                                         \
     }
 
 PLAIN(relu6, "ReLU6", "", tl_relu6(x[0]))

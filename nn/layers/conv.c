@@ -22,7 +22,8 @@ static tl_tensor *forward(tl_module *m, tl_tensor *const *x, int n)
         return layer_takes(m, x[0], 3, 3, "[n, c, l]") ? tl_conv1d_with(x[0], weight, bias, &f->attrs) : NULL;
     if (!layer_takes(m, x[0], 4, 4, "[n, c, h, w]"))
         return NULL;
-    return f->transposed ? tl_conv_transpose2d_with(x[0], weight, bias, &f->attrs) : tl_conv2d_with(x[0], weight, bias, &f->attrs);
+    return f->transposed ? tl_conv_transpose2d_with(x[0], weight, bias, &f->attrs)
+                         : tl_conv2d_with(x[0], weight, bias, &f->attrs);
 }
 
 /* ", name=(a, b)" unless both are `usual`; "(a,)" in one dimension. */
@@ -64,8 +65,8 @@ static bool check(const char *kind, const struct fields *f)
         return false;
     if (f->in % groups == 0 && f->out % groups == 0)
         return true;
-    tl_fail(TL_ERR_ARGUMENT, "%s: %lld groups do not divide both the %lld input and the %lld output channels", kind, (long long)groups,
-            (long long)f->in, (long long)f->out);
+    tl_fail(TL_ERR_ARGUMENT, "%s: %lld groups do not divide both the %lld input and the %lld output channels", kind,
+            (long long)groups, (long long)f->in, (long long)f->out);
     return false;
 }
 
@@ -73,7 +74,8 @@ static tl_module *conv_new(const struct tl_module_class *class, int spatial, boo
                            int64_t w, const struct tl_layer_options *options)
 {
     struct tl_layer_options o = layer_options(options);
-    struct fields f = {.in = in, .out = out, .spatial = spatial, .transposed = transposed, .bias = !o.no_bias, .kernel = {{h, w}}};
+    struct fields f = {
+        .in = in, .out = out, .spatial = spatial, .transposed = transposed, .bias = !o.no_bias, .kernel = {{h, w}}};
     f.stride = layer_pair(o.stride, 1);
     f.padding = layer_pair(o.padding, 0);
     f.dilation = layer_pair(o.dilation, 1);

@@ -32,7 +32,8 @@ tl_module *tl_nn_embedding_with(int64_t rows, int64_t columns, const struct tl_l
     if (!layer_size("Embedding", "num_embeddings", rows, 0) || !layer_size("Embedding", "embedding_dim", columns, 0))
         return NULL;
     if (o.padding_row && (padding_idx < 0 || padding_idx >= rows)) {
-        tl_fail(TL_ERR_INDEX, "Embedding: padding_idx is %lld; the table has %lld rows", (long long)o.padding_idx, (long long)rows);
+        tl_fail(TL_ERR_INDEX, "Embedding: padding_idx is %lld; the table has %lld rows", (long long)o.padding_idx,
+                (long long)rows);
         return NULL;
     }
     tl_module *m = tl_module_new(&class, sizeof(struct fields));

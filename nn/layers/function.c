@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Users' differentiable functions. Shapes of results are known only after forward ran, but an op must say them before. So
- * forward runs first, and then an op is called whose inputs are the function's inputs, what it saved, and its results: it
- * hands the results on, and so gives them a place in the graph with the user's backward as its gradient.
+ * forward runs first, and then an op is called whose inputs are the function's inputs and what it saved, and whose attributes
+ * point to the results: it hands them on, and so gives them a place in the graph with the user's backward as its gradient.
  */
 #include <pthread.h>
 #include <stdlib.h>
@@ -17,14 +17,21 @@ struct function_attrs {
     size_t struct_size;
     int64_t function;
     int64_t has_data;
+    int64_t results; /* tl_tensor **, of forward; for the length of the call only */
     int64_t word[DATA_WORDS];
 };
 
-#define FIELD(f) {#f, TL_ATTR_I64, (uint32_t)offsetof(struct function_attrs, f)}
-#define WORD(i) {"word", TL_ATTR_I64, (uint32_t)(offsetof(struct function_attrs, word) + (i) * sizeof(int64_t))}
+#define FIELD(f)                                                                                                                 \
+    {                                                                                                                            \
+#f, TL_ATTR_I64, (uint32_t)offsetof(struct function_attrs, f)                                                            \
+    }
+#define WORD(i)                                                                                                                  \
+    {                                                                                                                            \
+        "word", TL_ATTR_I64, (uint32_t)(offsetof(struct function_attrs, word) + (i) * sizeof(int64_t))                           \
+    }
 static const struct tl_attr_field fields[] = {
-    FIELD(function), FIELD(has_data), WORD(0), WORD(1), WORD(2),  WORD(3),  WORD(4),  WORD(5),  WORD(6),
-    WORD(7),         WORD(8),         WORD(9), WORD(10), WORD(11), WORD(12), WORD(13), WORD(14), WORD(15), {NULL, 0, 0},
+    FIELD(function), FIELD(has_data), WORD(0),  WORD(1),  WORD(2),  WORD(3),  WORD(4),  WORD(5),  WORD(6),      WORD(7),
+    WORD(8),         WORD(9),         WORD(10), WORD(11), WORD(12), WORD(13), WORD(14), WORD(15), {NULL, 0, 0},
 };
 
 static const struct tl_function *function_of(const void *attrs)
@@ -40,22 +47,30 @@ static const void *data_of(const void *attrs)
 
 /* ---- The op --------------------------------------------------------------------------------------------------------- */
 
+static tl_tensor *const *results_of(const void *attrs)
+{
+    return (tl_tensor *const *)(uintptr_t)((const struct function_attrs *)attrs)->results;
+}
+
 static tl_status infer(const struct tl_meta *in, int n_in, void *attrs, struct tl_meta *out)
 {
+    (void)in;
     (void)n_in;
-    const struct tl_function *f = function_of(attrs);
-    for (int i = 0; i < f->n_out; i++)
-        out[i] = in[f->n_in + f->n_saved + i];
+    for (int i = 0; i < function_of(attrs)->n_out; i++) {
+        const tl_tensor *y = results_of(attrs)[i];
+        out[i] = (struct tl_meta){.dtype = tl_dtype_of(y), .ndim = tl_ndim(y)};
+        memcpy(out[i].shape, tl_shape(y), (size_t)tl_ndim(y) * sizeof out[i].shape[0]);
+    }
     return TL_OK;
 }
 
 static tl_status decompose(const void *attrs, tl_tensor *const *in, int n_in, tl_tensor **out)
 {
+    (void)in;
     (void)n_in;
-    const struct tl_function *f = function_of(attrs);
-    for (int i = 0; i < f->n_out; i++) {
+    for (int i = 0; i < function_of(attrs)->n_out; i++) {
         /* A handle of its own: the result may be one of the inputs. */
-        out[i] = tl_detach(in[f->n_in + f->n_saved + i]);
+        out[i] = tl_detach(results_of(attrs)[i]);
         if (!out[i])
             return tl_error_code();
     }
@@ -97,11 +112,12 @@ static tl_status check(const struct tl_function *f)
     if (!f || !f->name || !f->forward)
         return tl_fail(TL_ERR_ARGUMENT, "apply: a function needs a name and a forward");
     if (f->struct_size < sizeof *f)
-        return tl_fail(TL_ERR_ARGUMENT, "%s: struct_size is %zu; set it to sizeof(struct tl_function), %zu", f->name, f->struct_size, sizeof *f);
+        return tl_fail(TL_ERR_ARGUMENT, "%s: struct_size is %zu; set it to sizeof(struct tl_function), %zu", f->name,
+                       f->struct_size, sizeof *f);
     if (f->n_in < 1 || f->n_out < 1 || f->n_out > MAX_OUTPUTS || f->n_saved < 0 || f->n_in > MAX_TENSORS ||
-        f->n_saved > MAX_TENSORS || f->n_in + f->n_out + f->n_saved > MAX_TENSORS)
-        return tl_fail(TL_ERR_ARGUMENT, "%s: %d inputs, %d saved and %d outputs; there may be %d of them together, %d outputs", f->name,
-                       f->n_in, f->n_saved, f->n_out, MAX_TENSORS, MAX_OUTPUTS);
+        f->n_saved > MAX_TENSORS || f->n_in + f->n_saved > MAX_TENSORS)
+        return tl_fail(TL_ERR_ARGUMENT, "%s: %d inputs, %d saved and %d outputs; there may be %d of them together, %d outputs",
+                       f->name, f->n_in, f->n_saved, f->n_out, MAX_TENSORS, MAX_OUTPUTS);
     return TL_OK;
 }
 
@@ -128,7 +144,7 @@ static struct registered *find_or_make(const struct tl_function *f)
         .name = r->name,
         .formula = "a function of the program",
         .flags = TL_OP_COMPOSITE | TL_OP_INTERNAL,
-        .n_in = f->n_in + f->n_saved + f->n_out,
+        .n_in = f->n_in + f->n_saved,
         .n_out = f->n_out,
         .optional_in = inputs | saved,
         .attrs = fields,
@@ -151,7 +167,8 @@ static struct registered *find_or_make(const struct tl_function *f)
 
 /* ---- Applying --------------------------------------------------------------------------------------------------------- */
 
-static tl_status run_forward(const struct tl_function *f, tl_tensor *const *in, tl_tensor **saved, tl_tensor **out, const void *data)
+static tl_status run_forward(const struct tl_function *f, tl_tensor *const *in, tl_tensor **saved, tl_tensor **out,
+                             const void *data)
 {
     tl_status status = TL_OK;
     TL_NO_GRAD status = f->forward(in, out, saved, data);
@@ -162,17 +179,19 @@ static tl_status run_forward(const struct tl_function *f, tl_tensor *const *in, 
             return tl_fail(TL_ERR_ARGUMENT, "%s: its forward gave no output %d", f->name, i);
     for (int i = 0; i < f->n_saved; i++)
         if (!saved[i])
-            return tl_fail(TL_ERR_ARGUMENT, "%s: its forward left nothing in saved[%d]; TL_NONE says that there is nothing", f->name, i);
+            return tl_fail(TL_ERR_ARGUMENT, "%s: its forward left nothing in saved[%d]; TL_NONE says that there is nothing",
+                           f->name, i);
     return TL_OK;
 }
 
-static tl_status apply(const struct registered *r, const struct function_attrs *attrs, tl_tensor *const *in, tl_tensor **out)
+static tl_status apply(const struct registered *r, struct function_attrs *attrs, tl_tensor *const *in, tl_tensor **out)
 {
     const struct tl_function *f = r->function;
-    tl_tensor *all_in[MAX_TENSORS] = {0};
+    tl_tensor *all_in[MAX_TENSORS] = {0}, *results[MAX_OUTPUTS] = {0};
     memcpy(all_in, in, (size_t)f->n_in * sizeof *in);
+    attrs->results = (int64_t)(uintptr_t)results;
     tl_scope scope = tl_scope_begin();
-    tl_status status = run_forward(f, in, all_in + f->n_in, all_in + f->n_in + f->n_saved, data_of(attrs));
+    tl_status status = run_forward(f, in, all_in + f->n_in, results, data_of(attrs));
     if (status == TL_OK)
         status = tl_op_call(&r->op, attrs, all_in, r->op.n_in, out);
     for (int i = 0; i < f->n_out; i++)

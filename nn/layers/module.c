@@ -149,7 +149,8 @@ static struct child *child_find(const tl_module *m, const char *name)
 static bool name_is_free(const tl_module *m, const char *what, const char *name)
 {
     if (!name || !*name || strchr(name, '.')) {
-        tl_fail(TL_ERR_ARGUMENT, "%s: the name of a %s must not be empty or contain a dot: \"%s\"", m->name, what, name ? name : "");
+        tl_fail(TL_ERR_ARGUMENT, "%s: the name of a %s must not be empty or contain a dot: \"%s\"", m->name, what,
+                name ? name : "");
         return false;
     }
     if (child_find(m, name) || member_find(&m->parameters, name) || member_find(&m->buffers, name)) {

@@ -56,7 +56,8 @@ static void batch_extra(const tl_module *m, char *buffer, size_t size)
 /* Weights of one and biases of zero, or none. */
 static tl_status make_affine(tl_module *m, bool weight, bool bias, int ndim, const int64_t *shape)
 {
-    TL_SCOPE {
+    TL_SCOPE
+    {
         tl_module_parameter(m, "weight", weight ? tl_ones(ndim, shape, (struct tl_options){0}) : TL_NONE);
         tl_module_parameter(m, "bias", bias ? tl_zeros(ndim, shape, (struct tl_options){0}) : TL_NONE);
     }
@@ -73,7 +74,8 @@ tl_module *tl_nn_batch_norm_with(int spatial, int64_t features, const struct tl_
         return NULL;
     }
     const struct tl_module_class *class = spatial == 1 ? &flat : &image;
-    tl_module *m = layer_size(class->name, "num_features", features, 1) ? tl_module_new(class, sizeof(struct batch_fields)) : NULL;
+    tl_module *m =
+        layer_size(class->name, "num_features", features, 1) ? tl_module_new(class, sizeof(struct batch_fields)) : NULL;
     if (!m)
         return NULL;
     *(struct batch_fields *)tl_module_fields(m) = (struct batch_fields){
@@ -87,7 +89,8 @@ tl_module *tl_nn_batch_norm_with(int spatial, int64_t features, const struct tl_
     };
     make_affine(m, !o.not_affine, !o.not_affine && !o.no_bias, 1, &features);
     if (!o.not_tracked)
-        TL_SCOPE {
+        TL_SCOPE
+        {
             tl_module_buffer(m, "running_mean", tl_zeros(1, &features, (struct tl_options){0}));
             tl_module_buffer(m, "running_var", tl_ones(1, &features, (struct tl_options){0}));
             tl_module_buffer(m, "num_batches_tracked", tl_zeros(TL_SHAPE0, (struct tl_options){.dtype = TL_I64}));

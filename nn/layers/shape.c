@@ -93,7 +93,8 @@ tl_module *tl_nn_unflatten(int dim, int n, const int64_t *sizes)
     for (int i = 0; i < n; i++) {
         open += sizes[i] == -1;
         if (sizes[i] < -1 || open > 1) {
-            tl_fail(TL_ERR_ARGUMENT, "Unflatten: size %d is %lld; sizes are not negative, and one may be -1", i, (long long)sizes[i]);
+            tl_fail(TL_ERR_ARGUMENT, "Unflatten: size %d is %lld; sizes are not negative, and one may be -1", i,
+                    (long long)sizes[i]);
             return NULL;
         }
     }

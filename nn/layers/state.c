@@ -181,7 +181,8 @@ static tl_status copy_all(const struct loading *l)
 {
     tl_tensor **ready = calloc(l->n + 1, sizeof *ready);
     tl_status status = ready ? TL_OK : tl_fail(TL_ERR_NOMEM, "load_state: out of memory");
-    TL_NO_GRAD TL_SCOPE {
+    TL_NO_GRAD TL_SCOPE
+    {
         for (size_t i = 0; i < l->n && status == TL_OK; i++) {
             const tl_tensor *to = l->pairs[i].to;
             ready[i] = tl_cast(tl_to_device(l->pairs[i].from, tl_device_of(to)), tl_dtype_of(to));

@@ -230,7 +230,8 @@ static tl_status move(tl_module *m, struct move *mv)
     if (!m)
         return tl_fail(TL_ERR_ARGUMENT, "module: cannot move NULL");
     tl_status status = TL_OK;
-    TL_NO_GRAD TL_SCOPE {
+    TL_NO_GRAD TL_SCOPE
+    {
         status = walk(m, false, convert, mv);
         if (status == TL_OK)
             status = walk(m, true, convert, mv);

@@ -42,5 +42,6 @@ tl_optimizer *tl_adadelta_with(tl_module *m, double lr, const struct tl_adadelta
     struct settings s = {.decay = optimizer_option(o.rho, 0.9), .eps = optimizer_option(o.eps, 1e-6), .maximize = o.maximize};
     if (!optimizer_range("adadelta", "rho", s.decay, 0, 1) || !optimizer_range("adadelta", "eps", s.eps, 0, INFINITY))
         return NULL;
-    return optimizer_new(&algorithm_adadelta, m, o.parameters, o.n_parameters, (struct rates){.lr = lr, .weight_decay = o.weight_decay}, s);
+    return optimizer_new(&algorithm_adadelta, m, o.parameters, o.n_parameters,
+                         (struct rates){.lr = lr, .weight_decay = o.weight_decay}, s);
 }

@@ -28,7 +28,10 @@ static tl_status step_ops(struct slot *s, tl_tensor *g, const struct settings *s
     return tl_axpy_(p, -(r->lr / (1 - pow(beta1, t))), tl_div(m, deviation)) ? TL_OK : tl_error_code();
 }
 
-#define MOMENTS {"exp_avg", "exp_avg_sq", "max_exp_avg_sq"}
+#define MOMENTS                                                                                                                  \
+    {                                                                                                                            \
+        "exp_avg", "exp_avg_sq", "max_exp_avg_sq"                                                                                \
+    }
 
 const struct algorithm algorithm_adam = {
     .name = "adam",
@@ -50,11 +53,13 @@ const struct algorithm algorithm_adamw = {
     .step_ops = step_ops,
 };
 
-static tl_optimizer *adam_new(const struct algorithm *a, tl_module *m, double lr, const struct tl_adam_options *options, double decay)
+static tl_optimizer *adam_new(const struct algorithm *a, tl_module *m, double lr, const struct tl_adam_options *options,
+                              double decay)
 {
     struct tl_adam_options o;
     optimizer_options(&o, sizeof o, options);
-    struct rates r = {.lr = lr, .weight_decay = optimizer_option(o.weight_decay, decay), .momentum = optimizer_option(o.beta1, 0.9)};
+    struct rates r = {
+        .lr = lr, .weight_decay = optimizer_option(o.weight_decay, decay), .momentum = optimizer_option(o.beta1, 0.9)};
     struct settings s = {
         .decay = optimizer_option(o.beta2, 0.999),
         .eps = optimizer_option(o.eps, 1e-8),

@@ -35,7 +35,8 @@ tl_status tl_clip_grad_norm_list(tl_tensor *const *parameters, size_t n, double 
     if (p == 0)
         p = 2;
     if (!(p > 0) || !(max_norm >= 0))
-        return tl_fail(TL_ERR_ARGUMENT, "clip_grad_norm: max_norm is %g and the order of the norm %g; neither may be negative", max_norm, p);
+        return tl_fail(TL_ERR_ARGUMENT, "clip_grad_norm: max_norm is %g and the order of the norm %g; neither may be negative",
+                       max_norm, p);
     double total = 0;
     for (size_t i = 0; i < n; i++) {
         tl_tensor *g = tl_grad_of(parameters[i]);

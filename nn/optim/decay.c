@@ -57,7 +57,8 @@ static tl_status move_step(tl_schedule *s, double metric)
 tl_schedule *tl_step_lr(tl_optimizer *o, int64_t step_size, double gamma)
 {
     static const struct schedule_kind kind = {"step", false, move_step};
-    return steps_ok("step", "step_size", step_size) && factor_ok("step", "gamma", gamma) ? make(&kind, o, gamma, 0, step_size) : NULL;
+    return steps_ok("step", "step_size", step_size) && factor_ok("step", "gamma", gamma) ? make(&kind, o, gamma, 0, step_size)
+                                                                                         : NULL;
 }
 
 static tl_status move_multistep(tl_schedule *s, double metric)
@@ -178,7 +179,8 @@ tl_schedule *tl_cosine_lr(tl_optimizer *o, int64_t t_max, double eta_min)
     static const struct schedule_kind kind = {"cosine", false, move_cosine};
     if (t_max > INT64_MAX / 4)
         t_max = INT64_MAX / 4;
-    return steps_ok("cosine", "t_max", t_max) && factor_ok("cosine", "eta_min", eta_min) ? make(&kind, o, eta_min, 0, t_max) : NULL;
+    return steps_ok("cosine", "t_max", t_max) && factor_ok("cosine", "eta_min", eta_min) ? make(&kind, o, eta_min, 0, t_max)
+                                                                                         : NULL;
 }
 
 /* ---- The user's function ------------------------------------------------------------------------------------------------ */

@@ -16,7 +16,8 @@ tl_optimizer *tl_optimizer_named(const char *name, tl_module *m, double lr, doub
         if (strcmp(all[i]->name, name) == 0)
             a = all[i];
     if (!a) {
-        tl_fail(TL_ERR_NOT_FOUND, "there is no optimizer \"%s\"; there are sgd, adam, adamw, adadelta and rmsprop", name ? name : "");
+        tl_fail(TL_ERR_NOT_FOUND, "there is no optimizer \"%s\"; there are sgd, adam, adamw, adadelta and rmsprop",
+                name ? name : "");
         return NULL;
     }
     if (momentum != 0 && a != &algorithm_sgd && a != &algorithm_rmsprop) {

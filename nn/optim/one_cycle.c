@@ -39,7 +39,8 @@ static tl_status move(tl_schedule *s, double metric)
 {
     (void)metric;
     if (s->t > s->steps)
-        return tl_fail(TL_ERR_STATE, "one-cycle: step %lld, but the schedule was made for %lld", (long long)s->t, (long long)s->steps);
+        return tl_fail(TL_ERR_STATE, "one-cycle: step %lld, but the schedule was made for %lld", (long long)s->t,
+                       (long long)s->steps);
     struct phase phase[3];
     int n = phases_of(s, phase), i = 0;
     double start = 0, t = (double)s->t;
@@ -65,7 +66,8 @@ static bool check(const tl_optimizer *o, double max_lr, int64_t steps, const str
         tl_fail(TL_ERR_ARGUMENT, "one-cycle: %s has no momentum to move; use .keep_momentum = true", o->algorithm->name);
         return false;
     }
-    return optimizer_range("one-cycle", "max_lr", max_lr, 0, INFINITY) && optimizer_range("one-cycle", "pct_start", c->pct_start, 0, 1.0000001) &&
+    return optimizer_range("one-cycle", "max_lr", max_lr, 0, INFINITY) &&
+           optimizer_range("one-cycle", "pct_start", c->pct_start, 0, 1.0000001) &&
            optimizer_range("one-cycle", "div_factor", c->div_factor, 1e-300, INFINITY) &&
            optimizer_range("one-cycle", "final_div_factor", c->final_div_factor, 1e-300, INFINITY) &&
            optimizer_range("one-cycle", "base_momentum", c->base_momentum, 0, 1) &&

@@ -19,7 +19,8 @@ bool optimizer_range(const char *who, const char *what, double value, double low
 {
     if (value >= low && value < high)
         return true;
-    tl_fail(TL_ERR_ARGUMENT, isinf(high) ? "%s: %s is %g; it must be a number, at least %g" : "%s: %s is %g; it must be at least %g and below %g",
+    tl_fail(TL_ERR_ARGUMENT,
+            isinf(high) ? "%s: %s is %g; it must be a number, at least %g" : "%s: %s is %g; it must be at least %g and below %g",
             who, what, value, low, high);
     return false;
 }
@@ -231,7 +232,8 @@ static tl_status step_slot(tl_optimizer *o, struct slot *s, tl_tensor *g)
     const tl_tensor *p = s->parameter;
     if (tl_numel(g) != tl_numel(p) || tl_dtype_of(g) != tl_dtype_of(p))
         return tl_fail(TL_ERR_SHAPE, "%s: the gradient has %lld elements of %s, its parameter %lld of %s", o->algorithm->name,
-                       (long long)tl_numel(g), tl_dtype_name(tl_dtype_of(g)), (long long)tl_numel(p), tl_dtype_name(tl_dtype_of(p)));
+                       (long long)tl_numel(g), tl_dtype_name(tl_dtype_of(g)), (long long)tl_numel(p),
+                       tl_dtype_name(tl_dtype_of(p)));
     bool first;
     unsigned uses = o->algorithm->uses(&o->settings, &o->groups[s->group]);
     tl_status status = make_moments(o, s, uses, &first);
@@ -276,7 +278,8 @@ static struct rates *group_at(const tl_optimizer *o, size_t group)
 {
     if (o && group < o->n_groups)
         return &o->groups[group];
-    tl_fail(TL_ERR_INDEX, "%s: there is no group %zu, only %zu of them", o ? o->algorithm->name : "optimizer", group, o ? o->n_groups : 0);
+    tl_fail(TL_ERR_INDEX, "%s: there is no group %zu, only %zu of them", o ? o->algorithm->name : "optimizer", group,
+            o ? o->n_groups : 0);
     return NULL;
 }
 
@@ -314,7 +317,8 @@ double tl_optimizer_momentum(const tl_optimizer *o, size_t group)
 tl_status tl_optimizer_set_momentum(tl_optimizer *o, size_t group, double momentum)
 {
     struct rates *r = momentum_of(o, group);
-    if (!r || !optimizer_range(o->algorithm->name, o->algorithm->momentum, momentum, 0, o->algorithm == &algorithm_sgd ? INFINITY : 1))
+    if (!r ||
+        !optimizer_range(o->algorithm->name, o->algorithm->momentum, momentum, 0, o->algorithm == &algorithm_sgd ? INFINITY : 1))
         return tl_error_code();
     r->momentum = momentum;
     return TL_OK;

@@ -12,8 +12,8 @@
 
 /* A parameter with what is remembered about it. */
 struct slot {
-    tl_tensor *parameter;             /* a reference */
-    tl_tensor *moments[MAX_MOMENTS];  /* references; NULL: not needed so far */
+    tl_tensor *parameter;            /* a reference */
+    tl_tensor *moments[MAX_MOMENTS]; /* references; NULL: not needed so far */
     size_t group;
     int64_t t; /* updates so far */
 };

@@ -56,7 +56,8 @@ tl_schedule *tl_plateau_lr_with(tl_optimizer *o, const struct tl_plateau_options
     p.threshold = optimizer_option(p.threshold, 1e-4);
     p.eps = optimizer_option(p.eps, 1e-8);
     p.patience = p.patience == TL_NO_PATIENCE ? 0 : p.patience == 0 ? 10 : p.patience;
-    if (!optimizer_range("plateau", "factor", p.factor, 0, 1) || !optimizer_range("plateau", "threshold", p.threshold, 0, INFINITY) ||
+    if (!optimizer_range("plateau", "factor", p.factor, 0, 1) ||
+        !optimizer_range("plateau", "threshold", p.threshold, 0, INFINITY) ||
         !optimizer_range("plateau", "min_lr", p.min_lr, 0, INFINITY) || !optimizer_range("plateau", "eps", p.eps, 0, INFINITY))
         return NULL;
     if (p.patience < 0 || p.cooldown < 0) {
@@ -84,8 +85,8 @@ struct tl_early_stopping {
 tl_early_stopping *tl_early_stopping_with(struct tl_early_stopping_options o)
 {
     if (o.patience < 0 || !(o.min_delta >= 0)) {
-        tl_fail(TL_ERR_ARGUMENT, "early stopping: patience is %lld and min_delta %g; they must not be negative", (long long)o.patience,
-                o.min_delta);
+        tl_fail(TL_ERR_ARGUMENT, "early stopping: patience is %lld and min_delta %g; they must not be negative",
+                (long long)o.patience, o.min_delta);
         return NULL;
     }
     tl_early_stopping *e = calloc(1, sizeof *e);
@@ -111,7 +112,8 @@ static tl_status remember(tl_early_stopping *e)
 {
     tl_state *now = tl_module_state(e->options.module), *copy = now ? tl_state_new() : NULL;
     tl_status status = copy ? TL_OK : tl_error_code();
-    TL_NO_GRAD TL_SCOPE {
+    TL_NO_GRAD TL_SCOPE
+    {
         for (size_t i = 0; status == TL_OK && i < tl_state_count(now); i++) {
             tl_tensor *t = tl_clone(tl_state_at(now, i));
             status = t ? tl_state_add(copy, tl_state_name(now, i), t) : tl_error_code();
@@ -132,7 +134,8 @@ tl_status tl_early_stopping_step(tl_early_stopping *e, double metric, bool *stop
     if (!e || !stop)
         return tl_fail(TL_ERR_ARGUMENT, "early stopping: an argument is NULL");
     const struct tl_early_stopping_options *o = &e->options;
-    bool better = !isnan(metric) && (e->best_step == 0 || (o->rises ? metric > e->best + o->min_delta : metric < e->best - o->min_delta));
+    bool better =
+        !isnan(metric) && (e->best_step == 0 || (o->rises ? metric > e->best + o->min_delta : metric < e->best - o->min_delta));
     if (better && o->module) {
         tl_status status = remember(e);
         if (status != TL_OK)

@@ -92,7 +92,8 @@ static tl_status add(tl_state *to, const char *prefix, const char *rest, size_t 
     tl_status status = TL_OK;
     if (!put_name(name, prefix, rest))
         return tl_error_code();
-    TL_SCOPE {
+    TL_SCOPE
+    {
         tl_tensor *t = tl_from_data(TL_SHAPE((int64_t)n), data, (struct tl_options){.dtype = dtype, .device = "cpu"});
         status = t ? tl_state_add(to, name, t) : tl_error_code();
     }
@@ -128,8 +129,8 @@ static tl_status get(const tl_state *from, const char *prefix, const char *rest,
     if (!t)
         return tl_fail(TL_ERR_NOT_FOUND, "schedule: the saved state has no \"%s\"", name);
     if (tl_numel(t) != (int64_t)n || tl_dtype_of(t) != dtype)
-        return tl_fail(TL_ERR_SHAPE, "schedule: \"%s\" should hold %zu numbers of %s, not %lld of %s", name, n, tl_dtype_name(dtype),
-                       (long long)tl_numel(t), tl_dtype_name(tl_dtype_of(t)));
+        return tl_fail(TL_ERR_SHAPE, "schedule: \"%s\" should hold %zu numbers of %s, not %lld of %s", name, n,
+                       tl_dtype_name(dtype), (long long)tl_numel(t), tl_dtype_name(tl_dtype_of(t)));
     return tl_copy_out(t, dtype, data, n * tl_dtype_size(dtype));
 }
 
@@ -145,7 +146,8 @@ tl_status tl_schedule_load_state(tl_schedule *s, const tl_state *from, const cha
         return tl_fail(TL_ERR_ARGUMENT, "schedule: the saved state is of a %s schedule, not of %s", kind, s->kind->name);
     int64_t position[3];
     double *rates = calloc(1 + s->n_groups, sizeof *rates);
-    tl_status status = rates ? get(from, prefix, "position", 3, position, TL_I64) : tl_fail(TL_ERR_NOMEM, "schedule: out of memory");
+    tl_status status =
+        rates ? get(from, prefix, "position", 3, position, TL_I64) : tl_fail(TL_ERR_NOMEM, "schedule: out of memory");
     if (status == TL_OK)
         status = get(from, prefix, "rates", 1 + s->n_groups, rates, TL_F64);
     if (status == TL_OK && (position[0] < 0 || position[1] < 0 || position[2] < 0))

@@ -44,7 +44,8 @@ tl_optimizer *tl_sgd_with(tl_module *m, double lr, const struct tl_sgd_options *
         return NULL;
     }
     if (o.nesterov && (o.momentum == 0 || o.dampening != 0)) {
-        tl_fail(TL_ERR_ARGUMENT, "sgd: nesterov needs a momentum above 0 and no dampening, not %g and %g", o.momentum, o.dampening);
+        tl_fail(TL_ERR_ARGUMENT, "sgd: nesterov needs a momentum above 0 and no dampening, not %g and %g", o.momentum,
+                o.dampening);
         return NULL;
     }
     struct rates r = {.lr = lr, .weight_decay = o.weight_decay, .momentum = o.momentum};

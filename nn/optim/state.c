@@ -23,7 +23,8 @@ static bool put_name(char name[NAME_SIZE], const char *prefix, const char *rest)
 
 static void settings_out(const struct settings *s, double v[SETTING_NUMBERS])
 {
-    const double all[SETTING_NUMBERS] = {s->decay, s->eps, s->dampening, s->nesterov, s->maximize, s->amsgrad, s->centered, s->decoupled};
+    const double all[SETTING_NUMBERS] = {s->decay,    s->eps,     s->dampening, s->nesterov,
+                                         s->maximize, s->amsgrad, s->centered,  s->decoupled};
     memcpy(v, all, sizeof all);
 }
 
@@ -49,7 +50,8 @@ static tl_status add_numbers(tl_state *to, const char *prefix, const char *rest,
     tl_status status = TL_OK;
     if (!put_name(name, prefix, rest))
         return tl_error_code();
-    TL_SCOPE {
+    TL_SCOPE
+    {
         tl_tensor *t = tl_from_data(ndim, shape, data, (struct tl_options){.dtype = dtype, .device = "cpu"});
         status = t ? tl_state_add(to, name, t) : tl_error_code();
     }
@@ -118,8 +120,9 @@ static tl_status read_numbers(const tl_state *from, const char *prefix, const ch
     if (!t)
         return tl_fail(TL_ERR_NOT_FOUND, "the saved state has no \"%s\"", name);
     if (tl_dtype_of(t) != dtype || tl_numel(t) != (int64_t)n)
-        return tl_fail(TL_ERR_SHAPE, "\"%s\" should hold %zu numbers of %s, not %lld of %s: another number of parameters or groups?", name,
-                       n, tl_dtype_name(dtype), (long long)tl_numel(t), tl_dtype_name(tl_dtype_of(t)));
+        return tl_fail(TL_ERR_SHAPE,
+                       "\"%s\" should hold %zu numbers of %s, not %lld of %s: another number of parameters or groups?", name, n,
+                       tl_dtype_name(dtype), (long long)tl_numel(t), tl_dtype_name(tl_dtype_of(t)));
     return tl_copy_out(t, dtype, to, n * tl_dtype_size(dtype));
 }
 
@@ -140,7 +143,8 @@ static tl_status read_moment(const tl_optimizer *o, const tl_state *from, const 
         return TL_OK;
     if (!same_shape(saved, p))
         return tl_fail(TL_ERR_SHAPE, "\"%s\" does not have the shape of parameter %zu, which it belongs to", name, i);
-    TL_NO_GRAD TL_SCOPE {
+    TL_NO_GRAD TL_SCOPE
+    {
         tl_tensor *moment = tl_empty_like(p);
         *to = tl_keep(tl_copy_(moment, saved));
     }
@@ -151,7 +155,8 @@ static tl_status check_loaded(const tl_optimizer *o, const struct loaded *l)
 {
     for (size_t i = 0; i < o->n_groups; i++)
         if (l->groups[i][4] != (double)parameters_in(o, i))
-            return tl_fail(TL_ERR_SHAPE, "group %zu has %zu parameters, and had %g when it was saved", i, parameters_in(o, i), l->groups[i][4]);
+            return tl_fail(TL_ERR_SHAPE, "group %zu has %zu parameters, and had %g when it was saved", i, parameters_in(o, i),
+                           l->groups[i][4]);
     struct settings set = settings_in(l->settings);
     for (size_t i = 0; i < o->n_slots; i++) {
         const double *g = l->groups[o->slots[i].group];

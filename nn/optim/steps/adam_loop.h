@@ -36,9 +36,17 @@ STEP_INLINE void F(adam_loop)(const struct update *u, int64_t from, int64_t to, 
 static void F(adam)(const struct update *u, int64_t from, int64_t to)
 {
     switch ((u->rates->weight_decay != 0 && !u->settings->decoupled) | u->settings->amsgrad << 1) {
-    case 0: F(adam_loop)(u, from, to, false, false); break;
-    case 1: F(adam_loop)(u, from, to, true, false); break;
-    case 2: F(adam_loop)(u, from, to, false, true); break;
-    case 3: F(adam_loop)(u, from, to, true, true); break;
+    case 0:
+        F(adam_loop)(u, from, to, false, false);
+        break;
+    case 1:
+        F(adam_loop)(u, from, to, true, false);
+        break;
+    case 2:
+        F(adam_loop)(u, from, to, false, true);
+        break;
+    case 3:
+        F(adam_loop)(u, from, to, true, true);
+        break;
     }
 }

@@ -39,13 +39,29 @@ STEP_INLINE void F(rmsprop_loop)(const struct update *u, int64_t from, int64_t t
 static void F(rmsprop)(const struct update *u, int64_t from, int64_t to)
 {
     switch ((u->rates->weight_decay != 0) | (u->moments[1] != NULL) << 1 | u->settings->centered << 2) {
-    case 0: F(rmsprop_loop)(u, from, to, false, false, false); break;
-    case 1: F(rmsprop_loop)(u, from, to, true, false, false); break;
-    case 2: F(rmsprop_loop)(u, from, to, false, true, false); break;
-    case 3: F(rmsprop_loop)(u, from, to, true, true, false); break;
-    case 4: F(rmsprop_loop)(u, from, to, false, false, true); break;
-    case 5: F(rmsprop_loop)(u, from, to, true, false, true); break;
-    case 6: F(rmsprop_loop)(u, from, to, false, true, true); break;
-    case 7: F(rmsprop_loop)(u, from, to, true, true, true); break;
+    case 0:
+        F(rmsprop_loop)(u, from, to, false, false, false);
+        break;
+    case 1:
+        F(rmsprop_loop)(u, from, to, true, false, false);
+        break;
+    case 2:
+        F(rmsprop_loop)(u, from, to, false, true, false);
+        break;
+    case 3:
+        F(rmsprop_loop)(u, from, to, true, true, false);
+        break;
+    case 4:
+        F(rmsprop_loop)(u, from, to, false, false, true);
+        break;
+    case 5:
+        F(rmsprop_loop)(u, from, to, true, false, true);
+        break;
+    case 6:
+        F(rmsprop_loop)(u, from, to, false, true, true);
+        break;
+    case 7:
+        F(rmsprop_loop)(u, from, to, true, true, true);
+        break;
     }
 }

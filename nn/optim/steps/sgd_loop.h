@@ -27,15 +27,41 @@ STEP_INLINE void F(sgd_loop)(const struct update *u, int64_t from, int64_t to, c
 static void F(sgd)(const struct update *u, int64_t from, int64_t to)
 {
     switch ((u->rates->weight_decay != 0) | (u->moments[0] != NULL) << 1 | u->settings->nesterov << 2 | u->first << 3) {
-    case 0: case 4: case 8: case 12: F(sgd_loop)(u, from, to, false, false, false, false); break;
-    case 1: case 5: case 9: case 13: F(sgd_loop)(u, from, to, true, false, false, false); break;
-    case 2: F(sgd_loop)(u, from, to, false, true, false, false); break;
-    case 3: F(sgd_loop)(u, from, to, true, true, false, false); break;
-    case 6: F(sgd_loop)(u, from, to, false, true, true, false); break;
-    case 7: F(sgd_loop)(u, from, to, true, true, true, false); break;
-    case 10: F(sgd_loop)(u, from, to, false, true, false, true); break;
-    case 11: F(sgd_loop)(u, from, to, true, true, false, true); break;
-    case 14: F(sgd_loop)(u, from, to, false, true, true, true); break;
-    case 15: F(sgd_loop)(u, from, to, true, true, true, true); break;
+    case 0:
+    case 4:
+    case 8:
+    case 12:
+        F(sgd_loop)(u, from, to, false, false, false, false);
+        break;
+    case 1:
+    case 5:
+    case 9:
+    case 13:
+        F(sgd_loop)(u, from, to, true, false, false, false);
+        break;
+    case 2:
+        F(sgd_loop)(u, from, to, false, true, false, false);
+        break;
+    case 3:
+        F(sgd_loop)(u, from, to, true, true, false, false);
+        break;
+    case 6:
+        F(sgd_loop)(u, from, to, false, true, true, false);
+        break;
+    case 7:
+        F(sgd_loop)(u, from, to, true, true, true, false);
+        break;
+    case 10:
+        F(sgd_loop)(u, from, to, false, true, false, true);
+        break;
+    case 11:
+        F(sgd_loop)(u, from, to, true, true, false, true);
+        break;
+    case 14:
+        F(sgd_loop)(u, from, to, false, true, true, true);
+        break;
+    case 15:
+        F(sgd_loop)(u, from, to, true, true, true, true);
+        break;
     }
 }
