@@ -109,7 +109,7 @@ tl_status memory_alloc(device *d, size_t bytes, struct tl_mem *mem, size_t *capa
 {
     struct memory *m = d->memory;
     size_t rounded;
-    if (bytes > SIZE_MAX / 4)
+    if (bytes > (size_t)1 << (CLASS_COUNT / 4 - 1)) /* more than any machine has, and than there are classes */
         return tl_fail(TL_ERR_NOMEM, "out of memory on %s: %zu bytes asked for", d->name, bytes);
     int class = class_of(bytes, &rounded);
     pthread_mutex_lock(&m->lock);
