@@ -9,7 +9,7 @@
 #include "../layouts.h"
 
 enum {
-    SMALL = 16384,      /* multiplications below which the library call costs more */
+    SMALL = 12288,      /* multiplications below which the library call costs more */
     SMALL_PACKED = 4096 /* elements of b that are rearranged on the stack */
 };
 

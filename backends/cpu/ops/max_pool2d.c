@@ -24,6 +24,8 @@ struct pool {
     int64_t n, c, h, w, out_h, out_w;
     int64_t kernel[2], stride[2], padding[2], dilation[2];
     bool channels_last;
+    int64_t pixel[MAX_WINDOW]; /* of the elements of a whole window, from its first, by number */
+    uint8_t id[MAX_WINDOW];    /* their numbers */
 };
 
 static struct pool pool_of(const struct tl_call *call, const struct tl_view *x, const struct tl_view *y)
@@ -36,6 +38,10 @@ static struct pool pool_of(const struct tl_call *call, const struct tl_view *x, 
         p.stride[d] = a->stride[d];
         p.padding[d] = a->padding[d];
         p.dilation[d] = a->dilation[d];
+    }
+    for (int64_t k = 0; k < p.kernel[0] * p.kernel[1]; k++) {
+        p.pixel[k] = k / p.kernel[1] * p.dilation[0] * p.w + k % p.kernel[1] * p.dilation[1];
+        p.id[k] = (uint8_t)k;
     }
     return p;
 }
@@ -61,38 +67,57 @@ static void clip(int64_t start, int64_t kernel, int64_t dilation, int64_t size, 
     *from = *from < *to ? *from : *to;
 }
 
-/* Offsets in pixels, and numbers, of the elements of one window. */
-static int window(const struct pool *p, int64_t oy, int64_t ox, int64_t *pixel, uint8_t *id)
+/* The elements of one window: pixels relative to `first`, and their numbers. */
+struct window {
+    int n;
+    int64_t first;
+    const int64_t *pixel;
+    const uint8_t *id;
+    int64_t clipped_pixel[MAX_WINDOW];
+    uint8_t clipped_id[MAX_WINDOW];
+};
+
+static void set_window(const struct pool *p, int64_t oy, int64_t ox, struct window *w)
 {
     int64_t y0 = oy * p->stride[0] - p->padding[0], x0 = ox * p->stride[1] - p->padding[1];
+    int64_t y1 = y0 + (p->kernel[0] - 1) * p->dilation[0], x1 = x0 + (p->kernel[1] - 1) * p->dilation[1];
+    w->first = y0 * p->w + x0;
+    if (y0 >= 0 && x0 >= 0 && y1 < p->h && x1 < p->w) {
+        w->n = (int)(p->kernel[0] * p->kernel[1]);
+        w->pixel = p->pixel;
+        w->id = p->id;
+        return;
+    }
     int64_t r0, r1, s0, s1;
     clip(y0, p->kernel[0], p->dilation[0], p->h, &r0, &r1);
     clip(x0, p->kernel[1], p->dilation[1], p->w, &s0, &s1);
-    int n = 0;
+    w->n = 0;
     for (int64_t r = r0; r < r1; r++)
         for (int64_t s = s0; s < s1; s++) {
-            pixel[n] = (y0 + r * p->dilation[0]) * p->w + x0 + s * p->dilation[1];
-            id[n++] = (uint8_t)(r * p->kernel[1] + s);
+            int64_t k = r * p->kernel[1] + s;
+            w->clipped_pixel[w->n] = p->pixel[k];
+            w->clipped_id[w->n++] = (uint8_t)k;
         }
-    return n;
+    w->pixel = w->clipped_pixel;
+    w->id = w->clipped_id;
 }
 
 /* ---- forward ---- */
 
 static void forward_channels_last(const struct pool *p, const float *x, float *y, uint8_t *where, int64_t begin, int64_t end)
 {
-    int64_t pixel[MAX_WINDOW];
-    uint8_t id[MAX_WINDOW];
+    struct window w;
     const float *from[MAX_WINDOW];
     for (int64_t row = begin; row < end; row++) {
         const float *image = x + row / p->out_h * p->h * p->w * p->c;
+        int64_t oy = row % p->out_h;
         for (int64_t ox = 0; ox < p->out_w; ox++) {
             int64_t at = (row * p->out_w + ox) * p->c;
-            int n = window(p, row % p->out_h, ox, pixel, id);
-            for (int k = 0; k < n; k++)
-                from[k] = image + pixel[k] * p->c;
-            if (n > 0) {
-                cpu_vector->pool->max_window(y + at, where ? where + at : NULL, from, id, n, p->c);
+            set_window(p, oy, ox, &w);
+            for (int k = 0; k < w.n; k++)
+                from[k] = image + (w.first + w.pixel[k]) * p->c;
+            if (w.n > 0) {
+                cpu_vector->pool->max_window(y + at, where ? where + at : NULL, from, w.id, w.n, p->c);
                 continue;
             }
             for (int64_t c = 0; c < p->c; c++)
@@ -103,56 +128,65 @@ static void forward_channels_last(const struct pool *p, const float *x, float *y
     }
 }
 
-/* Outputs whose element s of the window's row is inside [0, w): [*from, *to). */
-static void inside(const struct pool *p, int64_t s, int64_t *from, int64_t *to)
+/* Outputs whose windows do not reach over the sides: [*from, *to). */
+static void inside(const struct pool *p, int64_t *from, int64_t *to)
 {
-    int64_t shift = s * p->dilation[1] - p->padding[1];
-    *from = shift >= 0 ? 0 : (-shift + p->stride[1] - 1) / p->stride[1];
-    int64_t last = p->w - 1 - shift;
+    *from = (p->padding[1] + p->stride[1] - 1) / p->stride[1];
+    int64_t last = p->w - 1 + p->padding[1] - (p->kernel[1] - 1) * p->dilation[1];
     *to = last < 0 ? 0 : last / p->stride[1] + 1;
     *to = *to < p->out_w ? *to : p->out_w;
     *from = *from < *to ? *from : *to;
 }
 
+/* One output at the border. */
+static void forward_one(const struct pool *p, const float *plane, int64_t oy, int64_t ox, float *y, uint8_t *where)
+{
+    struct window w;
+    const float *from[MAX_WINDOW];
+    set_window(p, oy, ox, &w);
+    for (int k = 0; k < w.n; k++)
+        from[k] = plane + w.first + w.pixel[k];
+    *y = -INFINITY;
+    if (where)
+        *where = MAX_WINDOW;
+    if (w.n > 0)
+        cpu_vector->pool->max_strided(y, where, from, w.id, w.n, 1, 1);
+}
+
 static void forward_contiguous(const struct pool *p, const float *x, float *y, uint8_t *where, int64_t begin, int64_t end)
 {
+    const float *from[MAX_WINDOW];
+    int64_t left, right;
+    inside(p, &left, &right);
     for (int64_t row = begin; row < end; row++) {
         const float *plane = x + row / p->out_h * p->h * p->w;
-        float *best = y + row * p->out_w;
+        float *to = y + row * p->out_w;
         uint8_t *index = where ? where + row * p->out_w : NULL;
-        int64_t y0 = row % p->out_h * p->stride[0] - p->padding[0], r0, r1;
+        int64_t oy = row % p->out_h, y0 = oy * p->stride[0] - p->padding[0], r0, r1;
         clip(y0, p->kernel[0], p->dilation[0], p->h, &r0, &r1);
+        int64_t first = r0 * p->kernel[1], n = (r1 - r0) * p->kernel[1];
+        for (int64_t k = 0; k < n; k++)
+            from[k] = plane + y0 * p->w + left * p->stride[1] - p->padding[1] + p->pixel[first + k];
+        int64_t middle = n > 0 ? right : left;
+        if (middle > left)
+            cpu_vector->pool->max_strided(to + left, index ? index + left : NULL, from, p->id + first, (int)n, p->stride[1],
+                                          middle - left);
         for (int64_t ox = 0; ox < p->out_w; ox++)
-            best[ox] = -INFINITY;
-        if (index)
-            for (int64_t ox = 0; ox < p->out_w; ox++) {
-                int64_t s0, s1, x0 = ox * p->stride[1] - p->padding[1];
-                clip(x0, p->kernel[1], p->dilation[1], p->w, &s0, &s1);
-                index[ox] = r0 < r1 && s0 < s1 ? (uint8_t)(r0 * p->kernel[1] + s0) : MAX_WINDOW; /* if all are -inf */
-            }
-        for (int64_t r = r0; r < r1; r++)
-            for (int64_t s = 0; s < p->kernel[1]; s++) {
-                int64_t from, to;
-                inside(p, s, &from, &to);
-                const float *first = plane + (y0 + r * p->dilation[0]) * p->w + from * p->stride[1] + s * p->dilation[1] - p->padding[1];
-                cpu_vector->pool->max_strided(best + from, index ? index + from : NULL, first, p->stride[1],
-                                              (uint8_t)(r * p->kernel[1] + s), to - from);
-            }
+            if (ox < left || ox >= middle)
+                forward_one(p, plane, oy, ox, to + ox, index ? index + ox : NULL);
     }
 }
 
 /* ---- gradient ---- */
 
-/* Strides of a view's dimensions n, c and pixel, in a layout. */
+/* Strides of a view's dimensions c and pixel, in a layout. */
 struct order {
-    int64_t n, c, pixel;
+    int64_t c, pixel;
 };
 
 static struct order order_of(uint32_t layout, int64_t channels, int64_t pixels)
 {
-    if (layout == TL_LAYOUT_CHANNELS_LAST)
-        return (struct order){channels * pixels, 1, channels};
-    return (struct order){channels * pixels, pixels, 1};
+    return layout == TL_LAYOUT_CHANNELS_LAST ? (struct order){1, channels} : (struct order){pixels, 1};
 }
 
 /* Find the maxima of one image's windows again, as the forward does. */
@@ -167,34 +201,32 @@ static void recompute(const struct pool *p, const float *x, float *y, uint8_t *w
 /* dx and dy channels-last, `where` too. */
 static void backward_channels_last(const struct pool *p, float *dx, const float *dy, const uint8_t *where)
 {
-    int64_t pixel[MAX_WINDOW];
-    uint8_t id[MAX_WINDOW];
+    struct window w;
     float *to[MAX_WINDOW];
     for (int64_t oy = 0; oy < p->out_h; oy++)
         for (int64_t ox = 0; ox < p->out_w; ox++) {
-            int n = window(p, oy, ox, pixel, id);
-            for (int k = 0; k < n; k++)
-                to[k] = dx + pixel[k] * p->c;
+            set_window(p, oy, ox, &w);
+            for (int k = 0; k < w.n; k++)
+                to[k] = dx + (w.first + w.pixel[k]) * p->c;
             int64_t at = (oy * p->out_w + ox) * p->c;
-            cpu_vector->pool->max_window_grad(to, id, n, dy + at, where + at, p->c);
+            cpu_vector->pool->max_window_grad(to, w.id, w.n, dy + at, where + at, p->c);
         }
 }
 
-/* Any orders: of dx and dy `data`, of the residual `index`. */
+/* Any orders: of dx `in`, of dy `data`, of the residual `index`. */
 static void backward_any(const struct pool *p, float *dx, const float *dy, const uint8_t *where, struct order in,
                          struct order data, struct order index)
 {
     for (int64_t c = 0; c < p->c; c++)
-        for (int64_t oy = 0; oy < p->out_h; oy++)
-            for (int64_t ox = 0; ox < p->out_w; ox++) {
+        for (int64_t oy = 0; oy < p->out_h; oy++) {
+            int64_t first = (oy * p->stride[0] - p->padding[0]) * p->w - p->padding[1];
+            for (int64_t ox = 0; ox < p->out_w; ox++, first += p->stride[1]) {
                 int64_t output = oy * p->out_w + ox;
-                int64_t k = where[c * index.c + output * index.pixel];
-                if (k == MAX_WINDOW)
-                    continue;
-                int64_t y = oy * p->stride[0] - p->padding[0] + k / p->kernel[1] * p->dilation[0];
-                int64_t x = ox * p->stride[1] - p->padding[1] + k % p->kernel[1] * p->dilation[1];
-                dx[c * in.c + (y * p->w + x) * in.pixel] += dy[c * data.c + output * data.pixel];
+                int k = where[c * index.c + output * index.pixel];
+                if (k != MAX_WINDOW)
+                    dx[c * in.c + (first + p->pixel[k]) * in.pixel] += dy[c * data.c + output * data.pixel];
             }
+        }
 }
 
 struct grad_plan {

@@ -83,7 +83,8 @@ static void set_dims(const struct tl_call *call, struct dims *kept, struct dims 
 {
     const struct tl_reduce_attrs *a = call->attrs;
     const struct tl_view *x = &call->in[0], *y = &call->out[0];
-    *kept = *reduced = (struct dims){.total = 1};
+    kept->n = reduced->n = 0;
+    kept->total = reduced->total = 1;
     for (int d = 0; d < x->ndim; d++) {
         bool over = a->dims.n == 0;
         for (int64_t i = 0; i < a->dims.n; i++)
@@ -265,6 +266,13 @@ static void reduce_piece(const struct reduce *r, int64_t block, int64_t piece, d
 static void run_whole(const struct reduce *r, int64_t begin, int64_t end)
 {
     double result[COLUMNS];
+    if (!r->columns && r->kept.n == 1 && r->reduced.n == 1) { /* rows of a matrix: nothing to work out */
+        for (int64_t row = begin; row < end; row++) {
+            result[0] = reduce_run(r->kind, r->x + row * r->kept.x_stride[0], r->reduced.total, r->reduced.x_stride[0]);
+            finish(r, result, row * r->kept.y_stride[0], 1);
+        }
+        return;
+    }
     for (int64_t block = begin; block < end; block++) {
         int64_t x, y, width = block_at(r, block, &x, &y);
         reduce_piece(r, block, 0, result);
@@ -290,7 +298,21 @@ static void run_combined(const struct reduce *r, int threads)
 
 static tl_status run_reduction(const struct tl_call *call, enum reduction kind)
 {
-    struct reduce r = {.kind = kind, .x = cpu_data(&call->in[0]), .y = cpu_data(&call->out[0])};
+    struct reduce r;
+    r.kind = kind;
+    r.x = cpu_data(&call->in[0]);
+    r.y = cpu_data(&call->out[0]);
+    const struct tl_reduce_attrs *a = call->attrs;
+    bool all = a->dims.n == 0 || a->dims.n == call->in[0].ndim;
+    if (all && cpu_contiguous(&call->in[0])) { /* short sums should cost little */
+        r.reduced.total = tl_view_numel(&call->in[0]);
+        r.kept.y_stride[0] = 1;
+        double result = r.reduced.total <= PIECE ? reduce_run(kind, r.x, r.reduced.total, 1) : 0;
+        if (r.reduced.total <= PIECE) {
+            finish(&r, &result, 0, 1);
+            return TL_OK;
+        }
+    }
     set_dims(call, &r.kept, &r.reduced);
     if (r.kept.total == 0)
         return TL_OK;

@@ -7,7 +7,7 @@
 #include "simd.h"
 #include "vector.h"
 
-static inline void tile(float *y, int64_t y_row, const float *a, int64_t a_row, int64_t a_column, const float *b, int64_t b_row,
+UNROLLED void tile(float *y, int64_t y_row, const float *a, int64_t a_row, int64_t a_column, const float *b, int64_t b_row,
                         int64_t k, float alpha, int rows, int vectors)
 {
     floats sum[4][2] = {{{0}}};

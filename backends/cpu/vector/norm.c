@@ -11,7 +11,7 @@
 
 enum { WIDE = 4 }; /* vectors of channels kept in registers */
 
-static inline void moments_of(const float *x, const float *shift, int64_t rows, int64_t channels, float *sum, float *square,
+UNROLLED void moments_of(const float *x, const float *shift, int64_t rows, int64_t channels, float *sum, float *square,
                               int vectors)
 {
     floats s[WIDE] = {0}, q[WIDE] = {0}, k[WIDE];
@@ -48,7 +48,7 @@ static void row_moments(const float *x, const float *shift, int64_t rows, int64_
     }
 }
 
-static inline void products_of(const float *dy, const float *x, const float *shift, int64_t rows, int64_t channels, float *sum,
+UNROLLED void products_of(const float *dy, const float *x, const float *shift, int64_t rows, int64_t channels, float *sum,
                                float *product, int vectors)
 {
     floats s[WIDE] = {0}, q[WIDE] = {0}, k[WIDE];

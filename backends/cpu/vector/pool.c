@@ -9,7 +9,7 @@
 #include "simd.h"
 #include "vector.h"
 
-static inline void take_vectors(float *y, uint8_t *where, const float *const *x, const uint8_t *id, int n, int64_t c, int vectors)
+UNROLLED void take_vectors(float *y, uint8_t *where, const float *const *x, const uint8_t *id, int n, int64_t c, int vectors)
 {
     floats best[4];
     ints index[4];
@@ -70,33 +70,55 @@ static void max_window_grad(float *const *dx, const uint8_t *id, int n, const fl
             dx[k][c] += where[c] == id[k] ? dy[c] : 0.0f;
 }
 
-static inline void max_strided_by(float *best, uint8_t *where, const float *x, int64_t step, uint8_t id, int64_t n)
-{
-    if (where) {
-        INDEPENDENT
-        for (int64_t i = 0; i < n; i++) {
-            float value = x[i * step], old = best[i];
-            int better = (value > old) | (value != value);
-            best[i] = better ? value : old;
-            where[i] = better ? id : where[i];
-        }
-    } else {
-        INDEPENDENT
-        for (int64_t i = 0; i < n; i++) {
-            float value = x[i * step], old = best[i];
-            best[i] = (value > old) | (value != value) ? value : old;
-        }
-    }
-}
-
-static void max_strided(float *best, uint8_t *where, const float *x, int64_t step, uint8_t id, int64_t n)
+/* Every step-th float from p on. For step 2 one more is read than is needed. */
+UNROLLED floats load_every(const float *p, int64_t step)
 {
     if (step == 1)
-        max_strided_by(best, where, x, 1, id, n);
-    else if (step == 2)
-        max_strided_by(best, where, x, 2, id, n);
-    else
-        max_strided_by(best, where, x, step, id, n);
+        return load(p);
+    ints even;
+    for (int i = 0; i < VECTOR_FLOATS; i++)
+        even[i] = 2 * i;
+    return __builtin_shuffle(load(p), load(p + VECTOR_FLOATS), even);
+}
+
+UNROLLED int64_t max_strided_by(float *y, uint8_t *where, const float *const *x, const uint8_t *id, int n, int64_t step, int64_t count)
+{
+    int64_t i = 0;
+    for (; i + VECTOR_FLOATS < count; i += VECTOR_FLOATS) { /* one is left: nothing beyond the rows is read */
+        floats best = load_every(x[0] + i * step, step);
+        ints index = splat_int(id[0]);
+        for (int k = 1; k < n; k++) {
+            floats value = load_every(x[k] + i * step, step);
+            ints better = (ints)(value > best) | (ints)(value != value);
+            best = choose(better, value, best);
+            index = choose_int(better, splat_int(id[k]), index);
+        }
+        store(y + i, best);
+        if (where)
+            store_bytes(where + i, index);
+    }
+    return i;
+}
+
+static void max_strided(float *y, uint8_t *where, const float *const *x, const uint8_t *id, int n, int64_t step, int64_t count)
+{
+    int64_t i = step == 1   ? max_strided_by(y, where, x, id, n, 1, count)
+                : step == 2 ? max_strided_by(y, where, x, id, n, 2, count)
+                            : 0;
+    for (; i < count; i++) {
+        float best = x[0][i * step];
+        uint8_t index = id[0];
+        for (int k = 1; k < n; k++) {
+            float value = x[k][i * step];
+            if (value > best || value != value) {
+                best = value;
+                index = id[k];
+            }
+        }
+        y[i] = best;
+        if (where)
+            where[i] = index;
+    }
 }
 
 const struct cpu_pool_loops LEVEL(cpu_pool_loops) = {

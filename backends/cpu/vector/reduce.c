@@ -81,7 +81,7 @@ static float max_row(const float *x, int64_t n, int64_t stride, float sign)
     return best * sign;
 }
 
-static inline void sum_columns_of(float *sum, const float *x, int64_t rows, int64_t row_stride, int vectors)
+UNROLLED void sum_columns_of(float *sum, const float *x, int64_t rows, int64_t row_stride, int vectors)
 {
     floats s[WIDE] = {0};
     for (int64_t r = 0; r < rows; r++, x += row_stride)

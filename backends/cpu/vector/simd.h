@@ -18,6 +18,9 @@
 #endif
 enum { VECTOR_FLOATS = VECTOR_BYTES / 4 };
 
+/* For functions whose counts are constants at each call, so that their arrays become registers. */
+#define UNROLLED static inline __attribute__((always_inline))
+
 typedef float floats __attribute__((vector_size(VECTOR_BYTES)));
 typedef int32_t ints __attribute__((vector_size(VECTOR_BYTES)));
 typedef uint8_t bytes_of_ints __attribute__((vector_size(VECTOR_BYTES / 4)));

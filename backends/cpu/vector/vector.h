@@ -38,8 +38,8 @@ struct cpu_pool_loops {
     void (*max_window)(float *y, uint8_t *where, const float *const *x, const uint8_t *id, int n, int64_t channels);
     /** dx[k][c] += dy[c] for the k whose number is where[c]. */
     void (*max_window_grad)(float *const *dx, const uint8_t *id, int n, const float *dy, const uint8_t *where, int64_t channels);
-    /** Contiguous: best[i] and where[i] take x[i * step], number id, where it is larger. */
-    void (*max_strided)(float *best, uint8_t *where, const float *x, int64_t step, uint8_t id, int64_t n);
+    /** Contiguous: y[i] the largest of x[k][i * step], where[i] its number, for i < count. */
+    void (*max_strided)(float *y, uint8_t *where, const float *const *x, const uint8_t *id, int n, int64_t step, int64_t count);
 };
 
 /** Batch normalisation. Rows are channels-last pixels; a plane is one channel of one sample. Sums are plain float sums: keep
