@@ -98,8 +98,8 @@ struct tl_data_plugin {
     tl_dataset *(*open)(const char *name, const struct tl_data_options *o);
 };
 
-_Static_assert(offsetof(struct tl_dataset_class, labels) == 4 * sizeof(void *), "tl_dataset_class only grows at its end");
-_Static_assert(offsetof(struct tl_data_plugin, open) == 8 + sizeof(void *), "tl_data_plugin only grows at its end");
+static_assert(offsetof(struct tl_dataset_class, labels) == 4 * sizeof(void *), "tl_dataset_class only grows at its end");
+static_assert(offsetof(struct tl_data_plugin, open) == 8 + sizeof(void *), "tl_data_plugin only grows at its end");
 
 #ifdef __cplusplus
 }

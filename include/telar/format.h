@@ -31,7 +31,7 @@ struct tl_format {
     tl_status (*write)(const tl_state *from, FILE *to);
 };
 
-_Static_assert(offsetof(struct tl_format, write) == 8 + 3 * sizeof(void *), "tl_format only grows at its end");
+static_assert(offsetof(struct tl_format, write) == 8 + 3 * sizeof(void *), "tl_format only grows at its end");
 
 #ifdef __cplusplus
 }
