@@ -51,7 +51,6 @@ static void truncated_elf(void)
     ssize_t n = read(fd, bytes, 900);
     close(fd);
     put("truncated", bytes, n > 0 ? (size_t)n : 0, 0644);
-    refused("truncated", "dlopen");
 }
 
 int main(void)
@@ -77,6 +76,7 @@ int main(void)
     put("writable", "x", 1, 0666);
     snprintf(path, sizeof path, "%s/backends/folder.so", root);
     mkdir(path, 0755);
+    truncated_elf();
     setenv("TELAR_PLUGIN_PATH", root, 1);
 
     struct tl_plugin_info list[64];
@@ -91,7 +91,7 @@ int main(void)
     refused("text", "dlopen");
     refused("writable", "writable by everybody");
     refused("folder", "not a regular file");
-    truncated_elf();
+    refused("truncated", "dlopen");
     refused("nosuch", "there are:");
     refused("/nowhere/backends/x.so", "file:");
 

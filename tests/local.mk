@@ -26,6 +26,11 @@ C_TESTS = \
 	%D%/version
 
 SH_TESTS = \
+	%D%/conformance/cpu.sh \
+	%D%/conformance/gradients.sh \
+	%D%/conformance/opaque.sh \
+	%D%/conformance/reference.sh \
+	%D%/conformance/registry.sh \
 	%D%/build/headers.sh \
 	%D%/build/layers.sh \
 	%D%/build/sources.sh \

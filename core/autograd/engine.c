@@ -294,6 +294,9 @@ static tl_status run_node(struct engine *e, struct task *t)
     if (n->released)
         return tl_fail(TL_ERR_STATE, "backward: the graph was already used at %s and what it saved is gone; pass .retain_graph = true the first time",
                        n->entry->grad_name);
+    if (!n->entry->op->grad)
+        return tl_fail(TL_ERR_UNSUPPORTED, "backward: %s is not differentiable%s", n->entry->op->name,
+                       (n->entry->op->flags & TL_OP_INTERNAL) ? " twice" : "");
     tl_tensor *few[16] = {0}, **set = n->n_in <= 16 ? few : calloc((size_t)n->n_in, sizeof *set);
     if (!set)
         return tl_fail(TL_ERR_NOMEM, "backward: out of memory");

@@ -142,7 +142,7 @@ tl_status dispatch(struct op_entry *e, const void *attrs, tl_tensor *const *in, 
         free(meta_in);
     if (s != TL_OK)
         return tl_fail(s, "%s: its arguments do not fit", op->name);
-    bool recording = !grad_mode_off && (op->grad || !(op->flags & TL_OP_INTERNAL)) && any_needs_grad(in, n_in);
+    bool recording = !grad_mode_off && any_needs_grad(in, n_in);
     s = check_outputs(op, meta_out, into, recording);
     if (s != TL_OK)
         return s;
@@ -152,10 +152,9 @@ tl_status dispatch(struct op_entry *e, const void *attrs, tl_tensor *const *in, 
     s = compute(e, normal, in, n_in, meta_out, out, r, recording && !residual);
     if (s == TL_OK && UNLIKELY(check_reference_on()))
         s = check_against_reference(e, normal, in, n_in, out);
-    if (s == TL_OK && recording) {
-        if (op->grad)
-            s = record(e, normal, in, n_in, out, meta_out, residual ? NULL : &made, into);
-    }
+    /* Also without a gradient function: then backward says that there is none, instead of taking the result for a constant. */
+    if (s == TL_OK && recording)
+        s = record(e, normal, in, n_in, out, meta_out, residual ? NULL : &made, into);
     if (made.storage)
         storage_release(made.storage);
     if (s != TL_OK)

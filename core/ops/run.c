@@ -452,7 +452,7 @@ static void fill_call(struct frame *f, struct tl_call *c, struct tl_residual *r)
     *c = (struct tl_call){.struct_size = sizeof *c,
                           .flags = f->want_residual ? TL_CALL_WANT_RESIDUAL : 0,
                           .op = f->entry->kernel_name,
-                          .attrs = f->attrs,
+                          .attrs = f->entry->op->attrs_size ? f->attrs : NULL,
                           .n_in = f->n_in,
                           .n_out = f->n_out,
                           .in = f->in_views,

@@ -26,6 +26,7 @@ struct operand {
     int ndim;
     int64_t shape[TL_MAX_DIMS];
     int64_t limit;
+    bool constant; /**< has no gradient: running statistics, class weights */
 };
 
 struct test_case {
@@ -43,7 +44,8 @@ enum {
     EXACT = 2,           /**< integers or copies: equal bits */
     NO_STRIDES = 4,      /**< the operands are already what the variant is about */
     INTEGERS = 8,        /**< repeat with i64, i32, u8 and bool operands */
-    NO_HALF = 16         /**< no f16 and bf16 */
+    NO_HALF = 16,        /**< no f16 and bf16 */
+    NO_DIFFERENCES = 32  /**< not smooth there: gradients are compared, but not with finite differences */
 };
 
 extern const struct test_case cases[];
@@ -72,6 +74,8 @@ struct results {
     tl_status status;
     char message[400];
 };
+/** Has operand k a gradient? */
+bool differentiable(const struct test_case *c, int k);
 /** Run a case on the default device, with gradients if asked for; results are freed with results_free(). */
 void run_case(const struct test_case *c, tl_dtype dtype, enum layout layout, bool gradients, struct results *r);
 void results_free(struct results *r);

@@ -86,6 +86,8 @@ tl_tensor *make_operand(const struct test_case *c, int k, tl_dtype dtype, enum l
     fill_values(c, k, v, n, !tl_dtype_is_float(dtype));
     if (o->fill == INDEX)
         dtype = TL_I64;
+    if (o->fill == BOOLEAN)
+        dtype = TL_BOOL;
     tl_tensor *t = tl_empty(o->ndim, o->shape, (struct tl_options){.dtype = dtype});
     if (!t || tl_copy_in(t, TL_F64, v, (size_t)n * sizeof *v) != TL_OK)
         t = NULL;
@@ -127,6 +129,11 @@ static tl_status backward(const struct test_case *c, tl_tensor **out, int n_out,
     return TL_OK;
 }
 
+bool differentiable(const struct test_case *c, int k)
+{
+    return c->in[k].fill != INDEX && c->in[k].fill != ABSENT && c->in[k].fill != BOOLEAN && !c->in[k].constant;
+}
+
 void run_case(const struct test_case *c, tl_dtype dtype, enum layout layout, bool gradients, struct results *r)
 {
     memset(r, 0, sizeof *r);
@@ -140,7 +147,7 @@ void run_case(const struct test_case *c, tl_dtype dtype, enum layout layout, boo
             in[k] = make_operand(c, k, dtype, c->in[k].fill == INDEX && layout == SPACED ? CONTIGUOUS : layout);
             if (!in[k])
                 s = tl_error_code();
-            else if (gradients && !tl_is_none(in[k]) && tl_dtype_is_float(tl_dtype_of(in[k])) && c->in[k].fill != INDEX)
+            else if (gradients && !tl_is_none(in[k]) && tl_dtype_is_float(tl_dtype_of(in[k])) && differentiable(c, k))
                 tl_set_requires_grad(in[k], true);
         }
         if (s == TL_OK)
