@@ -338,6 +338,8 @@ def norms():
         case("batch_norm", variant, [x, mean, var, weight, bias], [y] + ([new_mean, new_var] if update else [None, None]), residual="keep", update=update, **attrs)
         for residual in ("use", None):
             case("batch_norm_grad", variant + (residual or ""), [x, g, weight, mean, var], [*d] if affine else [*d, None, None], residual=residual, **attrs)
+    empty, mean, var = rand(0, 3, 2, 2), rand(3), rand(3).abs()
+    case("batch_norm", "empty", [empty, mean, var, None, None], [empty, mean, var], family="batch_norm", training=True, momentum=0.25, eps=0.001, update=True)
     for shape, ndim, affine in (((4, 5), 1, True), ((2, 3, 4), 2, True), ((2, 3, 4), 3, False)):
         x, weight, bias = rand(*shape) * 3 + 5, rand(*shape[-ndim:]) if affine else None, rand(*shape[-ndim:]) if affine else None
         leaves = [leaf(x), leaf(weight), leaf(bias)]

@@ -30,15 +30,16 @@ static struct statistics NAME(statistics)(const struct tl_call *call, struct bat
     const struct tl_batch_norm_attrs *attrs = call->attrs;
     const T *x = input(call, 0), *running_mean = input(call, 1), *running_variance = input(call, 2);
     T *new_mean = output(call, 1), *new_variance = output(call, 2);
-    double mean, variance;
-    if (attrs->training) {
+    const bool some = d.n * d.inner > 0; /* a batch of none moves nothing */
+    double mean = 0, variance = 0;
+    if (attrs->training && some) {
         NAME(moments)(d, x, c, &mean, &variance);
         const double count = (double)(d.n * d.inner), keep = 1 - attrs->momentum, unbiased = variance * count / (count - 1);
         if (attrs->update && new_mean && running_mean)
             new_mean[c] = (T)(keep * (double)running_mean[c] + attrs->momentum * mean);
         if (attrs->update && new_variance && running_variance)
             new_variance[c] = (T)(keep * (double)running_variance[c] + attrs->momentum * unbiased);
-    } else {
+    } else if (running_mean && running_variance) {
         mean = (double)running_mean[c];
         variance = (double)running_variance[c];
         if (new_mean)
