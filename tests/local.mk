@@ -20,6 +20,8 @@ C_TESTS = \
 	%D%/nn_function \
 	%D%/nn_layers \
 	%D%/nn_module \
+	%D%/ops_arguments \
+	%D%/ops_golden \
 	%D%/optim_schedules \
 	%D%/optim_steps \
 	%D%/rng \
@@ -57,6 +59,7 @@ EXTRA_DIST += %D%/golden/make_pictures.py %D%/golden/pictures.txt \
 EXTRA_DIST += %D%/golden/loader.txt %D%/golden/make_loader.py %D%/golden/make_safetensors.py %D%/golden/tensors.safetensors %D%/golden/report.txt %D%/golden/make_report.py
 EXTRA_DIST += %D%/golden.h %D%/nn_cases.h %D%/golden/nn_init.txt %D%/golden/nn_print.txt %D%/golden/nn_forward.txt %D%/golden/make_nn.py
 EXTRA_DIST += %D%/golden/optim_steps.txt %D%/golden/optim_schedules.txt %D%/golden/optim_clip.txt %D%/golden/make_optim.py
+EXTRA_DIST += %D%/golden/ops.txt %D%/golden/make_ops.py
 EXTRA_DIST += %D%/golden/print.txt %D%/golden/make_print.py %D%/golden/rng.txt %D%/golden/make_rng.py
 
 AM_CPPFLAGS += -DTEST_SRCDIR="\"$(abs_top_srcdir)\"" -DTEST_BUILDDIR="\"$(abs_top_builddir)\""
