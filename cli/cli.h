@@ -42,6 +42,7 @@ struct option {
     const char *const *choices;
 };
 
+enum { MAX_FOUND = 512 }; /* plugins and names that are listed */
 enum { MAX_OPTIONS = 32, MAX_EXAMPLES = 6, MAX_ARGUMENTS = 64 };
 
 struct example {
@@ -139,8 +140,10 @@ struct job {
 int failed(void);
 /* The same for a mistake on the command line. */
 int misused(const struct invocation *v, const char *format, ...) TL_PRINTF(2, 3);
-/* Device, threads and math mode from the options. */
+/* Device, threads and math mode from the options, and the device opened. */
 tl_status set_device(const struct invocation *v);
+/* tl_data_open(), with the nearest name if there is none of this name. */
+tl_dataset *open_data(const char *name, const struct tl_data_options *o);
 /* Find the model: the first argument or, if there is none, what the weight file says. */
 tl_status job_model(struct job *j, const struct invocation *v);
 /* Open the data: --data, or what the weight file says, or what the model is made for. */

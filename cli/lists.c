@@ -116,7 +116,7 @@ int run_data(const struct invocation *v)
                                       .label = v->set.label,
                                       .no_header = v->set.no_header,
                                       .standardize = v->set.standardize};
-    tl_dataset *d = tl_data_open(v->arguments[0], &o);
+    tl_dataset *d = open_data(v->arguments[0], &o);
     if (!d)
         return failed();
     const struct tl_dataset_info *info = tl_dataset_info(d);

@@ -64,6 +64,7 @@ static void test_options(void)
     refused("mlp", "hidden=3:x", TL_ERR_ARGUMENT, "whole number");
     refused("mlp", "hidden=3::4", TL_ERR_ARGUMENT, "colons");
     refused("mlp", "dropout=nan", TL_ERR_ARGUMENT, "0 to 0.95");
+    refused("mlp", "dropout=half", TL_ERR_ARGUMENT, "a number");
     refused("mlp", "activation=rellu", TL_ERR_ARGUMENT, "did you mean relu");
     refused("mnist-cnn", "relu-output=perhaps", TL_ERR_ARGUMENT, "yes or no");
     refused("lenet", "input=30", TL_ERR_ARGUMENT, "28, 32");
