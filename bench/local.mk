@@ -1,1 +1,36 @@
-# Benchmarks.
+# Benchmarks: `make bench` times Telar and, if BENCH_PYTHON can import torch or onnxruntime, the same work there, in turns.
+# BENCH_FLAGS goes to the program: make bench BENCH_FLAGS='--json matmul'.
+EXTRA_PROGRAMS += %D%/telar-bench
+CLEANFILES += %D%/telar-bench$(EXEEXT)
+%C%_telar_bench_SOURCES =
+
+# sources bench_telar_bench_SOURCES: *.c *.h
+bench_telar_bench_SOURCES += \
+	%D%/bench.h \
+	%D%/machine.c \
+	%D%/main.c \
+	%D%/ops.c \
+	%D%/work.c
+# end (kept by build-aux/update-sources)
+
+# sources EXTRA_DIST: *.md peers/*.py
+EXTRA_DIST += \
+	%D%/README.md \
+	%D%/peers/compare.py \
+	%D%/peers/onnx_peer.py \
+	%D%/peers/peer.py \
+	%D%/peers/torch_peer.py
+# end
+
+
+BENCH_FLAGS =
+
+bench: all %D%/telar-bench$(EXEEXT)
+	@$(abs_top_builddir)/%D%/telar-bench $(BENCH_FLAGS)
+	@if $${BENCH_PYTHON:-python3} $(top_srcdir)/%D%/peers/compare.py --probe 2>/dev/null; then \
+	    $${BENCH_PYTHON:-python3} $(top_srcdir)/%D%/peers/compare.py --telar $(abs_top_builddir)/%D%/telar-bench $(BENCH_FLAGS); \
+	else \
+	    echo "bench: no peers: $${BENCH_PYTHON:-python3} has neither torch nor onnxruntime (BENCH_PYTHON=... names another)" >&2; \
+	fi
+
+.PHONY: bench

@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Whole pieces of work: the course's linear regression (yields of apples and oranges from temperature, rainfall and
+ * humidity), and forward passes and training steps of the networks.
+ */
+#include "bench/bench.h"
+
+/* ---- Linear regression: a call is 100 steps ---------------------------------------------------------------------------- */
+
+enum { BY_HAND, WITH_LAYERS };
+enum { INPUTS, TARGETS, W, B }; /* places in `kept` */
+
+static tl_status prepare_regression(struct bench_state *s, int variant)
+{
+    TL_SCOPE {
+        s->kept[INPUTS] = tl_keep(tl_tensor_f32(TL_SHAPE(5, 3), 73, 67, 43, 91, 88, 64, 87, 134, 58, 102, 43, 37, 69, 96, 70));
+        s->kept[TARGETS] = tl_keep(tl_tensor_f32(TL_SHAPE(5, 2), 56, 70, 81, 101, 119, 133, 22, 37, 103, 119));
+        if (variant == WITH_LAYERS) {
+            s->net = tl_nn_linear(3, 2);
+            s->optimizer = tl_sgd(s->net, 1e-5);
+        } else {
+            s->kept[W] = tl_keep(tl_set_requires_grad(tl_randn(TL_SHAPE(2, 3), (struct tl_options){0}), true));
+            s->kept[B] = tl_keep(tl_set_requires_grad(tl_randn(TL_SHAPE(2), (struct tl_options){0}), true));
+        }
+    }
+    return tl_error_code();
+}
+
+/* As the course first does it, on bare tensors. */
+static tl_status step_by_hand(struct bench_state *s)
+{
+    tl_tensor *w = s->kept[W], *b = s->kept[B];
+    tl_tensor *y = tl_add(tl_mm(s->kept[INPUTS], tl_t(w)), b);
+    tl_tensor *difference = tl_sub(y, s->kept[TARGETS]);
+    tl_tensor *loss = tl_div_s(tl_sum(tl_mul(difference, difference)), (double)tl_numel(difference));
+    if (tl_backward(loss, TL_NONE, (struct tl_backward_options){0}) != TL_OK)
+        return tl_error_code();
+    TL_NO_GRAD {
+        tl_sub_(w, tl_mul_s(tl_grad_of(w), 1e-5));
+        tl_sub_(b, tl_mul_s(tl_grad_of(b), 1e-5));
+        tl_zero_(tl_grad_of(w));
+        tl_zero_(tl_grad_of(b));
+    }
+    return tl_error_code();
+}
+
+static tl_status step_with_layers(struct bench_state *s)
+{
+    tl_tensor *loss = tl_mse_loss(tl_forward(s->net, s->kept[INPUTS]), s->kept[TARGETS]);
+    tl_status r = tl_backward(loss, TL_NONE, (struct tl_backward_options){0});
+    if (r == TL_OK)
+        r = tl_optimizer_step(s->optimizer);
+    tl_optimizer_zero_grad(s->optimizer);
+    return r;
+}
+
+static tl_status run_regression(struct bench_state *s, int variant, int64_t times)
+{
+    tl_status r = TL_OK;
+    for (int64_t i = 0; r == TL_OK && i < 100 * times; i++)
+        TL_SCOPE r = variant == WITH_LAYERS ? step_with_layers(s) : step_by_hand(s);
+    return r == TL_OK ? tl_synchronize(NULL) : r;
+}
+
+/* ---- Networks at batch 64 ------------------------------------------------------------------------------------------------ */
+
+enum { MNIST_CNN, DIGITS_CNN, MLP, TRAIN = 16 };
+
+static const struct {
+    const char *model, *options, *optimizer;
+    double lr;
+    int ndim;
+    int64_t shape[4];
+} networks[] = {
+    {"mnist-cnn", "", "adadelta", 1, 4, {64, 1, 28, 28}},
+    {"digits-cnn", "", "adam", 1e-3, 4, {64, 1, 8, 8}},
+    {"mlp", "in=3072,hidden=512,out=10", "sgd", 1e-2, 2, {64, 3072}},
+};
+
+static tl_status prepare_network(struct bench_state *s, int variant)
+{
+    int which = variant % TRAIN;
+    s->net = tl_model_build(networks[which].model, networks[which].options);
+    if (!s->net)
+        return tl_error_code();
+    TL_SCOPE {
+        s->kept[INPUTS] = tl_keep(tl_randn(networks[which].ndim, networks[which].shape, (struct tl_options){0}));
+        s->kept[TARGETS] = tl_keep(tl_randint(0, 10, TL_SHAPE(64), (struct tl_options){.dtype = TL_I64}));
+    }
+    if (variant < TRAIN)
+        tl_eval(s->net);
+    else
+        s->optimizer = tl_optimizer_named(networks[which].optimizer, s->net, networks[which].lr, 0, 0);
+    return tl_error_code();
+}
+
+static tl_status train_step(struct bench_state *s)
+{
+    tl_optimizer_zero_grad(s->optimizer);
+    tl_tensor *loss = tl_cross_entropy(tl_forward(s->net, s->kept[INPUTS]), s->kept[TARGETS]);
+    tl_status r = tl_backward(loss, TL_NONE, (struct tl_backward_options){0});
+    return r == TL_OK ? tl_optimizer_step(s->optimizer) : r;
+}
+
+static tl_status run_network(struct bench_state *s, int variant, int64_t times)
+{
+    tl_status r = TL_OK;
+    for (int64_t i = 0; r == TL_OK && i < times; i++)
+        TL_SCOPE {
+            if (variant >= TRAIN)
+                r = train_step(s);
+            else
+                TL_NO_GRAD r = tl_forward(s->net, s->kept[INPUTS]) ? TL_OK : tl_error_code();
+        }
+    return r == TL_OK ? tl_synchronize(NULL) : r;
+}
+
+/* Two floating-point operations a multiply-add of the convolutions and products, for 64 samples. */
+#define MNIST_FLOPS (2.0 * 64 * (32 * 9 * 26 * 26 + 32 * 32 * 9 * 24 * 24 + 2 * 32 * 9 * 10 * 10 + 200 * 50 + 50 * 10))
+#define DIGITS_FLOPS (2.0 * 64 * (32 * 9 * 64 + 32 * 32 * 9 * 64 + 64 * 32 * 9 * 16 + 256 * 10))
+#define MLP_FLOPS (2.0 * 64 * (3072 * 512 + 512 * 10))
+
+const struct bench_case work_cases[] = {
+    {"regression-100-by-hand", BY_HAND, prepare_regression, run_regression, 0, 0},
+    {"regression-100-layers", WITH_LAYERS, prepare_regression, run_regression, 0, 0},
+    {"mnist-cnn-infer", MNIST_CNN, prepare_network, run_network, MNIST_FLOPS, 0},
+    {"mnist-cnn-train", TRAIN + MNIST_CNN, prepare_network, run_network, 3 * MNIST_FLOPS, 0},
+    {"digits-cnn-infer", DIGITS_CNN, prepare_network, run_network, DIGITS_FLOPS, 0},
+    {"digits-cnn-train", TRAIN + DIGITS_CNN, prepare_network, run_network, 3 * DIGITS_FLOPS, 0},
+    {"mlp-infer", MLP, prepare_network, run_network, MLP_FLOPS, 0},
+    {"mlp-train", TRAIN + MLP, prepare_network, run_network, 3 * MLP_FLOPS, 0},
+    {0},
+};
