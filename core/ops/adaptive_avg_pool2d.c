@@ -65,9 +65,12 @@ static tl_tensor *averages(int64_t from, int64_t to, const tl_tensor *like)
         for (int64_t k = first; k < last; k++)
             w[i * from + k] = 1 / (double)(last - first);
     }
-    tl_tensor *t = tl_from_data(TL_SHAPE(to, from), w, (struct tl_options){.dtype = TL_F64, .device = tl_device_of(like)});
+    struct tl_meta m = {.dtype = (tl_dtype)like->dtype, .ndim = 2, .shape = {to, from}};
+    tl_tensor *t = zeros_for(&m, like);
+    if (t && tl_copy_in(t, TL_F64, w, (size_t)cells * sizeof *w) != TL_OK)
+        t = NULL;
     free(w);
-    return t ? tl_cast(t, (tl_dtype)like->dtype) : NULL;
+    return t;
 }
 
 static tl_status decompose(const void *attrs, tl_tensor *const *in, int n_in, tl_tensor **out)

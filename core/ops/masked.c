@@ -32,8 +32,9 @@ static tl_status decompose(const void *attrs, tl_tensor *const *in, int n_in, tl
 {
     (void)n_in;
     double value = ((const struct tl_fill_attrs *)attrs)->value;
-    tl_tensor *number = tl_cast(tl_scalar(value), (tl_dtype)in[0]->dtype);
-    out[0] = number ? tl_where(in[1], number, in[0]) : NULL;
+    struct tl_meta single = {.dtype = (tl_dtype)in[0]->dtype};
+    tl_tensor *number = zeros_for(&single, in[0]);
+    out[0] = number && tl_fill_(number, value) ? tl_where(in[1], number, in[0]) : NULL;
     return made(out[0]);
 }
 

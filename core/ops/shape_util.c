@@ -130,7 +130,9 @@ tl_tensor *zeros_for(const struct tl_meta *m, const tl_tensor *like)
 {
     if (!like)
         return NULL;
-    return tl_zeros(m->ndim, m->shape, (struct tl_options){.dtype = m->dtype, .device = tl_device_of(like)});
+    /* By device, not by its name: the one of TELAR_CHECK is on no list. */
+    tl_tensor *t = tensor_new(like->storage->device, m->dtype, m->ndim, m->shape, false);
+    return t ? tl_zero_(t) : NULL;
 }
 
 tl_tensor *as_index(const char *op, tl_tensor *index)
