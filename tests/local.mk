@@ -3,6 +3,7 @@
 # build by TEST_BUILDDIR. Those of TSAN_TESTS are run again by `make check-threads`.
 C_TESTS = \
 	%D%/reference \
+	%D%/cpu_vector \
 	%D%/tensor \
 	%D%/autograd \
 	%D%/data_loader \
