@@ -26,6 +26,7 @@ void *pool_alloc(size_t size);
 /** `size` as given to pool_alloc(). Any thread may free. */
 void pool_free(void *p, size_t size);
 void pool_shutdown(void);
+void error_shutdown(void);
 
 /* ---- Devices (plugin/device.c) ---------------------------------------------------------------------------------- */
 

@@ -3,6 +3,7 @@
  * The thread-local error and the log. The first error of a chain of calls is the one worth reading, so it stays
  * until somebody clears it.
  */
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,33 +11,66 @@
 
 #include "core/internal.h"
 
-static _Thread_local struct tl_error current;
+/* On the heap, and made at a thread's first failure: thread-locals of a shared library must be few bytes. A thread that cannot even
+ * get this much memory shares one last error with all others in that state. */
+static HOT_TLS struct tl_error *mine;
+static struct tl_error no_memory_left;
+static pthread_key_t at_thread_end;
+static pthread_once_t once = PTHREAD_ONCE_INIT;
 
-static void put_message(const char *format, va_list args)
+static void end_of_thread(void *p)
 {
-    vsnprintf(current.message, sizeof current.message, format, args);
+    mine = NULL;
+    free(p);
+}
+
+static void make_key(void)
+{
+    pthread_key_create(&at_thread_end, end_of_thread);
+}
+
+static struct tl_error *current_error(void)
+{
+    if (mine)
+        return mine;
+    pthread_once(&once, make_key);
+    struct tl_error *e = calloc(1, sizeof *e);
+    if (!e)
+        return &no_memory_left;
+    pthread_setspecific(at_thread_end, e);
+    return mine = e;
+}
+
+void error_shutdown(void)
+{
+    if (mine) {
+        pthread_setspecific(at_thread_end, NULL);
+        end_of_thread(mine);
+    }
 }
 
 tl_status tl_fail(tl_status code, const char *format, ...)
 {
-    if (current.code != TL_OK)
-        return current.code;
-    current.code = code == TL_OK ? TL_ERR_ARGUMENT : code;
-    current.message[0] = 0;
+    struct tl_error *e = current_error();
+    if (e->code != TL_OK)
+        return e->code;
+    e->code = code == TL_OK ? TL_ERR_ARGUMENT : code;
+    e->message[0] = 0;
     if (format) {
         va_list args;
         va_start(args, format);
-        put_message(format, args);
+        vsnprintf(e->message, sizeof e->message, format, args);
         va_end(args);
     }
-    return current.code;
+    return e->code;
 }
 
 void tl_error_prefix(const char *format, ...)
 {
-    if (current.code == TL_OK)
+    struct tl_error *e = mine;
+    if (!e || e->code == TL_OK)
         return;
-    char prefix[sizeof current.message];
+    char prefix[sizeof e->message];
     va_list args;
     va_start(args, format);
     int n = vsnprintf(prefix, sizeof prefix, format, args);
@@ -44,28 +78,33 @@ void tl_error_prefix(const char *format, ...)
     if (n < 0)
         return;
     size_t length = (size_t)n < sizeof prefix ? (size_t)n : sizeof prefix - 1;
-    size_t keep = strlen(current.message);
-    if (keep > sizeof current.message - 1 - length)
-        keep = sizeof current.message - 1 - length;
-    memmove(current.message + length, current.message, keep);
-    current.message[length + keep] = 0;
-    memcpy(current.message, prefix, length);
+    /* The same words twice are one failure seen again, as NULL travels on. */
+    if (strncmp(e->message, prefix, length) == 0)
+        return;
+    size_t keep = strlen(e->message);
+    if (keep > sizeof e->message - 1 - length)
+        keep = sizeof e->message - 1 - length;
+    memmove(e->message + length, e->message, keep);
+    e->message[length + keep] = 0;
+    memcpy(e->message, prefix, length);
 }
 
 tl_status tl_error_code(void)
 {
-    return current.code;
+    return mine ? mine->code : no_memory_left.code;
 }
 
 const char *tl_error_message(void)
 {
-    return current.code == TL_OK ? "" : current.message;
+    const struct tl_error *e = mine ? mine : &no_memory_left;
+    return e->code == TL_OK ? "" : e->message;
 }
 
 void tl_error_clear(void)
 {
-    current.code = TL_OK;
-    current.message[0] = 0;
+    struct tl_error *e = mine ? mine : &no_memory_left;
+    e->code = TL_OK;
+    e->message[0] = 0;
 }
 
 const char *tl_status_name(tl_status s)

@@ -51,4 +51,5 @@ void tl_shutdown(void)
     device_shutdown();
     registry_shutdown();
     pool_shutdown();
+    error_shutdown();
 }
