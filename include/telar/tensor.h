@@ -65,11 +65,12 @@ TL_PUBLIC void tl_scope_end(tl_scope *scope);
 TL_PUBLIC tl_tensor *tl_scope_return(tl_tensor *t);
 /** TL_SCOPE { … }: a block with a scope of its own, which also ends on break, return and goto. Leave it early with
  *  `break` (the block is a loop that runs once) or `return`. */
-#define TL_SCOPE TL_SCOPE_AT_(__COUNTER__) /* each with a variable of its own name, so that scopes nest */
-#define TL_SCOPE_AT_(n) TL_SCOPE_NAMED_(n)
-#define TL_SCOPE_NAMED_(n)                                                                                      \
-    for (__attribute__((cleanup(tl_scope_end))) tl_scope tl_scope_##n##_ = tl_scope_begin(); tl_scope_##n##_.on; \
-         tl_scope_##n##_.on = 0)
+#define TL_SCOPE TL_SCOPE_AT_(__LINE__)
+#define TL_SCOPE_AT_(line) TL_SCOPE_NAMED_(TL_JOIN_(tl_scope_, line))
+#define TL_SCOPE_NAMED_(name) \
+    for (__attribute__((cleanup(tl_scope_end))) tl_scope name = tl_scope_begin(); name.on; name.on = 0)
+#define TL_JOIN_(a, b) TL_JOIN_AGAIN_(a, b)
+#define TL_JOIN_AGAIN_(a, b) a##b
 
 /** Take a reference of one's own; release it with tl_release(). NULL and TL_NONE pass through. */
 TL_PUBLIC tl_tensor *tl_keep(tl_tensor *t);
