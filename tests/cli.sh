@@ -120,6 +120,8 @@ if command -v python3 >/dev/null 2>&1; then
     cut_weights whole.safetensors >a; cut_weights rest.safetensors >b
     [ -s a ] && cmp -s a b; point $? "2 epochs and 2 more give the bits of 4"
 fi
+run train --resume whole.safetensors --epochs 4 --save same.safetensors; is 0 "train --resume where nothing is left to do" "done already"
+[ -s same.safetensors ]; point $? "which saves all the same"
 run inspect whole.safetensors; is 0 "inspect" "0.weight" "[128, 64]" "telar.model = mlp" "telar.seed = 11"
 run eval --weights whole.safetensors --confusion; is 0 "eval by the file's own notes" "mlp on digits (test)" "weighted avg" "<- predicted"
 run eval --weights whole.safetensors --json; is 0 "eval --json" '"accuracy":'; json_lines "eval --json is JSON"

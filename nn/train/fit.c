@@ -312,6 +312,11 @@ static tl_status loop(struct run *r)
 {
     const struct tl_fit_options *o = r->o;
     int64_t every = o->checkpoint_every > 0 ? o->checkpoint_every : 1;
+    if (r->at.epoch >= o->epochs) { /* resumed where the end was */
+        if (o->lines)
+            fprintf(o->lines, "%lld epochs are done already; asked for %lld\n", (long long)r->at.epoch, (long long)o->epochs);
+        return save(r);
+    }
     tl_status s = TL_OK;
     while (s == TL_OK && !r->stop && r->at.epoch < o->epochs) {
         s = train_epoch(r);
