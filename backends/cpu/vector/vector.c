@@ -5,6 +5,7 @@
 #include "vector.h"
 
 #include "level.h"
+#include "simd.h"
 #include "stream.h"
 
 extern cpu_pointwise_loop *const *const LEVEL(cpu_pointwise_tables)[CPU_POINTWISE_TYPES];
@@ -12,6 +13,7 @@ extern const struct cpu_pool_loops LEVEL(cpu_pool_loops);
 extern const struct cpu_reduce_loops LEVEL(cpu_reduce_loops);
 extern const struct cpu_convert_loops LEVEL(cpu_convert_loops);
 extern const struct cpu_softmax_loops LEVEL(cpu_softmax_loops);
+extern cpu_outer_products LEVEL(cpu_outer_products);
 extern cpu_small_matmul LEVEL(cpu_small_matmul);
 extern const struct cpu_norm_loops LEVEL(cpu_norm_loops);
 
@@ -36,6 +38,8 @@ const struct cpu_vector LEVEL(cpu_vector) = {
     .reduce = &LEVEL(cpu_reduce_loops),
     .convert = &LEVEL(cpu_convert_loops),
     .softmax = &LEVEL(cpu_softmax_loops),
+    .outer_products = LEVEL(cpu_outer_products),
+    .pair = 2 * VECTOR_FLOATS,
     .small_matmul = LEVEL(cpu_small_matmul),
     .stream = stream,
     .stream_end = stream_end,

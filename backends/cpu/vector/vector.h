@@ -96,6 +96,10 @@ struct cpu_softmax_loops {
 typedef void cpu_small_matmul(float *y, int64_t y_row, const float *a, int64_t a_row, int64_t a_column, const float *b,
                               int64_t b_row, int64_t m, int64_t n, int64_t k, float alpha);
 
+/** sum[k][c] += Σ over pixels i of dy[i][k] x[i * x_step + c]. k_all is a multiple of 4, c_all of cpu_vector.pair. */
+typedef void cpu_outer_products(float *sum, const float *dy, int64_t k_all, const float *x, int64_t x_step, int64_t c_all,
+                                int64_t pixels);
+
 struct cpu_vector {
     const char *name; /**< for the device's description */
 
@@ -108,6 +112,8 @@ struct cpu_vector {
     const struct cpu_convert_loops *convert;
     const struct cpu_softmax_loops *softmax;
     cpu_small_matmul *small_matmul;
+    cpu_outer_products *outer_products;
+    int64_t pair; /**< floats in two vectors */
 
     /** Copy past the caches. Call stream_end() before another thread may look. */
     void (*stream)(void *to, const void *from, size_t bytes);
