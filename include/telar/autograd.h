@@ -43,7 +43,7 @@ TL_PUBLIC bool tl_grad_enabled(void);
 TL_PUBLIC bool tl_set_grad_enabled(bool on);
 TL_PUBLIC void tl_grad_mode_restore_(const int *was);
 /** TL_NO_GRAD { … }: nothing is recorded inside. Leave it early with `break` or `return`. */
-#define TL_NO_GRAD TL_NO_GRAD_NAMED_(TL_JOIN_(tl_was_, __LINE__))
+#define TL_NO_GRAD TL_NO_GRAD_NAMED_(TL_JOIN_(tl_was_, __COUNTER__))
 #define TL_NO_GRAD_NAMED_(name)                                                                                          \
     for (__attribute__((cleanup(tl_grad_mode_restore_))) int name = tl_set_grad_enabled(false) ? 3 : 2; name & 2; name &= 1)
 

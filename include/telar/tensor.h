@@ -65,8 +65,8 @@ TL_PUBLIC void tl_scope_end(tl_scope *scope);
 TL_PUBLIC tl_tensor *tl_scope_return(tl_tensor *t);
 /** TL_SCOPE { … }: a block with a scope of its own, which also ends on break, return and goto. Leave it early with
  *  `break` (the block is a loop that runs once) or `return`. */
-#define TL_SCOPE TL_SCOPE_AT_(__LINE__)
-#define TL_SCOPE_AT_(line) TL_SCOPE_NAMED_(TL_JOIN_(tl_scope_, line))
+#define TL_SCOPE TL_SCOPE_AT_(__COUNTER__)
+#define TL_SCOPE_AT_(number) TL_SCOPE_NAMED_(TL_JOIN_(tl_scope_, number))
 #define TL_SCOPE_NAMED_(name) \
     for (__attribute__((cleanup(tl_scope_end))) tl_scope name = tl_scope_begin(); name.on; name.on = 0)
 #define TL_JOIN_(a, b) TL_JOIN_AGAIN_(a, b)
