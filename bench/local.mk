@@ -22,13 +22,12 @@ EXTRA_DIST += \
 	%D%/peers/torch_peer.py
 # end
 
-
 BENCH_FLAGS =
 
 bench: all %D%/telar-bench$(EXEEXT)
 	@$(abs_top_builddir)/%D%/telar-bench $(BENCH_FLAGS)
-	@if $${BENCH_PYTHON:-python3} $(top_srcdir)/%D%/peers/compare.py --probe 2>/dev/null; then \
-	    $${BENCH_PYTHON:-python3} $(top_srcdir)/%D%/peers/compare.py --telar $(abs_top_builddir)/%D%/telar-bench $(BENCH_FLAGS); \
+	@if $${BENCH_PYTHON:-python3} -B $(top_srcdir)/%D%/peers/compare.py --probe 2>/dev/null; then \
+	    $${BENCH_PYTHON:-python3} -B $(top_srcdir)/%D%/peers/compare.py --telar $(abs_top_builddir)/%D%/telar-bench $(BENCH_FLAGS); \
 	else \
 	    echo "bench: no peers: $${BENCH_PYTHON:-python3} has neither torch nor onnxruntime (BENCH_PYTHON=... names another)" >&2; \
 	fi

@@ -39,11 +39,11 @@ def contenders(options):
         if jemalloc():
             preloaded["LD_PRELOAD"] = jemalloc()
             preloaded.setdefault("MALLOC_CONF", "background_thread:true,dirty_decay_ms:-1,muzzy_decay_ms:-1")
-        script = [sys.executable, os.path.join(HERE, "torch_peer.py")] + common
+        script = [sys.executable, "-B", os.path.join(HERE, "torch_peer.py")] + common
         yield "torch", script, preloaded
         yield "torch-channels-last", script + ["--channels-last"], preloaded
     if has("onnxruntime") and has("onnx"):
-        yield "onnxruntime", [sys.executable, os.path.join(HERE, "onnx_peer.py")] + common, env
+        yield "onnxruntime", [sys.executable, "-B", os.path.join(HERE, "onnx_peer.py")] + common, env
 
 
 class Contender:
