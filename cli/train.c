@@ -61,6 +61,16 @@ static void choose_seed(struct training *t, const struct invocation *v)
     tl_manual_seed(t->seed);
 }
 
+/* Sums in another order round otherwise: say so, rather than let bits differ without a word. */
+static void warn_of_other_machine(const struct job *j, const struct invocation *v)
+{
+    const char *threads = tl_state_note(j->weights, "telar.threads"), *backend = tl_state_note(j->weights, "telar.backend");
+    if (v->set.quiet || !threads || !backend || (atoi(threads) == tl_get_num_threads() && strcmp(backend, tl_backend_name()) == 0))
+        return;
+    fprintf(stderr, "telar: this run began with %s threads on %s and goes on with %d on %s: the last bits may differ\n", threads, backend,
+            tl_get_num_threads(), tl_backend_name());
+}
+
 static tl_status make_schedule(struct training *t, const struct settings *s, int64_t batches)
 {
     const char *name = s->schedule;
@@ -110,6 +120,8 @@ static tl_status prepare_training(struct training *t, struct invocation *v)
     if (status != TL_OK)
         return status;
     recall(&t->job, v);
+    if (v->set.resume)
+        warn_of_other_machine(&t->job, v);
     status = job_data(&t->job, v, true, true);
     if (status != TL_OK)
         return status;
@@ -178,7 +190,8 @@ static tl_status fit(struct training *t, const struct invocation *v)
 {
     const struct settings *s = &v->set;
     const struct job *j = &t->job;
-    char batch[24], hold_out[24], patience[24], clip[24];
+    char batch[24], hold_out[24], patience[24], clip[24], threads[24];
+    snprintf(threads, sizeof threads, "%d", tl_get_num_threads());
     snprintf(batch, sizeof batch, "%lld", (long long)s->batch);
     snprintf(hold_out, sizeof hold_out, "%.17g", s->hold_out);
     snprintf(patience, sizeof patience, "%lld", (long long)s->patience);
@@ -197,6 +210,8 @@ static tl_status fit(struct training *t, const struct invocation *v)
                                  "telar.hold_out",    hold_out,
                                  "telar.patience",    patience,
                                  "telar.clip",        clip,
+                                 "telar.threads",     threads,
+                                 "telar.backend",     tl_backend_name(),
                                  NULL};
     bool talk = !s->quiet && !s->json;
     struct tl_fit_options o = {.struct_size = sizeof o, .epochs = s->epochs, .validation = t->validation, .schedule = t->schedule};

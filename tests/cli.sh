@@ -122,6 +122,7 @@ if command -v python3 >/dev/null 2>&1; then
 fi
 run train --resume whole.safetensors --epochs 4 --save same.safetensors; is 0 "train --resume where nothing is left to do" "done already"
 [ -s same.safetensors ]; point $? "which saves all the same"
+run train --resume half.safetensors --epochs 3 --device reference; is 0 "train --resume on another backend" "the last bits may differ"
 run inspect whole.safetensors; is 0 "inspect" "0.weight" "[128, 64]" "telar.model = mlp" "telar.seed = 11"
 run eval --weights whole.safetensors --confusion; is 0 "eval by the file's own notes" "mlp on digits (test)" "weighted avg" "<- predicted"
 run eval --weights whole.safetensors --json; is 0 "eval --json" '"accuracy":'; json_lines "eval --json is JSON"
