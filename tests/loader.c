@@ -42,15 +42,17 @@ static void refused(const char *name, const char *part)
     tl_error_clear();
 }
 
-static void truncated_elf(void)
+/* The first bytes of a good plugin: as far as its headers, or into its segments, where a dynamic linker that trusted the
+ * headers would die. */
+static void cut_short(const char *name, size_t length)
 {
-    static char bytes[4096];
+    static char bytes[16384];
     char path[600];
     snprintf(path, sizeof path, "%s/tests/broken/.libs/magic.so", TEST_BUILDDIR);
     int fd = open(path, O_RDONLY);
-    ssize_t n = read(fd, bytes, 900);
+    ssize_t n = read(fd, bytes, length);
     close(fd);
-    put("truncated", bytes, n > 0 ? (size_t)n : 0, 0644);
+    put(name, bytes, n > 0 ? (size_t)n : 0, 0644);
 }
 
 int main(void)
@@ -76,7 +78,10 @@ int main(void)
     put("writable", "x", 1, 0666);
     snprintf(path, sizeof path, "%s/backends/folder.so", root);
     mkdir(path, 0755);
-    truncated_elf();
+    cut_short("stub", 10);
+    cut_short("headers", 900);
+    cut_short("code", 4200);
+    cut_short("segments", 9000);
     setenv("TELAR_PLUGIN_PATH", root, 1);
 
     struct tl_plugin_info list[64];
@@ -91,7 +96,10 @@ int main(void)
     refused("text", "dlopen");
     refused("writable", "writable by everybody");
     refused("folder", "not a regular file");
-    refused("truncated", "dlopen");
+    refused("stub", "dlopen");
+    refused("headers", "cut short: it has 900 bytes");
+    refused("code", "cut short");
+    refused("segments", "cut short");
     refused("nosuch", "there are:");
     refused("/nowhere/backends/x.so", "file:");
 

@@ -198,6 +198,8 @@ static tl_status check_file(struct candidate *c)
         return refuse(c, TL_ERR_PLUGIN, "file: not a regular file");
     if (st.st_mode & S_IWOTH)
         return refuse(c, TL_ERR_PLUGIN, "file: writable by everybody (mode %o); anybody could replace it", (unsigned)(st.st_mode & 07777));
+    if (!elf_is_whole(c->info.path, (uint64_t)st.st_size))
+        return refuse(c, TL_ERR_TRUNCATED, "file: cut short: it has %lld bytes, fewer than its headers say", (long long)st.st_size);
     return TL_OK;
 }
 

@@ -1,6 +1,7 @@
 # sources core_libtelar_la_SOURCES: *.c *.h
 core_libtelar_la_SOURCES += \
 	%D%/device.c \
+	%D%/elf.c \
 	%D%/host.c \
 	%D%/loader.c \
 	%D%/loader.h \
