@@ -2,6 +2,7 @@
 # source; one of several files has a %canon_reldir%_NAME_SOURCES as well. Tests find the sources by the macro TEST_SRCDIR and the
 # build by TEST_BUILDDIR. Those of TSAN_TESTS are run again by `make check-threads`.
 C_TESTS = \
+	%D%/parity \
 	%D%/reference \
 	%D%/cpu_vector \
 	%D%/tensor \
@@ -152,7 +153,9 @@ EXTRA_DIST += \
 	%D%/golden/loader.txt \
 	%D%/golden/make_loader.py \
 	%D%/golden/make_nn.py \
+	%D%/golden/make_ops.py \
 	%D%/golden/make_optim.py \
+	%D%/golden/make_parity.py \
 	%D%/golden/make_pictures.py \
 	%D%/golden/make_print.py \
 	%D%/golden/make_reference.py \
@@ -162,9 +165,24 @@ EXTRA_DIST += \
 	%D%/golden/nn_forward.txt \
 	%D%/golden/nn_init.txt \
 	%D%/golden/nn_print.txt \
+	%D%/golden/ops.txt \
 	%D%/golden/optim_clip.txt \
 	%D%/golden/optim_schedules.txt \
 	%D%/golden/optim_steps.txt \
+	%D%/golden/parity_apples.safetensors \
+	%D%/golden/parity_apples.txt \
+	%D%/golden/parity_apples64.safetensors \
+	%D%/golden/parity_apples64.txt \
+	%D%/golden/parity_linear.safetensors \
+	%D%/golden/parity_linear.txt \
+	%D%/golden/parity_mnist.safetensors \
+	%D%/golden/parity_mnist.txt \
+	%D%/golden/parity_mnist64.safetensors \
+	%D%/golden/parity_mnist64.txt \
+	%D%/golden/parity_wine.safetensors \
+	%D%/golden/parity_wine.txt \
+	%D%/golden/parity_wine64.safetensors \
+	%D%/golden/parity_wine64.txt \
 	%D%/golden/pictures.txt \
 	%D%/golden/print.txt \
 	%D%/golden/reference.txt \
