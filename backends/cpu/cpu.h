@@ -63,7 +63,8 @@ bool cpu_table_add(struct cpu_table *table, const struct tl_kernel *kernel);
 
 /** Each file of ops/ adds its kernels, best first. */
 bool cpu_add_pointwise(struct cpu_table *table);
-bool cpu_add_conv2d_grad_weight(struct cpu_table *table); /* before the next */
+bool cpu_add_conv2d_direct(struct cpu_table *table); /* before cpu_add_conv2d(), as the next */
+bool cpu_add_conv2d_grad_weight(struct cpu_table *table);
 bool cpu_add_conv2d(struct cpu_table *table);
 bool cpu_add_max_pool2d(struct cpu_table *table);
 bool cpu_add_matmul(struct cpu_table *table);

@@ -42,6 +42,7 @@ backends_cpu_cpu_la_SOURCES += \
 	%D%/ops/avg_pool2d.c \
 	%D%/ops/batch_norm.c \
 	%D%/ops/conv2d.c \
+	%D%/ops/conv2d_direct.c \
 	%D%/ops/conv2d_grad_weight.c \
 	%D%/ops/copy.c \
 	%D%/ops/index.c \

@@ -52,6 +52,8 @@ static const char *refuses(const struct tl_device *device, const struct tl_call 
     struct shape s = shape_of(call);
     if (call->in[0].dtype != TL_F32)
         return "only f32";
+    if (!cpu_vector->convolutions)
+        return "oneDNN is faster on this processor";
     if (a->groups != 1 || s.k % 4 != 0 || s.c % cpu_vector->pair != 0)
         return "channels that do not fill vectors";
     if (s.out_w < SHORTEST_ROW || s.weights > MOST_WEIGHTS || s.groups == 0)

@@ -14,6 +14,7 @@ extern const struct cpu_reduce_loops LEVEL(cpu_reduce_loops);
 extern const struct cpu_convert_loops LEVEL(cpu_convert_loops);
 extern const struct cpu_softmax_loops LEVEL(cpu_softmax_loops);
 extern cpu_outer_products LEVEL(cpu_outer_products);
+extern cpu_direct_row LEVEL(cpu_direct_row);
 extern cpu_small_matmul LEVEL(cpu_small_matmul);
 extern const struct cpu_norm_loops LEVEL(cpu_norm_loops);
 
@@ -40,6 +41,8 @@ const struct cpu_vector LEVEL(cpu_vector) = {
     .softmax = &LEVEL(cpu_softmax_loops),
     .outer_products = LEVEL(cpu_outer_products),
     .pair = 2 * VECTOR_FLOATS,
+    .convolutions = VECTOR_BYTES < 64,
+    .direct_row = LEVEL(cpu_direct_row),
     .small_matmul = LEVEL(cpu_small_matmul),
     .stream = stream,
     .stream_end = stream_end,

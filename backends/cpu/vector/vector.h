@@ -100,6 +100,19 @@ typedef void cpu_small_matmul(float *y, int64_t y_row, const float *a, int64_t a
 typedef void cpu_outer_products(float *sum, const float *dy, int64_t k_all, const float *x, int64_t x_step, int64_t c_all,
                                 int64_t pixels);
 
+/** A convolution of one row of channels-last pixels. Steps in floats. */
+struct cpu_direct {
+    int64_t rows, columns;     /**< of taps; at most CPU_DIRECT_ROWS */
+    int64_t channels;          /**< of the input */
+    int64_t x_step, tap_step;  /**< from output to output, and from tap to tap, in the input */
+    int64_t y_step, outputs;   /**< at least 6 outputs */
+};
+enum { CPU_DIRECT_ROWS = 16 };
+
+/** y = bias + the convolution, for `pair` output channels. rows: for each row of taps where the input starts, NULL if outside;
+ *  w: [row][column][channel][pair]. */
+typedef void cpu_direct_row(const struct cpu_direct *d, const float *const *rows, const float *w, const float *bias, float *y);
+
 struct cpu_vector {
     const char *name; /**< for the device's description */
 
@@ -113,7 +126,9 @@ struct cpu_vector {
     const struct cpu_softmax_loops *softmax;
     cpu_small_matmul *small_matmul;
     cpu_outer_products *outer_products;
-    int64_t pair; /**< floats in two vectors */
+    cpu_direct_row *direct_row;
+    int64_t pair;      /**< floats in two vectors */
+    bool convolutions; /**< are the convolution loops worth using? With AVX-512 oneDNN's come close to the peak. */
 
     /** Copy past the caches. Call stream_end() before another thread may look. */
     void (*stream)(void *to, const void *from, size_t bytes);
