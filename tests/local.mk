@@ -78,7 +78,6 @@ AM_TESTS_ENVIRONMENT = \
 	TEST_BUILDDIR='$(abs_top_builddir)'; export TEST_BUILDDIR; \
 	XDG_CACHE_HOME='$(abs_top_builddir)/tests/cache'; export XDG_CACHE_HOME; \
 	OMP_WAIT_POLICY=passive; export OMP_WAIT_POLICY; \
-	GOMP_SPINCOUNT=1000; export GOMP_SPINCOUNT; \
 	NO_COLOR=1; export NO_COLOR;
 
 # The gallery of broken plugins: one source, one object for each flaw.
