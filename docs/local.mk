@@ -3,3 +3,4 @@
 EXTRA_DIST += \
 	%D%/kernels.md
 # end (kept by build-aux/update-sources)
+EXTRA_DIST += %D%/learning-curve.svg

@@ -30,6 +30,7 @@ C_TESTS = \
 	%D%/version
 
 SH_TESTS = \
+	%D%/readme.sh \
 	%D%/conformance/cpu.sh \
 	%D%/conformance/gradients.sh \
 	%D%/conformance/opaque.sh \
