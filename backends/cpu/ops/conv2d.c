@@ -17,6 +17,7 @@ struct conv_plan {
     struct cpu_primitive unpack; /* of grad_weight: packed to plain; no primitive if it is plain already */
     size_t packed_offset;        /* in the workspace, where the packed gradient is made */
     bool has_bias;
+    bool products; /* made of matrix products, which may divide sums among threads */
 };
 
 /* The three tensors of a convolution, whichever of them are inputs. */
@@ -123,12 +124,12 @@ static dnnl_status_t create_descriptor(dnnl_primitive_desc_t *pd, const struct t
     return status;
 }
 
-/* Is the implementation that oneDNN has chosen its slow fallback? */
-static bool is_fallback(const_dnnl_primitive_desc_t pd)
+/* Does the name of the implementation that oneDNN has chosen have this part? "ref" is its slow fallback. */
+static bool is_named(const_dnnl_primitive_desc_t pd, const char *part)
 {
     const char *name = NULL;
     return dnnl_primitive_desc_query(pd, dnnl_query_impl_info_str, 0, (void *)&name) != dnnl_success || !name ||
-           strncmp(name, "ref", 3) == 0;
+           strstr(name, part) != NULL;
 }
 
 /* Channels-last if oneDNN has code for it here (it nearly always has), else contiguous, else anything. */
@@ -140,7 +141,7 @@ static dnnl_status_t choose_descriptor(dnnl_primitive_desc_t *pd, const struct t
         *layout = candidates[i];
         if (create_descriptor(pd, call, v, *layout, *layout) != dnnl_success)
             continue;
-        if (!is_fallback(*pd))
+        if (!is_named(*pd, "ref"))
             return dnnl_success;
         dnnl_primitive_desc_destroy(*pd);
     }
@@ -214,6 +215,7 @@ static dnnl_status_t build(struct conv_plan *plan, const struct tl_call *call, c
     uint32_t *x = v->kind == GRAD_INPUT ? &prep->out_layout[0] : &prep->in_layout[0];
     uint32_t *y = v->kind == FORWARD ? &prep->out_layout[0] : &prep->in_layout[v->kind == GRAD_INPUT ? 0 : 1];
     *x = *y = layout;
+    plan->products = is_named(pd, "gemm");
     dnnl_primitive_desc_t kept = NULL; /* cpu_primitive_create takes pd */
     status = dnnl_primitive_desc_clone(&kept, pd);
     if (status != dnnl_success) {
@@ -247,10 +249,16 @@ static tl_status prepare(const struct tl_call *call, struct tl_prep *prep, enum 
     if (!plan)
         return cpu_host->fail(TL_ERR_NOMEM, "%s: no memory for a plan", op_name[kind]);
     plan->has_bias = v.b != NULL;
-    /* The gradient of the weights is summed over threads: in strict mode there is one. */
-    bool alone = kind == GRAD_WEIGHT && call->math == TL_MATH_STRICT;
+    /* In strict mode a sum must not be divided among threads: those of the weights' gradient always are, others where
+     * oneDNN falls back on matrix products. */
+    bool strict = call->math == TL_MATH_STRICT, alone = kind == GRAD_WEIGHT && strict;
     int before = cpu_threads_enter(alone ? 1 : cpu_host->num_threads());
     dnnl_status_t status = build(plan, call, &v, prep);
+    if (status == dnnl_success && strict && !alone && plan->products) {
+        cpu_threads_enter(1);
+        cpu_primitive_free(&plan->conv);
+        status = build(plan, call, &v, prep);
+    }
     cpu_threads_leave(before);
     if (status != dnnl_success) {
         release(plan);

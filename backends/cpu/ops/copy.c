@@ -198,7 +198,11 @@ static tl_status run_fill(struct tl_stream *stream, const void *plan, const stru
     const struct tl_view *y = &call->out[0];
     double bytes;
     element(a->value, y->dtype, &bytes);
-    cpu_walk(cpu_vector->convert->fill[tl_dtype_size(y->dtype)], &bytes, 0, NULL, NULL, y);
+    cpu_pointwise_loop *loop = cpu_vector->convert->fill[tl_dtype_size(y->dtype)];
+    if (tl_view_numel(y) <= CPU_WALK_GRAIN && cpu_contiguous(y))
+        loop(NULL, cpu_data(y), tl_view_numel(y), &bytes);
+    else
+        cpu_walk(loop, &bytes, 0, NULL, NULL, y);
     return TL_OK;
 }
 

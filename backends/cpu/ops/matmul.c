@@ -10,7 +10,8 @@
 
 enum {
     SMALL = 12288,      /* multiplications below which the library call costs more */
-    SMALL_PACKED = 4096 /* elements of b that are rearranged on the stack */
+    SMALL_PACKED = 4096, /* elements of b that are rearranged on the stack */
+    STRICT_ROWS = 128    /* of a product that one thread makes, in strict mode */
 };
 
 /* One matrix: element (i, j) at data[i * row + j * column]. */
@@ -179,18 +180,24 @@ static tl_status run_blas(const struct tl_call *call, const struct product *p)
     if (p->k == 0)
         return TL_OK;
     float beta = p->has_c ? 1.0f : 0.0f;
+    /* Many batches: one thread each. In strict mode, in which sums must not be divided among threads, so for blocks of rows,
+     * too. Else all threads on each product in turn. */
+    bool strict = call->math == TL_MATH_STRICT;
+    int64_t rows = strict ? STRICT_ROWS : p->m, blocks = (p->m + rows - 1) / rows;
     int threads = cpu_host->num_threads();
-    /* In strict mode the sums must not be divided among threads. */
-    if (call->math == TL_MATH_STRICT)
-        threads = 1;
-    /* Many batches: one thread each. Few: all threads on each in turn. */
-    bool across = p->batches >= 2 * threads && threads > 1;
+    bool across = strict || (p->batches >= 2 * threads && threads > 1);
     int before = cpu_threads_enter(across ? 1 : threads);
     if (across) {
         int failed = 0;
 #pragma omp parallel for schedule(static) num_threads(threads) reduction(| : failed)
-        for (int64_t s = 0; s < p->batches; s++)
-            failed |= blas(p, s, beta) != dnnl_success;
+        for (int64_t task = 0; task < p->batches * blocks; task++) {
+            struct product part = *p;
+            int64_t first = task % blocks * rows;
+            part.m = p->m - first < rows ? p->m - first : rows;
+            part.a.data += first * p->a.row;
+            part.y.data += first * p->y.row;
+            failed |= blas(&part, task / blocks, beta) != dnnl_success;
+        }
         status = failed ? dnnl_runtime_error : dnnl_success;
     } else {
         for (int64_t s = 0; s < p->batches && status == dnnl_success; s++)
