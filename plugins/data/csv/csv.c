@@ -145,7 +145,8 @@ static tl_status take_labels(const struct table *t, int64_t column, struct label
         return s;
     int (*order)(const void *, const void *) = text ? by_text : by_number;
     bool classes = text;
-    if (!text && !(out->targets = calloc((size_t)t->rows, sizeof *out->targets)))
+    const size_t rows = t->rows > 0 ? (size_t)t->rows : 0;
+    if (!text && !(out->targets = calloc(rows + 1, sizeof *out->targets)))
         return tl_fail(TL_ERR_NOMEM, "csv: no memory for %" PRId64 " targets", t->rows);
     for (int64_t r = 0; !text && r < t->rows; r++)
         out->targets[r] = (float)labels[r].number;
