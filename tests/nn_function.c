@@ -218,8 +218,10 @@ static void test_edges(void)
     contains(tl_error_message(), "its backward failed", "and is named");
     ok(tl_is_none(tl_grad_of(x)), "no gradient is left half-written");
     tl_error_clear();
-    ok(!tl_requires_grad(tl_apply(&no_gradient, x)), "without a backward nothing is recorded");
-    TL_NO_GRAD ok(!tl_requires_grad(tl_apply(&cube, x)), "nor in TL_NO_GRAD");
+    ok(tl_backward(tl_sum(tl_apply(&no_gradient, x)), TL_NONE, NO_OPTIONS) == TL_ERR_UNSUPPORTED, "without a backward the pass is refused");
+    contains(tl_error_message(), "is not differentiable", "by name");
+    tl_error_clear();
+    TL_NO_GRAD ok(!tl_requires_grad(tl_apply(&cube, x)), "nothing is recorded in TL_NO_GRAD");
     tl_error_clear();
     ok(!tl_apply(&half, tl_ones(TL_SHAPE(2), (struct tl_options){0})), "a failing forward fails");
     is_string(tl_error_message(), "half takes f64", "with its own words");

@@ -76,7 +76,7 @@ typedef struct tl_op {
      *  Fill out[0..n_out-1]; an output with ndim -1 is not produced. Report with tl_fail(). Required but for views. */
     tl_status (*infer)(const struct tl_meta *in, int n_in, void *attrs, struct tl_meta *out);
 
-    /** Gradients, in terms of ops. Called with what infer saw. Absent: not differentiable. */
+    /** Gradients, in terms of ops. Called with what infer saw. Absent: backward through the op is an error that names it. */
     tl_status (*grad)(struct tl_grad_ctx *g);
     uint32_t saves_inputs, saves_outputs; /**< bits: what grad asks for; all bits with TL_OP_SAVE_ALL */
 
