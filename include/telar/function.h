@@ -43,7 +43,7 @@ struct tl_function {
      *  inside. Inputs may be TL_NONE. `data` is what was given to tl_apply_data(), or NULL. */
     tl_status (*forward)(tl_tensor *const *in, tl_tensor **out, tl_tensor **saved, const void *data);
     /** For each input that tl_grad_wants(): tl_grad_set(g, i, its gradient). Accessors: <telar/op.h>; and tl_function_saved().
-     *  NULL: not differentiable; results need no gradient. */
+     *  NULL: backward through it is an error that names it. */
     tl_status (*backward)(struct tl_grad_ctx *g, const void *data);
 };
 
