@@ -17,7 +17,7 @@ struct conv_plan {
     struct cpu_primitive unpack; /* of grad_weight: packed to plain; no primitive if it is plain already */
     size_t packed_offset;        /* in the workspace, where the packed gradient is made */
     bool has_bias;
-    bool products; /* made of matrix products, which may divide sums among threads */
+    bool varies; /* may divide sums, or order them, by the number of threads */
 };
 
 /* The three tensors of a convolution, whichever of them are inputs. */
@@ -215,7 +215,7 @@ static dnnl_status_t build(struct conv_plan *plan, const struct tl_call *call, c
     uint32_t *x = v->kind == GRAD_INPUT ? &prep->out_layout[0] : &prep->in_layout[0];
     uint32_t *y = v->kind == FORWARD ? &prep->out_layout[0] : &prep->in_layout[v->kind == GRAD_INPUT ? 0 : 1];
     *x = *y = layout;
-    plan->products = is_named(pd, "gemm");
+    plan->varies = !is_named(pd, "jit:avx") && !is_named(pd, "jit_1x1:"); /* matrix products and batches of them do */
     dnnl_primitive_desc_t kept = NULL; /* cpu_primitive_create takes pd */
     status = dnnl_primitive_desc_clone(&kept, pd);
     if (status != dnnl_success) {
@@ -249,12 +249,12 @@ static tl_status prepare(const struct tl_call *call, struct tl_prep *prep, enum 
     if (!plan)
         return cpu_host->fail(TL_ERR_NOMEM, "%s: no memory for a plan", op_name[kind]);
     plan->has_bias = v.b != NULL;
-    /* In strict mode a sum must not be divided among threads: those of the weights' gradient always are, others where
-     * oneDNN falls back on matrix products. */
+    /* In strict mode the number of threads must not show: in the weights' gradient it always does, elsewhere where oneDNN
+     * works by matrix products. */
     bool strict = call->math == TL_MATH_STRICT, alone = kind == GRAD_WEIGHT && strict;
     int before = cpu_threads_enter(alone ? 1 : cpu_host->num_threads());
     dnnl_status_t status = build(plan, call, &v, prep);
-    if (status == dnnl_success && strict && !alone && plan->products) {
+    if (status == dnnl_success && strict && !alone && plan->varies) {
         cpu_threads_enter(1);
         cpu_primitive_free(&plan->conv);
         status = build(plan, call, &v, prep);
