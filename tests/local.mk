@@ -191,6 +191,7 @@ EXTRA_DIST += \
 	%D%/golden/rng.txt \
 	%D%/golden/tensors.safetensors \
 	%D%/nn_cases.h \
+	%D%/readme.sh \
 	%D%/tap.h
 # end
 
