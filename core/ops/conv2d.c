@@ -8,28 +8,17 @@
  */
 #include <stdio.h>
 
-#include "core/internal.h"
+#include "core/ops/shape_util.h"
 
 static const struct tl_attr_field fields[] = {TL_ATTR_TABLE(conv2d)};
 
-/* {n} means {n, n}; TL_NONE_SIZE is an explicit nothing. */
-static void resolve_pair(int64_t pair[2], int64_t fallback)
-{
-    if (pair[0] == 0 && pair[1] == 0)
-        pair[0] = pair[1] = fallback;
-    else if (pair[1] == 0)
-        pair[1] = pair[0];
-    for (int i = 0; i < 2; i++)
-        if (pair[i] == TL_NONE_SIZE)
-            pair[i] = 0;
-}
-
 static tl_status resolve(const char *op, struct tl_conv2d_attrs *a)
 {
-    resolve_pair(a->stride, 1);
-    resolve_pair(a->padding, 0);
-    resolve_pair(a->dilation, 1);
-    resolve_pair(a->output_padding, 0);
+    static const int64_t none[2] = {0, 0}, one[2] = {1, 1};
+    resolve_pair(a->stride, one);
+    resolve_pair(a->padding, none);
+    resolve_pair(a->dilation, one);
+    resolve_pair(a->output_padding, none);
     if (a->groups == 0)
         a->groups = 1;
     for (int i = 0; i < 2; i++)

@@ -3,22 +3,9 @@
  * max_pool2d: the largest element of each window. Its gradient goes to the element that won, the first of equals. The forward's
  * kernel leaves a residual that says which; a gradient kernel that does not know it looks again.
  */
-#include "core/internal.h"
+#include "core/ops/shape_util.h"
 
 static const struct tl_attr_field fields[] = {TL_ATTR_TABLE(pool2d)};
-
-static void resolve_pair(int64_t pair[2], const int64_t fallback[2])
-{
-    if (pair[0] == 0 && pair[1] == 0) {
-        pair[0] = fallback[0];
-        pair[1] = fallback[1];
-    } else if (pair[1] == 0) {
-        pair[1] = pair[0];
-    }
-    for (int i = 0; i < 2; i++)
-        if (pair[i] == TL_NONE_SIZE)
-            pair[i] = 0;
-}
 
 static tl_status infer(const struct tl_meta *in, int n_in, void *attrs, struct tl_meta *out)
 {
