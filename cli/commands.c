@@ -194,6 +194,9 @@ const struct variable variables[] = {
      "Run every operation on this backend as well (usually reference) and stop at the first difference."},
     {"TELAR_MATH", "MODE",
      "strict: kernels are chosen without measuring, and no result depends on the number of threads."},
+    {"TELAR_CPU_ISA", "LEVEL",
+     "The most that the cpu backend and its oneDNN may use of the processor: avx512, avx2 or base. Unset: all that it has. For finding out "
+     "whether a difference comes from there."},
     {"NO_COLOR", "anything", "Set and not empty: no colours in the terminal."},
     {"XDG_CACHE_HOME", "FOLDER", "Telar's caches lie in its subfolder telar. Unset: ~/.cache."},
     {"XDG_DATA_HOME", "FOLDER", "Telar's data sets lie in its subfolder telar. Unset: ~/.local/share."},

@@ -32,6 +32,7 @@ C_TESTS = \
 SH_TESTS = \
 	%D%/readme.sh \
 	%D%/conformance/cpu.sh \
+	%D%/conformance/cpu_levels.sh \
 	%D%/conformance/gradients.sh \
 	%D%/conformance/opaque.sh \
 	%D%/conformance/reference.sh \

@@ -33,17 +33,51 @@ static char description[160];
 
 /* ---- device ---- */
 
-static const struct cpu_vector *choose_vector(void)
+/* The levels of vector code, best first, and what oneDNN calls the same. */
+static const struct level {
+    const char *name;
+    const struct cpu_vector *vector;
+    int onednn;
+} levels[] = {
+#if defined(__x86_64__)
+    {"avx512", &cpu_vector_avx512, dnnl_cpu_isa_avx512_core},
+    {"avx2", &cpu_vector_avx2, dnnl_cpu_isa_avx2},
+#endif
+    {"base", &cpu_vector_base, dnnl_cpu_isa_sse41},
+};
+enum { LEVELS = sizeof levels / sizeof *levels };
+
+static bool processor_has(const struct level *level)
 {
 #if defined(__x86_64__)
     __builtin_cpu_init();
-    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
-        __builtin_cpu_supports("avx512vl"))
-        return &cpu_vector_avx512;
-    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
-        return &cpu_vector_avx2;
+    if (level->vector == &cpu_vector_avx512)
+        return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
+               __builtin_cpu_supports("avx512vl");
+    if (level->vector == &cpu_vector_avx2)
+        return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
 #endif
-    return &cpu_vector_base;
+    return level->vector == &cpu_vector_base;
+}
+
+/* The best level that the processor has, at most the one that TELAR_CPU_ISA names; oneDNN then keeps to the same. */
+static const struct cpu_vector *choose_vector(void)
+{
+    const char *most = getenv("TELAR_CPU_ISA");
+    int first = 0;
+    if (most && *most) {
+        while (first < LEVELS && strcmp(most, levels[first].name) != 0)
+            first++;
+        if (first == LEVELS) {
+            cpu_host->log(TL_LOG_WARN, "cpu", "TELAR_CPU_ISA=%s is ignored: expected avx512, avx2 or base", most);
+            first = 0;
+        } else if (dnnl_set_max_cpu_isa((dnnl_cpu_isa_t)levels[first].onednn) != dnnl_success) {
+            cpu_host->log(TL_LOG_WARN, "cpu", "TELAR_CPU_ISA=%s does not hold for oneDNN, which has been used before", most);
+        }
+    }
+    while (!processor_has(&levels[first]))
+        first++;
+    return levels[first].vector;
 }
 
 /* The processor's name, from the kernel's list; "processor" where there is none. */
