@@ -3,7 +3,9 @@
  * The CPU backend's vector code: elementary functions against the C library in double, over all exponents, signs, zeros,
  * infinities and NaN; long sums; shapes that end in the middle of a vector; strides and broadcasts at every length.
  */
+#include <sys/mman.h>
 #include <telar/telar.h>
+#include <unistd.h>
 
 #include "tap.h"
 
@@ -144,6 +146,72 @@ static void lengths(void)
     ok(good, "sums, broadcasts and strides are right at every length up to 70");
 }
 
+/* Numbers that neither rise nor fall. */
+static float wave(int64_t i)
+{
+    return (float)(i * 7919 % 31) - 15;
+}
+
+/* Windows of 1 x 2 over rows of every length, which end where readable memory ends. */
+static bool pool_row(char *end, int64_t width, int64_t step)
+{
+    float *x = (float *)(void *)end - width;
+    for (int64_t i = 0; i < width; i++)
+        x[i] = wave(i);
+    bool good = true;
+    TL_SCOPE {
+        tl_tensor *t = tl_set_requires_grad(tl_from_memory(TL_SHAPE(1, 1, 1, width), x, (struct tl_options){0}, NULL, NULL), true);
+        tl_tensor *y = tl_max_pool2d(t, .kernel = {1, 2}, .stride = {1, step});
+        good = y && tl_backward(tl_sum(y), TL_NONE, (struct tl_backward_options){0}) == TL_OK;
+        const float *out = tl_data(tl_detach(y)), *dx = tl_data(tl_grad_of(t));
+        for (int64_t i = 0, outputs = (width - 2) / step + 1; good && i < outputs; i++)
+            good = out[i] == fmaxf(wave(i * step), wave(i * step + 1));
+        double sent = 0;
+        for (int64_t i = 0; good && i < width; i++)
+            sent += (double)dx[i];
+        good = good && sent == (double)((width - 2) / step + 1);
+    }
+    return good;
+}
+
+/* A pixel of every number of channels, as a convolution leaves it: channels-last. */
+static bool pool_pixel(int64_t channels)
+{
+    bool good = true;
+    TL_SCOPE {
+        tl_tensor *x = tl_view(tl_arange(0, (double)(4 * channels), 1, (struct tl_options){.dtype = TL_F32}), TL_SHAPE(1, channels, 2, 2));
+        tl_tensor *same = tl_view(tl_eye(channels, (struct tl_options){0}), TL_SHAPE(channels, channels, 1, 1));
+        const float *y = tl_data(tl_max_pool2d(tl_conv2d(x, same, TL_NONE), .kernel = {2}));
+        for (int64_t c = 0; y && good && c < channels; c++)
+            good = y[c] == (float)(4 * c + 3);
+        good = good && y;
+    }
+    return good;
+}
+
+static void pooling(void)
+{
+    long page = sysconf(_SC_PAGESIZE);
+    char *memory = mmap(NULL, 2 * (size_t)page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (memory == MAP_FAILED || mprotect(memory + page, (size_t)page, PROT_NONE) != 0) {
+        ok(false, "two pages of memory");
+        return;
+    }
+    for (int64_t step = 1; step <= 3; step++) {
+        int64_t width = 2;
+        while (width <= 100 && pool_row(memory + page, width, step))
+            width++;
+        if (!ok(width > 100, "rows of 2 to 100 are pooled in steps of %d, and nothing beyond them is read", (int)step))
+            diag("%d wide", (int)width);
+    }
+    int64_t channels = 1;
+    while (channels <= 70 && pool_pixel(channels))
+        channels++;
+    if (!ok(channels > 70, "pixels of 1 to 70 channels are pooled"))
+        diag("%d channels", (int)channels);
+    munmap(memory, 2 * (size_t)page);
+}
+
 int main(void)
 {
     if (tl_set_backend("cpu") != TL_OK)
@@ -153,6 +221,7 @@ int main(void)
         powers();
         sums();
         lengths();
+        pooling();
     }
     return done_testing();
 }

@@ -9,6 +9,14 @@
 #include "simd.h"
 #include "vector.h"
 
+/* The running maximum and its number within the window. */
+UNROLLED void take(floats *best, ints *index, floats value, uint8_t id)
+{
+    ints better = (ints)(value > *best) | (ints)(value != value);
+    *best = choose(better, value, *best);
+    *index = choose_int(better, splat_int(id), *index);
+}
+
 UNROLLED void take_vectors(float *y, uint8_t *where, const float *const *x, const uint8_t *id, int n, int64_t c, int vectors)
 {
     floats best[4];
@@ -18,12 +26,8 @@ UNROLLED void take_vectors(float *y, uint8_t *where, const float *const *x, cons
         index[v] = splat_int(id[0]);
     }
     for (int k = 1; k < n; k++)
-        for (int v = 0; v < vectors; v++) {
-            floats value = load(x[k] + c + v * VECTOR_FLOATS);
-            ints better = (ints)(value > best[v]) | (ints)(value != value);
-            best[v] = choose(better, value, best[v]);
-            index[v] = choose_int(better, splat_int(id[k]), index[v]);
-        }
+        for (int v = 0; v < vectors; v++)
+            take(&best[v], &index[v], load(x[k] + c + v * VECTOR_FLOATS), id[k]);
     for (int v = 0; v < vectors; v++) {
         store(y + c + v * VECTOR_FLOATS, best[v]);
         if (where)
@@ -38,20 +42,16 @@ static void max_window(float *y, uint8_t *where, const float *const *x, const ui
         take_vectors(y, where, x, id, n, c, 4);
     for (; c + VECTOR_FLOATS <= channels; c += VECTOR_FLOATS)
         take_vectors(y, where, x, id, n, c, 1);
-    for (; c < channels; c++) {
-        float best = x[0][c];
-        uint8_t index = id[0];
-        for (int k = 1; k < n; k++) {
-            float value = x[k][c];
-            if (value > best || value != value) {
-                best = value;
-                index = id[k];
-            }
-        }
-        y[c] = best;
-        if (where)
-            where[c] = index;
-    }
+    if (c == channels)
+        return;
+    int64_t rest = channels - c;
+    floats best = load_part(x[0] + c, rest);
+    ints index = splat_int(id[0]);
+    for (int k = 1; k < n; k++)
+        take(&best, &index, load_part(x[k] + c, rest), id[k]);
+    store_part(y + c, best, rest);
+    if (where)
+        store_bytes_part(where + c, index, rest);
 }
 
 static void max_window_grad(float *const *dx, const uint8_t *id, int n, const float *dy, const uint8_t *where, int64_t channels)
@@ -70,55 +70,62 @@ static void max_window_grad(float *const *dx, const uint8_t *id, int n, const fl
             dx[k][c] += where[c] == id[k] ? dy[c] : 0.0f;
 }
 
-/* Every step-th float from p on. For step 2 one more is read than is needed. */
-UNROLLED floats load_every(const float *p, int64_t step)
+/* Every step-th float from p on, `lanes` of them, 1 to VECTOR_FLOATS; nothing beyond the last is read. */
+UNROLLED floats load_every(const float *p, int64_t step, int64_t lanes)
 {
     if (step == 1)
-        return load(p);
-    ints even;
-    for (int i = 0; i < VECTOR_FLOATS; i++)
-        even[i] = 2 * i;
-    return __builtin_shuffle(load(p), load(p + VECTOR_FLOATS), even);
+        return lanes == VECTOR_FLOATS ? load(p) : load_part(p, lanes);
+    floats v = {0};
+    if (step == 2) {
+        int64_t floats_left = 2 * lanes - 1;
+        ints even;
+        for (int i = 0; i < VECTOR_FLOATS; i++)
+            even[i] = 2 * i;
+        if (floats_left <= VECTOR_FLOATS)
+            return __builtin_shuffle(load_part(p, floats_left), v, even);
+        return __builtin_shuffle(load(p), load_part(p + VECTOR_FLOATS, floats_left - VECTOR_FLOATS), even);
+    }
+    for (int64_t i = 0; i < lanes; i++)
+        v[i] = p[i * step];
+    return v;
 }
 
-UNROLLED int64_t max_strided_by(float *y, uint8_t *where, const float *const *x, const uint8_t *id, int n, int64_t step, int64_t count)
+UNROLLED void max_lanes(float *y, uint8_t *where, const float *const *x, const uint8_t *id, int n, int64_t at, int64_t step,
+                        int64_t lanes)
+{
+    floats best = load_every(x[0] + at * step, step, lanes);
+    ints index = splat_int(id[0]);
+    for (int k = 1; k < n; k++)
+        take(&best, &index, load_every(x[k] + at * step, step, lanes), id[k]);
+    if (lanes == VECTOR_FLOATS)
+        store(y + at, best);
+    else
+        store_part(y + at, best, lanes);
+    if (!where)
+        return;
+    if (lanes == VECTOR_FLOATS)
+        store_bytes(where + at, index);
+    else
+        store_bytes_part(where + at, index, lanes);
+}
+
+UNROLLED void max_strided_by(float *y, uint8_t *where, const float *const *x, const uint8_t *id, int n, int64_t step, int64_t count)
 {
     int64_t i = 0;
-    for (; i + VECTOR_FLOATS < count; i += VECTOR_FLOATS) { /* one is left: nothing beyond the rows is read */
-        floats best = load_every(x[0] + i * step, step);
-        ints index = splat_int(id[0]);
-        for (int k = 1; k < n; k++) {
-            floats value = load_every(x[k] + i * step, step);
-            ints better = (ints)(value > best) | (ints)(value != value);
-            best = choose(better, value, best);
-            index = choose_int(better, splat_int(id[k]), index);
-        }
-        store(y + i, best);
-        if (where)
-            store_bytes(where + i, index);
-    }
-    return i;
+    for (; i + VECTOR_FLOATS <= count; i += VECTOR_FLOATS)
+        max_lanes(y, where, x, id, n, i, step, VECTOR_FLOATS);
+    if (i < count)
+        max_lanes(y, where, x, id, n, i, step, count - i);
 }
 
 static void max_strided(float *y, uint8_t *where, const float *const *x, const uint8_t *id, int n, int64_t step, int64_t count)
 {
-    int64_t i = step == 1   ? max_strided_by(y, where, x, id, n, 1, count)
-                : step == 2 ? max_strided_by(y, where, x, id, n, 2, count)
-                            : 0;
-    for (; i < count; i++) {
-        float best = x[0][i * step];
-        uint8_t index = id[0];
-        for (int k = 1; k < n; k++) {
-            float value = x[k][i * step];
-            if (value > best || value != value) {
-                best = value;
-                index = id[k];
-            }
-        }
-        y[i] = best;
-        if (where)
-            where[i] = index;
-    }
+    if (step == 1)
+        max_strided_by(y, where, x, id, n, 1, count);
+    else if (step == 2)
+        max_strided_by(y, where, x, id, n, 2, count);
+    else
+        max_strided_by(y, where, x, id, n, step, count);
 }
 
 const struct cpu_pool_loops LEVEL(cpu_pool_loops) = {

@@ -8,6 +8,9 @@
 
 #include <stdint.h>
 #include <string.h>
+#if defined(__AVX__)
+#include <immintrin.h>
+#endif
 
 #if defined(__AVX512F__)
 #define VECTOR_BYTES 64
@@ -36,6 +39,55 @@ static inline void store(float *p, floats v)
 {
     memcpy(p, &v, sizeof v);
 }
+
+/* Parts of a vector, for the ends of rows: n lanes, 0 to VECTOR_FLOATS. Loads give zeros in the others; nothing beyond the n is
+ * touched. */
+#if defined(__AVX512F__)
+static inline __mmask16 first_lanes(int64_t n)
+{
+    return (__mmask16)((1u << n) - 1);
+}
+
+static inline floats load_part(const float *p, int64_t n)
+{
+    return (floats)_mm512_maskz_loadu_ps(first_lanes(n), p);
+}
+
+static inline void store_part(float *p, floats v, int64_t n)
+{
+    _mm512_mask_storeu_ps(p, first_lanes(n), (__m512)v);
+}
+#elif defined(__AVX__)
+static inline __m256i first_lanes(int64_t n)
+{
+    static const int32_t edge[2 * VECTOR_FLOATS] = {-1, -1, -1, -1, -1, -1, -1, -1};
+    return _mm256_loadu_si256((const __m256i *)(const void *)(edge + VECTOR_FLOATS - n));
+}
+
+static inline floats load_part(const float *p, int64_t n)
+{
+    return (floats)_mm256_maskload_ps(p, first_lanes(n));
+}
+
+static inline void store_part(float *p, floats v, int64_t n)
+{
+    _mm256_maskstore_ps(p, first_lanes(n), (__m256)v);
+}
+#else
+static inline floats load_part(const float *p, int64_t n)
+{
+    floats v = {0};
+    for (int64_t i = 0; i < n; i++)
+        v[i] = p[i];
+    return v;
+}
+
+static inline void store_part(float *p, floats v, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++)
+        p[i] = v[i];
+}
+#endif
 
 static inline floats splat(float x)
 {
@@ -69,6 +121,14 @@ static inline void store_bytes(uint8_t *p, ints v)
 {
     bytes_of_ints b = __builtin_convertvector(v, bytes_of_ints);
     memcpy(p, &b, sizeof b);
+}
+
+static inline void store_bytes_part(uint8_t *p, ints v, int64_t n)
+{
+    uint8_t b[VECTOR_FLOATS];
+    store_bytes(b, v);
+    for (int64_t i = 0; i < n; i++)
+        p[i] = b[i];
 }
 
 static inline float sum_lanes(floats v)
