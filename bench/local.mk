@@ -3,6 +3,7 @@
 EXTRA_PROGRAMS += %D%/telar-bench
 CLEANFILES += %D%/telar-bench$(EXEEXT)
 %C%_telar_bench_SOURCES =
+%C%_telar_bench_CFLAGS = $(AM_CFLAGS) $(OPENMP_CFLAGS)
 
 # sources bench_telar_bench_SOURCES: *.c *.h
 bench_telar_bench_SOURCES += \

@@ -4,7 +4,6 @@
  * registers, and copying memory, both on as many threads as Telar uses.
  */
 #include <math.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #if defined(__x86_64__)
@@ -13,7 +12,7 @@
 
 #include "bench/bench.h"
 
-enum { COPY_BYTES = 64 << 20, FMA_ROUNDS = 1 << 17, CHAINS = 12, MAX_THREADS = 256 };
+enum { COPY_BYTES = 64 << 20, FMA_ROUNDS = 1 << 17, CHAINS = 12 };
 
 /* One thread's share of a call. */
 struct share {
@@ -21,7 +20,6 @@ struct share {
     const char *from;
     size_t bytes;
     int64_t times;
-    double lanes;       /* floats in a register */
     volatile float end; /* where the results go, so that they are computed */
 };
 
@@ -75,9 +73,8 @@ static float fma_plain(int64_t rounds)
 }
 
 /* A call is FMA_ROUNDS rounds of sixteen-lane registers; narrower ones do as many more. */
-static void *fma_share(void *data)
+static void fma_share(struct share *s)
 {
-    struct share *s = data;
     int64_t rounds = s->times * FMA_ROUNDS;
 #if defined(__x86_64__)
     if (__builtin_cpu_supports("avx512f"))
@@ -87,40 +84,31 @@ static void *fma_share(void *data)
     else
 #endif
         s->end = fma_plain(4 * rounds);
-    return NULL;
 }
 
-static void *copy_share(void *data)
+static void copy_share(struct share *s)
 {
-    struct share *s = data;
     for (int64_t i = 0; i < s->times; i++)
         memcpy(s->to, s->from, s->bytes);
-    return NULL;
 }
 
-/* Run fn on every thread with its share of the copy. */
-static tl_status on_threads(void *(*fn)(void *), char *to, const char *from, int64_t times)
+/* Run fn on every thread with its share of the copy. OpenMP's team, which the cpu backend uses too: threads of our own would run
+ * beside its workers, which wait for their next work in a loop for a while after each op. */
+static tl_status on_threads(void (*fn)(struct share *), char *to, const char *from, int64_t times)
 {
-    static struct share share[MAX_THREADS];
-    pthread_t thread[MAX_THREADS];
-    int n = tl_get_num_threads(), made = 1;
-    n = n < 1 ? 1 : n > MAX_THREADS ? MAX_THREADS : n;
+    int n = tl_get_num_threads();
     size_t piece = COPY_BYTES / (size_t)n & ~(size_t)63;
+#pragma omp parallel for schedule(static, 1) num_threads(n)
     for (int i = 0; i < n; i++) {
         size_t at = piece * (size_t)i;
-        share[i] = (struct share){.times = times, .bytes = i + 1 < n ? piece : COPY_BYTES - at};
+        struct share share = {.times = times, .bytes = i + 1 < n ? piece : COPY_BYTES - at};
         if (to) {
-            share[i].to = to + at;
-            share[i].from = from + at;
+            share.to = to + at;
+            share.from = from + at;
         }
+        fn(&share);
     }
-    while (made < n && pthread_create(&thread[made], NULL, fn, &share[made]) == 0)
-        made++;
-    if (made == n)
-        fn(&share[0]);
-    for (int i = 1; i < made; i++)
-        pthread_join(thread[i], NULL);
-    return made == n ? TL_OK : tl_fail(TL_ERR_NOMEM, "bench: cannot start %d threads", n);
+    return TL_OK;
 }
 
 static tl_status run_fma(struct bench_state *s, int variant, int64_t times)
