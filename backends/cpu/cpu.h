@@ -67,6 +67,7 @@ bool cpu_add_conv2d_direct(struct cpu_table *table); /* before cpu_add_conv2d(),
 bool cpu_add_conv2d_grad_weight(struct cpu_table *table);
 bool cpu_add_conv2d(struct cpu_table *table);
 bool cpu_add_max_pool2d(struct cpu_table *table);
+bool cpu_add_dense(struct cpu_table *table);
 bool cpu_add_matmul(struct cpu_table *table);
 bool cpu_add_reduce(struct cpu_table *table);
 bool cpu_add_copy(struct cpu_table *table);

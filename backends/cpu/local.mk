@@ -45,6 +45,7 @@ backends_cpu_cpu_la_SOURCES += \
 	%D%/ops/conv2d_direct.c \
 	%D%/ops/conv2d_grad_weight.c \
 	%D%/ops/copy.c \
+	%D%/ops/dense.c \
 	%D%/ops/index.c \
 	%D%/ops/matmul.c \
 	%D%/ops/max_pool2d.c \

@@ -74,6 +74,7 @@ const struct test_case cases[] = {
     {"matmul", "2-d", NULL, {N(5, 7), N(7, 3)}, 2, INTEGERS, 0},
     {"matmul", "odd sizes", NULL, {N(33, 65), N(65, 17)}, 2, 0, 0},
     {"matmul", "larger", NULL, {N(130, 70), N(70, 90)}, 2, NO_HALF, 0},
+    {"matmul", "dense layer without bias", NULL, {N(70, 90), N(90, 200)}, 2, NO_HALF, 0},
     {"matmul", "batches", NULL, {N(4, 5, 7), N(4, 7, 3)}, 2, 0, 0},
     {"matmul", "nothing inside", NULL, {N(3, 0), N(0, 4)}, 2, NO_GRADIENT, 0},
     {"matmul", "no rows", NULL, {N(0, 3), N(3, 4)}, 2, NO_GRADIENT, 0},
@@ -83,6 +84,7 @@ const struct test_case cases[] = {
     {"dot", "vectors", NULL, {N(7), N(7)}, 2, 0, 0},
     {"addmm", "bias row", NULL, {N(3), N(5, 7), N(7, 3)}, 3, 0, 0},
     {"addmm", "bias matrix, alpha, beta", A(addmm, .alpha = 0.5, .beta = 2), {N(5, 3), N(5, 7), N(7, 3)}, 3, 0, 0},
+    {"addmm", "dense layer", NULL, {N(200), N(70, 90), N(90, 200)}, 3, NO_HALF, 0},
     {"addmm", "larger", NULL, {N(90), N(130, 70), N(70, 90)}, 3, NO_HALF, 0},
 
     /* Along a dimension */

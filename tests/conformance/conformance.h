@@ -54,8 +54,9 @@ extern const size_t n_cases;
 /** Fill c with the generated case for the pointwise op `op`. */
 void pointwise_case(const tl_op *op, struct test_case *c);
 
-/** How an operand is laid out: row-major; with its dimensions reversed in memory; as every second element of a larger tensor. */
-enum layout { CONTIGUOUS, REVERSED, SPACED, LAYOUTS };
+/** How the operands are laid out: row-major; with their dimensions reversed in memory; as every second element of a larger tensor;
+ *  the last one reversed, the others row-major (x W^T). */
+enum layout { CONTIGUOUS, REVERSED, SPACED, MIXED, LAYOUTS };
 
 /** Make operand k of a case on the default device: the same values for the same case, dtype and k, whatever the layout. */
 tl_tensor *make_operand(const struct test_case *c, int k, tl_dtype dtype, enum layout layout);

@@ -134,6 +134,14 @@ bool differentiable(const struct test_case *c, int k)
     return c->in[k].fill != INDEX && c->in[k].fill != ABSENT && c->in[k].fill != BOOLEAN && !c->in[k].constant;
 }
 
+/* Of operand k. Indices are not spaced: they would come to lie beside a 99. */
+static enum layout layout_of(const struct test_case *c, int k, enum layout layout)
+{
+    if (layout == MIXED)
+        return k == c->n_in - 1 ? REVERSED : CONTIGUOUS;
+    return layout == SPACED && c->in[k].fill == INDEX ? CONTIGUOUS : layout;
+}
+
 void run_case(const struct test_case *c, tl_dtype dtype, enum layout layout, bool gradients, struct results *r)
 {
     memset(r, 0, sizeof *r);
@@ -144,7 +152,7 @@ void run_case(const struct test_case *c, tl_dtype dtype, enum layout layout, boo
         tl_tensor *in[MAX_IN], *out[8] = {0};
         tl_status s = op ? TL_OK : tl_fail(TL_ERR_NOT_FOUND, "there is no op \"%s\"", c->op);
         for (int k = 0; k < c->n_in && s == TL_OK; k++) {
-            in[k] = make_operand(c, k, dtype, c->in[k].fill == INDEX && layout == SPACED ? CONTIGUOUS : layout);
+            in[k] = make_operand(c, k, dtype, layout_of(c, k, layout));
             if (!in[k])
                 s = tl_error_code();
             else if (gradients && !tl_is_none(in[k]) && tl_dtype_is_float(tl_dtype_of(in[k])) && differentiable(c, k))
