@@ -37,11 +37,21 @@ static const char *refuses(const struct tl_device *device, const struct tl_call 
     return r.inner > 1 && r.n > LONGEST ? "long rows that are not dense" : NULL;
 }
 
-typedef void forward_row(float *y, const float *x, int64_t n);
-typedef void backward_row(float *dx, const float *dy, const float *y, int64_t n);
+typedef void forward_rows(float *y, const float *x, int64_t rows, int64_t n);
+typedef void backward_rows(float *dx, const float *dy, const float *y, int64_t rows, int64_t n);
 
-/* `count` neighbouring strided rows: transpose, work, transpose back. b is NULL in the forward. */
-static void run_strided(const struct rows *r, forward_row *forward, backward_row *backward, float *y, const float *a,
+/* One of the two, on dense rows. b is NULL in the forward. */
+static void run_dense(forward_rows *forward, backward_rows *backward, float *y, const float *a, const float *b, int64_t rows,
+                      int64_t n)
+{
+    if (b)
+        backward(y, a, b, rows, n);
+    else
+        forward(y, a, rows, n);
+}
+
+/* `count` neighbouring strided rows: transpose, work, transpose back. */
+static void run_strided(const struct rows *r, forward_rows *forward, backward_rows *backward, float *y, const float *a,
                         const float *b, int64_t count)
 {
     _Alignas(64) float rows[3][TOGETHER * LONGEST];
@@ -49,16 +59,11 @@ static void run_strided(const struct rows *r, forward_row *forward, backward_row
     c->transpose(rows[0], r->n, a, r->inner, r->n, count);
     if (b)
         c->transpose(rows[1], r->n, b, r->inner, r->n, count);
-    for (int64_t i = 0; i < count; i++) {
-        if (b)
-            backward(rows[2] + i * r->n, rows[0] + i * r->n, rows[1] + i * r->n, r->n);
-        else
-            forward(rows[2] + i * r->n, rows[0] + i * r->n, r->n);
-    }
+    run_dense(forward, backward, rows[2], rows[0], b ? rows[1] : NULL, count, r->n);
     c->transpose(y, r->inner, rows[2], r->n, count, r->n);
 }
 
-static tl_status run(const struct tl_call *call, forward_row *forward, backward_row *backward)
+static tl_status run(const struct tl_call *call, forward_rows *forward, backward_rows *backward)
 {
     struct rows r = rows_of(call);
     float *y = cpu_data(&call->out[0]);
@@ -67,16 +72,18 @@ static tl_status run(const struct tl_call *call, forward_row *forward, backward_
         return TL_OK;
     int64_t groups = r.inner == 1 ? 1 : (r.inner + TOGETHER - 1) / TOGETHER, tasks = r.outer * groups;
     int threads = cpu_threads(r.outer * r.n * r.inner, GRAIN);
-#pragma omp parallel for schedule(static) num_threads(threads) if (threads > 1)
-    for (int64_t task = 0; task < tasks; task++) {
-        int64_t first = task % groups * TOGETHER, at = task / groups * r.n * r.inner + first;
-        if (r.inner > 1)
-            run_strided(&r, forward, backward, y + at, a + at, b ? b + at : NULL,
-                        r.inner - first < TOGETHER ? r.inner - first : TOGETHER);
-        else if (b)
-            backward(y + at, a + at, b + at, r.n);
+#pragma omp parallel num_threads(threads) if (threads > 1)
+    {
+        int64_t begin, end;
+        cpu_share(tasks, 1, omp_get_thread_num(), omp_get_num_threads(), &begin, &end);
+        if (r.inner == 1)
+            run_dense(forward, backward, y + begin * r.n, a + begin * r.n, b ? b + begin * r.n : NULL, end - begin, r.n);
         else
-            forward(y + at, a + at, r.n);
+            for (int64_t task = begin; task < end; task++) {
+                int64_t first = task % groups * TOGETHER, at = task / groups * r.n * r.inner + first;
+                run_strided(&r, forward, backward, y + at, a + at, b ? b + at : NULL,
+                            r.inner - first < TOGETHER ? r.inner - first : TOGETHER);
+            }
     }
     return TL_OK;
 }

@@ -52,11 +52,6 @@ static double prod_row(const float *x, int64_t n, int64_t stride)
 }
 
 /* Extremes: with sign -1 the smallest, by negation, which is exact. A NaN wins. */
-static inline floats larger(floats a, floats b)
-{
-    return choose((ints)(a > b) | (ints)(a != a), a, b);
-}
-
 static float max_row(const float *x, int64_t n, int64_t stride, float sign)
 {
     float best = -INFINITY;
@@ -68,11 +63,7 @@ static float max_row(const float *x, int64_t n, int64_t stride, float sign)
         for (; i + WIDE * VECTOR_FLOATS <= n; i += WIDE * VECTOR_FLOATS)
             for (int v = 0; v < WIDE; v++)
                 s[v] = larger(load(x + i + v * VECTOR_FLOATS) * by, s[v]);
-        s[0] = larger(larger(s[0], s[1]), larger(s[2], s[3]));
-        float lane[VECTOR_FLOATS];
-        store(lane, s[0]);
-        for (int v = 0; v < VECTOR_FLOATS; v++)
-            best = lane[v] > best || lane[v] != lane[v] ? lane[v] : best;
+        best = largest_lane(larger(larger(s[0], s[1]), larger(s[2], s[3])));
     }
     for (; i < n; i++) {
         float value = x[i * stride] * sign;
@@ -81,28 +72,21 @@ static float max_row(const float *x, int64_t n, int64_t stride, float sign)
     return best * sign;
 }
 
-UNROLLED void sum_columns_of(float *sum, const float *x, int64_t rows, int64_t row_stride, int vectors)
-{
-    floats s[WIDE] = {0};
-    for (int64_t r = 0; r < rows; r++, x += row_stride)
-        for (int v = 0; v < vectors; v++)
-            s[v] += load(x + v * VECTOR_FLOATS);
-    for (int v = 0; v < vectors; v++)
-        store(sum + v * VECTOR_FLOATS, s[v]);
-}
-
+/* Whole rows, four at a time, into sums that stay in the first-level cache: memory is read as it lies. */
 static void sum_columns(float *sum, const float *x, int64_t rows, int64_t row_stride, int64_t columns)
 {
-    int64_t c = 0;
-    for (; c + WIDE * VECTOR_FLOATS <= columns; c += WIDE * VECTOR_FLOATS)
-        sum_columns_of(sum + c, x + c, rows, row_stride, WIDE);
-    for (; c + VECTOR_FLOATS <= columns; c += VECTOR_FLOATS)
-        sum_columns_of(sum + c, x + c, rows, row_stride, 1);
-    for (; c < columns; c++) {
-        float s = 0;
-        for (int64_t r = 0; r < rows; r++)
-            s += x[r * row_stride + c];
-        sum[c] = s;
+    memset(sum, 0, (size_t)columns * sizeof *sum);
+    int64_t r = 0;
+    for (; r + 4 <= rows; r += 4, x += 4 * row_stride) {
+        const float *x1 = x + row_stride, *x2 = x1 + row_stride, *x3 = x2 + row_stride;
+        INDEPENDENT
+        for (int64_t c = 0; c < columns; c++)
+            sum[c] += (x[c] + x1[c]) + (x2[c] + x3[c]);
+    }
+    for (; r < rows; r++, x += row_stride) {
+        INDEPENDENT
+        for (int64_t c = 0; c < columns; c++)
+            sum[c] += x[c];
     }
 }
 

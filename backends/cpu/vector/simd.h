@@ -131,14 +131,47 @@ static inline void store_bytes_part(uint8_t *p, ints v, int64_t n)
         p[i] = b[i];
 }
 
-static inline float sum_lanes(floats v)
+/* The larger of two, of which neither is a NaN. */
+static inline floats maximum(floats a, floats b)
 {
-    float lane[VECTOR_FLOATS];
-    memcpy(lane, &v, sizeof v);
+#if defined(__AVX512F__)
+    return (floats)_mm512_max_ps((__m512)a, (__m512)b);
+#elif defined(__AVX__)
+    return (floats)_mm256_max_ps((__m256)a, (__m256)b);
+#else
+    return choose((ints)(a > b), a, b);
+#endif
+}
+
+/* Every lane v[i + by]; what is beyond the end comes round. */
+UNROLLED floats rotate(floats v, int by)
+{
+    ints from;
+    for (int i = 0; i < VECTOR_FLOATS; i++)
+        from[i] = (i + by) % VECTOR_FLOATS;
+    return __builtin_shuffle(v, from);
+}
+
+UNROLLED float sum_lanes(floats v)
+{
+#pragma GCC unroll 4
     for (int width = VECTOR_FLOATS / 2; width > 0; width /= 2)
-        for (int i = 0; i < width; i++)
-            lane[i] += lane[i + width];
-    return lane[0];
+        v += rotate(v, width);
+    return v[0];
+}
+
+/* The larger of two; a NaN counts as larger than any number. */
+static inline floats larger(floats a, floats b)
+{
+    return choose((ints)(a > b) | (ints)(a != a), a, b);
+}
+
+UNROLLED float largest_lane(floats v)
+{
+#pragma GCC unroll 4
+    for (int width = VECTOR_FLOATS / 2; width > 0; width /= 2)
+        v = larger(v, rotate(v, width));
+    return v[0];
 }
 
 #endif

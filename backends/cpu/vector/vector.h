@@ -84,12 +84,12 @@ struct cpu_convert_loops {
     void (*transpose)(float *to, int64_t to_stride, const float *from, int64_t from_stride, int64_t rows, int64_t columns);
 };
 
-/** Over one dense row of n. y may not be x. */
+/** Over dense rows of n that follow each other. y may not be x. */
 struct cpu_softmax_loops {
-    void (*softmax)(float *y, const float *x, int64_t n);
-    void (*log_softmax)(float *y, const float *x, int64_t n);
-    void (*softmax_grad)(float *dx, const float *dy, const float *y, int64_t n);
-    void (*log_softmax_grad)(float *dx, const float *dy, const float *y, int64_t n);
+    void (*softmax)(float *y, const float *x, int64_t rows, int64_t n);
+    void (*log_softmax)(float *y, const float *x, int64_t rows, int64_t n);
+    void (*softmax_grad)(float *dx, const float *dy, const float *y, int64_t rows, int64_t n);
+    void (*log_softmax_grad)(float *dx, const float *dy, const float *y, int64_t rows, int64_t n);
 };
 
 /** y += alpha a b: a is [m, k] of any strides, b [k, n] and y [m, n] lie in rows. */
