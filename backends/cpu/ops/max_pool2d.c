@@ -171,9 +171,8 @@ static void forward_contiguous(const struct pool *p, const float *x, float *y, u
         if (middle > left)
             cpu_vector->pool->max_strided(to + left, index ? index + left : NULL, from, p->id + first, (int)n, p->stride[1],
                                           middle - left);
-        for (int64_t ox = 0; ox < p->out_w; ox++)
-            if (ox < left || ox >= middle)
-                forward_one(p, plane, oy, ox, to + ox, index ? index + ox : NULL);
+        for (int64_t ox = left > 0 ? 0 : middle; ox < p->out_w; ox = ox + 1 == left ? middle : ox + 1)
+            forward_one(p, plane, oy, ox, to + ox, index ? index + ox : NULL);
     }
 }
 
