@@ -3,20 +3,19 @@
 
 Every contender is a process that waits on a pipe and times one sample when it is sent a case's name. For each case and round
 all contenders take one sample each, the first one changing from round to round, so that what else the machine does meanwhile
-falls on all alike. A ratio is the best peer's time over Telar's: above 1, Telar is faster.
+falls on all alike. Who waits is stopped, so that nobody's waiting threads take another's time. A ratio is the best peer's time over Telar's: above 1, Telar is faster.
 """
 import argparse
 import ctypes.util
 import importlib.util
 import json
 import os
+import signal
 import statistics
 import subprocess
 import sys
-import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-PAUSE = 0.01  # seconds between samples: the one before has stopped spinning by then
 
 
 def has(module):
@@ -47,15 +46,20 @@ def contenders(options):
 
 
 class Contender:
+    """A process that is stopped while it is not its turn: threads that wait for their next work in a loop, as those of
+    onnxruntime do, would take the others' time."""
+
     def __init__(self, name, command, env):
         self.name = name
         self.process = subprocess.Popen(command, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
     def sample(self, case):
         """Milliseconds of a call; None if this contender does not have the case."""
+        self.process.send_signal(signal.SIGCONT)
         self.process.stdin.write(case + "\n")
         self.process.stdin.flush()
         answer = self.process.stdout.readline().strip()
+        self.process.send_signal(signal.SIGSTOP)
         if answer == "none":
             return None
         if not answer or answer.startswith("error"):
@@ -63,6 +67,7 @@ class Contender:
         return float(answer)
 
     def close(self):
+        self.process.send_signal(signal.SIGCONT)
         self.process.stdin.close()
         self.process.wait()
 
@@ -74,7 +79,6 @@ def measure(case, all_contenders, rounds):
     for r in range(rounds):
         for i in range(len(those)):
             c = those[(i + r) % len(those)]
-            time.sleep(PAUSE)
             samples[c.name].append(c.sample(case))
     return samples
 
@@ -117,10 +121,12 @@ def main():
     if not options.json:
         print("Threads: %d. Rounds: %d. Allocator of PyTorch: %s." % (options.threads, options.rounds, jemalloc() or "the system's"))
         print("%-24s %11s %11s %11s %11s %7s %7s" % ("", "Telar", "shortest", "best peer", "shortest", "ratio", "of best"))
-    for case in listed.stdout.split():
-        report(case, measure(case, running, options.rounds), options)
-    for c in running:
-        c.close()
+    try:
+        for case in listed.stdout.split():
+            report(case, measure(case, running, options.rounds), options)
+    finally:
+        for c in running:
+            c.close()
     return 0
 
 
