@@ -190,8 +190,9 @@ const struct variable variables[] = {
      "What happens to an operation that no kernel of its device takes: reference lets the host compute it, error forbids that. "
      "Unset: the host computes it, and a warning is given once for each operation."},
     {"TELAR_NUM_THREADS", "N", "Threads to compute with. Unset: as many as the process may use cores."},
-    {"TELAR_CHECK", "BACKEND",
-     "Run every operation on this backend as well (usually reference) and stop at the first difference."},
+    {"TELAR_CHECK", "reference",
+     "reference: run every operation on the reference backend as well and stop at the first difference. The operands are left in a file, "
+     "from which telar-conformance --replay FILE BACKEND repeats it."},
     {"TELAR_MATH", "MODE",
      "strict: kernels are chosen without measuring, and no result depends on the number of threads."},
     {"TELAR_CPU_ISA", "LEVEL",

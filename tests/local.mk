@@ -31,6 +31,7 @@ C_TESTS = \
 
 SH_TESTS = \
 	%D%/readme.sh \
+	%D%/check_reference.sh \
 	%D%/conformance/cpu.sh \
 	%D%/conformance/cpu_levels.sh \
 	%D%/conformance/gradients.sh \
@@ -140,6 +141,13 @@ check_LTLIBRARIES += %D%/opaque/opaque.la
 %C%_opaque_opaque_la_LDFLAGS = $(BROKEN_LDFLAGS)
 %C%_opaque_opaque_la_LIBADD = $(LIBM)
 
+# A backend that computes wrongly.
+check_LTLIBRARIES += %D%/wrong/wrong.la
+%C%_wrong_wrong_la_SOURCES = %D%/wrong/wrong.c $(backends_reference_reference_la_SOURCES)
+%C%_wrong_wrong_la_CPPFLAGS = $(AM_CPPFLAGS) -Dtelar_plugin=reference_plugin
+%C%_wrong_wrong_la_LDFLAGS = $(BROKEN_LDFLAGS)
+%C%_wrong_wrong_la_LIBADD = $(LIBM)
+
 # What the tests read and include.
 # sources EXTRA_DIST: *.h *.sh *.py build/*.sh golden/* golden/*/* conformance/*.h
 EXTRA_DIST += \
@@ -147,6 +155,7 @@ EXTRA_DIST += \
 	%D%/build/layers.sh \
 	%D%/build/sources.sh \
 	%D%/build/symbols.sh \
+	%D%/check_reference.sh \
 	%D%/cli.sh \
 	%D%/conformance/conformance.h \
 	%D%/demo.sh \
@@ -198,4 +207,4 @@ EXTRA_DIST += \
 
 # The conformance suite: installed, so that anybody's backend can be judged.
 bin_PROGRAMS += %D%/telar-conformance
-%C%_telar_conformance_SOURCES = %D%/conformance/cases.c %D%/conformance/conformance.h %D%/conformance/main.c %D%/conformance/run.c
+%C%_telar_conformance_SOURCES = %D%/conformance/cases.c %D%/conformance/conformance.h %D%/conformance/main.c %D%/conformance/replay.c %D%/conformance/run.c

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * TELAR_CHECK=reference: every op is repeated on the reference backend and compared, and the run stops at the first
- * divergence, with a file that says how to repeat it. For finding which kernel of a backend is wrong.
+ * divergence, with a file from which `telar-conformance --replay` repeats it. For finding which kernel of a backend is wrong.
  */
 #include <inttypes.h>
 #include <math.h>
@@ -30,51 +30,69 @@ static double tolerance(tl_dtype t)
     return t == TL_F64 ? 1e-9 : t == TL_F32 ? 2e-4 : t == TL_F16 ? 4e-3 : t == TL_BF16 ? 3e-2 : 0;
 }
 
-/* A text file with the op, its attributes and the first values of its operands in full precision. */
+/* One attribute, as numbers; a dtype by its name. */
+static void write_attribute(FILE *f, const struct tl_attr_field *field, const void *attrs)
+{
+    const char *p = (const char *)attrs + field->offset;
+    int64_t pair[2];
+    double d;
+    struct tl_dims dims;
+    fprintf(f, "attr %s", field->name);
+    switch ((tl_attr_kind)field->kind) {
+    case TL_ATTR_I64: memcpy(pair, p, 8); fprintf(f, " %" PRId64, pair[0]); break;
+    case TL_ATTR_PAIR: memcpy(pair, p, 16); fprintf(f, " %" PRId64 " %" PRId64, pair[0], pair[1]); break;
+    case TL_ATTR_F64: memcpy(&d, p, 8); fprintf(f, " %a", d); break;
+    case TL_ATTR_BOOL: fprintf(f, " %d", *p != 0); break;
+    case TL_ATTR_DTYPE: fprintf(f, " %s", tl_dtype_name(*(const tl_dtype *)(const void *)p)); break;
+    case TL_ATTR_DIMS:
+        memcpy(&dims, p, sizeof dims);
+        for (int64_t i = 0; i < dims.n; i++)
+            fprintf(f, " %" PRId64, dims.v[i]);
+        break;
+    }
+    fputc('\n', f);
+}
+
+/* One operand: dtype, sizes and strides in a line, then a value a line in row-major order, none of them rounded. */
+static void write_operand(FILE *f, int i, tl_tensor *t)
+{
+    if (is_none(t)) {
+        fprintf(f, "input %d none\n", i);
+        return;
+    }
+    fprintf(f, "input %d %s shape", i, tl_dtype_name((tl_dtype)t->dtype));
+    for (int d = 0; d < t->ndim; d++)
+        fprintf(f, " %" PRId64, t->shape[d]);
+    fprintf(f, " strides");
+    for (int d = 0; d < t->ndim; d++)
+        fprintf(f, " %" PRId64, t->strides[d]);
+    fputc('\n', f);
+    bool real = tl_dtype_is_float((tl_dtype)t->dtype);
+    size_t n = (size_t)t->numel;
+    void *values = malloc((n ? n : 1) * 8);
+    if (values && tl_copy_out(t, real ? TL_F64 : TL_I64, values, n * 8) == TL_OK)
+        for (size_t k = 0; k < n; k++)
+            real ? fprintf(f, "%a\n", ((double *)values)[k]) : fprintf(f, "%" PRId64 "\n", ((int64_t *)values)[k]);
+    free(values);
+}
+
+/* A text file that `telar-conformance --replay` runs again: the op, its attributes and operands. */
 static void write_replay(const struct op_entry *e, const void *attrs, tl_tensor *const *in, int n_in, char *path, size_t size)
 {
     snprintf(path, size, "telar-divergence-%ld-%s.txt", (long)getpid(), e->op->name);
     FILE *f = fopen(path, "w");
     if (!f) {
-        snprintf(path, size, "(no file: the working directory cannot be written)");
+        snprintf(path, size, "no file, since the working directory cannot be written");
         return;
     }
-    fprintf(f, "op %s\n", e->op->name);
-    for (const struct tl_attr_field *a = e->op->attrs; a && a->name; a++) {
-        const char *p = (const char *)attrs + a->offset;
-        fprintf(f, "attr %s", a->name);
-        int64_t pair[2];
-        double d;
-        struct tl_dims dims;
-        switch ((tl_attr_kind)a->kind) {
-        case TL_ATTR_I64: memcpy(pair, p, 8); fprintf(f, " %" PRId64 "\n", pair[0]); break;
-        case TL_ATTR_PAIR: memcpy(pair, p, 16); fprintf(f, " %" PRId64 " %" PRId64 "\n", pair[0], pair[1]); break;
-        case TL_ATTR_F64: memcpy(&d, p, 8); fprintf(f, " %a\n", d); break;
-        case TL_ATTR_BOOL: fprintf(f, " %d\n", *p != 0); break;
-        case TL_ATTR_DTYPE: fprintf(f, " %s\n", tl_dtype_name(*(const tl_dtype *)(const void *)p)); break;
-        case TL_ATTR_DIMS:
-            memcpy(&dims, p, sizeof dims);
-            for (int64_t i = 0; i < dims.n; i++)
-                fprintf(f, " %" PRId64, dims.v[i]);
-            fputc('\n', f);
-            break;
-        }
-    }
-    for (int i = 0; i < n_in; i++) {
-        if (is_none(in[i])) {
-            fprintf(f, "input %d none\n", i);
-            continue;
-        }
-        char text[160];
-        fprintf(f, "input %d %s %s\n", i, tl_dtype_name((tl_dtype)in[i]->dtype), shape_text(text, sizeof text, in[i]->ndim, in[i]->shape));
-        size_t n = (size_t)in[i]->numel;
-        double *values = malloc((n ? n : 1) * sizeof *values);
-        if (values && tl_copy_out(in[i], TL_F64, values, n * sizeof *values) == TL_OK)
-            for (size_t k = 0; k < n; k++)
-                fprintf(f, "%a\n", values[k]);
-        free(values);
-    }
-    fclose(f);
+    fprintf(f, "telar replay 1\nop %s\nmath %s\n", e->op->name, tl_get_math() == TL_MATH_STRICT ? "strict" : "default");
+    for (const struct tl_attr_field *field = e->op->attrs; field && field->name; field++)
+        write_attribute(f, field, attrs);
+    for (int i = 0; i < n_in; i++)
+        write_operand(f, i, in[i]);
+    fputs("end\n", f);
+    if (fclose(f) != 0)
+        snprintf(path, size, "no file, since it could not be written whole");
 }
 
 /* The largest magnitude among the operands: what a sum that cancels may be wrong by is measured against it. */
@@ -116,7 +134,7 @@ static tl_status compare(const struct op_entry *e, const void *attrs, tl_tensor 
         char path[300];
         double va = a[at], vb = b[at];
         write_replay(e, attrs, in, n_in, path, sizeof path);
-        s = tl_fail(TL_ERR_CHECK, "%s: output %d differs from the reference at element %zu: %.9g, but %.9g there (largest value %.3g); operands in %s",
+        s = tl_fail(TL_ERR_CHECK, "%s: output %d differs from the reference at element %zu: %.9g, but %.9g there (largest value %.3g); telar-conformance --replay runs it again from: %s",
                     e->op->name, output, at, va, vb, largest, path);
     }
     free(a);

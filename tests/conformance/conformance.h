@@ -80,7 +80,13 @@ bool differentiable(const struct test_case *c, int k);
 /** Run a case on the default device, with gradients if asked for; results are freed with results_free(). */
 void run_case(const struct test_case *c, tl_dtype dtype, enum layout layout, bool gradients, struct results *r);
 void results_free(struct results *r);
+/** The values of a tensor, malloc()ed. */
+tl_status take_values(tl_tensor *t, struct values *v);
 /** 0 if equal within the bound; else the worst difference, told in `text`. */
 bool same_results(const struct test_case *c, const struct results *got, const struct results *want, tl_dtype dtype, char *text, size_t size);
+
+/** Run the op of a file that TELAR_CHECK=reference left again, on a backend and on the reference, and say how they compare. 0 if they
+ *  agree, 1 if not, 2 if the file cannot be read. */
+int replay(const char *path, const char *backend);
 
 #endif

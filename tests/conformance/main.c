@@ -261,8 +261,13 @@ static void print_table(char **backends, int n)
 int main(int argc, char **argv)
 {
     if (argc < 2) {
-        fprintf(stderr, "usage: telar-conformance BACKEND… | --gradients | --registry | --table BACKEND…\n");
+        fprintf(stderr, "usage: telar-conformance BACKEND… | --gradients | --registry | --table BACKEND… | --replay FILE BACKEND\n");
         return 2;
+    }
+    if (strcmp(argv[1], "--replay") == 0 && argc == 4) {
+        int code = replay(argv[2], argv[3]);
+        tl_shutdown();
+        return code;
     }
     gather();
     if (strcmp(argv[1], "--table") == 0) {

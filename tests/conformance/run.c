@@ -95,7 +95,7 @@ tl_tensor *make_operand(const struct test_case *c, int k, tl_dtype dtype, enum l
     return t ? lay_out(t, layout) : NULL;
 }
 
-static tl_status take(tl_tensor *t, struct values *r)
+tl_status take_values(tl_tensor *t, struct values *r)
 {
     r->n = tl_numel(t);
     r->dtype = tl_dtype_of(t);
@@ -122,7 +122,7 @@ static tl_status backward(const struct test_case *c, tl_tensor **out, int n_out,
         tl_tensor *g = tl_grad_of(in[k]);
         if (tl_is_none(in[k]) || tl_is_none(g))
             continue;
-        tl_status s = take(g, &r->grad[k]);
+        tl_status s = take_values(g, &r->grad[k]);
         if (s != TL_OK)
             return s;
     }
@@ -163,7 +163,7 @@ void run_case(const struct test_case *c, tl_dtype dtype, enum layout layout, boo
         r->n_out = op ? op->n_out : 0;
         for (int i = 0; i < r->n_out && s == TL_OK; i++)
             if (out[i])
-                s = take(out[i], &r->out[i]);
+                s = take_values(out[i], &r->out[i]);
         if (s == TL_OK && gradients)
             s = backward(c, out, r->n_out, in, r);
         r->status = s;
