@@ -172,15 +172,19 @@ const struct test_case cases[] = {
 };
 const size_t n_cases = sizeof cases / sizeof *cases;
 
-void pointwise_case(const tl_op *op, struct test_case *c)
+void pointwise_cases(const tl_op *op, struct test_case c[POINTWISE_CASES])
 {
     static const struct tl_pointwise_attrs bounds = {.struct_size = sizeof bounds, .p = 0.3, .q = 0.7};
-    *c = (struct test_case){.op = op->name, .variant = "broadcast", .attrs = &bounds, .n_in = op->n_in, .tolerance = 1e-5};
     static const int64_t shapes[3][3] = {{3, 4, 5}, {1, 4, 1}, {3, 1, 5}};
-    for (int i = 0; i < op->n_in; i++) {
-        int which = (op->flags & TL_OP_INTERNAL) ? 0 : i % 3;
-        c->in[i] = (struct operand){.fill = UNIT, .ndim = 3, .shape = {shapes[which][0], shapes[which][1], shapes[which][2]}};
-    }
+    c[0] = (struct test_case){.op = op->name, .variant = "broadcast", .attrs = &bounds, .n_in = op->n_in, .tolerance = 1e-5};
     if (!op->grad)
-        c->flags |= NO_GRADIENT;
+        c[0].flags |= NO_GRADIENT;
+    c[1] = c[0];
+    c[1].variant = "both signs";
+    c[1].flags |= PARTIAL;
+    for (int i = 0; i < op->n_in; i++) {
+        const int64_t *shape = shapes[(op->flags & TL_OP_INTERNAL) ? 0 : i % 3];
+        for (int k = 0; k < POINTWISE_CASES; k++)
+            c[k].in[i] = (struct operand){.fill = k ? WIDE : UNIT, .ndim = 3, .shape = {shape[0], shape[1], shape[2]}};
+    }
 }

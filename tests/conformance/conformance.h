@@ -15,6 +15,7 @@ enum fill {
     ABSENT,   /**< TL_NONE */
     NORMAL,   /**< about -3 to 3 */
     UNIT,     /**< strictly between 0.1 and 0.9 */
+    WIDE,     /**< -7 to 7: beyond every bend of the activations */
     DISTINCT, /**< like NORMAL, but no two elements closer than a hundredth: for max, sort */
     BOOLEAN,
     INDEX,    /**< i64, from 0 to below `limit` */
@@ -45,14 +46,16 @@ enum {
     NO_STRIDES = 4,      /**< the operands are already what the variant is about */
     INTEGERS = 8,        /**< repeat with i64, i32, u8 and bool operands */
     NO_HALF = 16,        /**< no f16 and bf16 */
+    PARTIAL = 64,        /**< not defined everywhere there: what is not finite has no gradient to check */
     NO_DIFFERENCES = 32  /**< not smooth there: gradients are compared, but not with finite differences */
 };
 
 extern const struct test_case cases[];
 extern const size_t n_cases;
 
-/** Fill c with the generated case for the pointwise op `op`. */
-void pointwise_case(const tl_op *op, struct test_case *c);
+/** Fill c with the generated cases for the pointwise op `op`: numbers at which every op is defined, and numbers of both signs. */
+enum { POINTWISE_CASES = 2 };
+void pointwise_cases(const tl_op *op, struct test_case c[POINTWISE_CASES]);
 
 /** How the operands are laid out: row-major; with their dimensions reversed in memory; as every second element of a larger tensor;
  *  the last one reversed, the others row-major (x W^T). */
