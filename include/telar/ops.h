@@ -31,7 +31,8 @@ extern "C" {
  *
  * tl_add tl_sub tl_mul tl_div tl_fmod tl_pow tl_minimum tl_maximum take two tensors; tl_neg tl_abs tl_sign tl_square
  * tl_sqrt tl_rsqrt tl_reciprocal tl_exp tl_expm1 tl_log tl_log1p tl_log2 tl_sin tl_cos tl_erf tl_floor tl_ceil tl_trunc
- * tl_round tl_relu tl_relu6 tl_sigmoid tl_hard_sigmoid tl_tanh tl_gelu tl_silu tl_log_sigmoid take one; so do
+ * tl_round tl_relu tl_relu6 tl_sigmoid tl_hard_sigmoid tl_hardswish tl_tanh tl_gelu tl_silu tl_selu tl_mish tl_log_sigmoid
+ * take one; so do
  * tl_leaky_relu(x, slope), tl_elu(x, alpha), tl_softplus(x, beta, threshold) and tl_clamp(x, low, high), where an infinite
  * bound leaves that end open. tl_where(condition, b, c) chooses. tl_eq tl_ne tl_lt tl_le tl_gt tl_ge tl_logical_and
  * tl_logical_or tl_logical_not tl_isnan tl_isfinite give bool and have no gradient.

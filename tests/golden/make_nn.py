@@ -82,6 +82,10 @@ PRINTED.update({
     "silu": lambda: nn.SiLU(),
     "sigmoid": lambda: nn.Sigmoid(),
     "hard_sigmoid": lambda: nn.Hardsigmoid(),
+    "hardswish": lambda: nn.Hardswish(),
+    "selu": lambda: nn.SELU(),
+    "mish": lambda: nn.Mish(),
+    "log_sigmoid": lambda: nn.LogSigmoid(),
     "tanh": lambda: nn.Tanh(),
     "softplus": lambda: nn.Softplus(),
     "softmax": lambda: nn.Softmax(dim=1),
@@ -97,7 +101,7 @@ INPUTS = {
     "max_pool2d_ceil": (1, 2, 9, 9), "avg_pool2d": (1, 2, 9, 9), "adaptive_avg_pool2d": (1, 2, 15, 13), "dropout": (5, 20),
     "dropout2d": (4, 6, 3, 3), "flatten": (2, 3, 4), "flatten_02": (2, 3, 4), "unflatten": (3, 10), "identity": (2, 3),
     "relu": (3, 5), "relu6": (3, 5), "leaky_relu": (3, 5), "elu": (3, 5), "gelu": (3, 5), "silu": (3, 5), "sigmoid": (3, 5),
-    "hard_sigmoid": (3, 5), "tanh": (3, 5), "softplus": (3, 5), "softmax": (3, 5), "log_softmax": (3, 5), "nested": (4, 1),
+    "hard_sigmoid": (3, 5), "hardswish": (3, 5), "selu": (3, 5), "mish": (3, 5), "log_sigmoid": (3, 5), "tanh": (3, 5), "softplus": (3, 5), "softmax": (3, 5), "log_softmax": (3, 5), "nested": (4, 1),
     "net": (5, 1, 12, 12),
 }
 

@@ -70,6 +70,7 @@ UNARY = {
     "elu": lambda a: F.elu(a, 0.25), "sigmoid": torch.sigmoid,
     "hard_sigmoid": lambda a: torch.clamp(a + 3, 0, 6) / 6, "tanh": torch.tanh, "gelu": F.gelu, "silu": F.silu,
     "softplus": lambda a: F.softplus(a, 0.25, 0.75), "log_sigmoid": F.logsigmoid, "clamp": lambda a: torch.clamp(a, 0.25, 0.75),
+    "hardswish": F.hardswish, "selu": F.selu, "mish": F.mish,
 }
 BINARY = {
     "add": torch.add, "sub": torch.sub, "mul": torch.mul, "div": torch.div, "fmod": torch.fmod, "pow": torch.pow,
