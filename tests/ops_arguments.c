@@ -84,6 +84,15 @@ static tl_tensor *i(int ndim, const int64_t *shape)
     X(tl_one_hot(i(TL_SHAPE(2)), 1), TL_ERR_INDEX, "index 1 at position 0")                                                    \
     X(tl_avg_pool2d(f(TL_SHAPE(1, 1, 2, 2)), .kernel = {3}), TL_ERR_SHAPE, "a window of 3 x 3 is larger than")                 \
     X(tl_avg_pool2d(f(TL_SHAPE(1, 1, 2, 2))), TL_ERR_ARGUMENT, "kernel 0 and stride 0 must be at least 1")                     \
+    X(tl_unfold(f(TL_SHAPE(1, 1, 2, 2))), TL_ERR_ARGUMENT, "unfold: kernel 0, stride 1 and dilation 1 must be from 1")         \
+    X(tl_unfold(f(TL_SHAPE(1, 1, 2, 2)), .kernel = {2}, .dilation = {2}), TL_ERR_SHAPE,                                        \
+      "unfold: a window of 2 x 2 (dilation 2, 2) is larger than the padded picture of 2 x 2")                                  \
+    X(tl_unfold(f(TL_SHAPE(1, 2, 2)), .kernel = {1}), TL_ERR_SHAPE, "unfold: the input must have 4 dimensions")                \
+    X(tl_unfold(i(TL_SHAPE(1, 1, 2, 2)), .kernel = {1}), TL_ERR_DTYPE, "unfold: the input is i64")                             \
+    X(tl_unfold(f(TL_SHAPE(1, 1, 2, 2)), .kernel = {1 << 24}, .padding = {1 << 24}), TL_ERR_LIMIT, "unfold")                   \
+    X(tl_fold(f(TL_SHAPE(1, 8, 3)), .kernel = {2}, .size = {3, 3}), TL_ERR_SHAPE,                                              \
+      "fold: [1 x 8 x 3] is not [batch, a multiple of 4, 4], as a kernel of 2 x 2 gives for pictures of 3 x 3")                \
+    X(tl_fold(f(TL_SHAPE(1, 8, 4)), .kernel = {2}, .size = {1, 3}), TL_ERR_SHAPE, "fold: a window of 2 x 2")                   \
     X(tl_adaptive_avg_pool2d(f(TL_SHAPE(1, 1, 0, 2)), 1, 1), TL_ERR_SHAPE, "has nothing to average")                           \
     X(tl_layer_norm(f(TL_SHAPE(2, 3)), 1, f(TL_SHAPE(2)), TL_NONE, 1e-5), TL_ERR_SHAPE, "the weight must be [3]")              \
     X(tl_conv_transpose2d(f(TL_SHAPE(1, 3, 2, 2)), f(TL_SHAPE(2, 3, 1, 1)), TL_NONE), TL_ERR_SHAPE, "has 3 channels")          \

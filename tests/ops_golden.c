@@ -94,6 +94,9 @@ static tl_tensor *rows(void)
     X(avg_pool2d, 1, SHAPES(S(1, 2, 5, 6)),                                                                         \
       tl_avg_pool2d(x[0], .kernel = {3}, .stride = {2}, .padding = {1}, .ceil_mode = true, .exclude_pad = true))    \
     X(adaptive_avg_pool2d, 1, SHAPES(S(1, 2, 5, 4)), tl_adaptive_avg_pool2d(x[0], 3, 2))                            \
+    X(unfold, 1, SHAPES(S(2, 3, 5, 6)),                                                                             \
+      tl_unfold(x[0], .kernel = {3, 2}, .dilation = {1, 2}, .padding = {1}, .stride = {2, 1}))                      \
+    X(fold, 1, SHAPES(S(2, 12, 12)), tl_fold(x[0], .size = {3, 4}, .kernel = {2}, .padding = {1, TL_NONE_SIZE}))    \
     X(conv1d, 3, SHAPES(S(2, 4, 9), S(4, 2, 3), S(4)),                                                              \
       tl_conv1d(x[0], x[1], x[2], .stride = {2}, .padding = {1}, .dilation = {2}, .groups = 2))                     \
     X(conv_transpose2d, 3, SHAPES(S(1, 2, 3, 2), S(2, 3, 3, 3), S(3)),                                              \

@@ -48,7 +48,7 @@ struct family {
 };
 #define FAMILY(name) static const struct tl_attr_field name##_fields[] = {TL_ATTR_TABLE(name)};
 #define FAMILIES(X) \
-    X(pointwise) X(fill) X(reduce) X(along) X(addmm) X(conv2d) X(pool2d) X(adaptive_pool2d) X(batch_norm) X(layer_norm) X(loss) \
+    X(pointwise) X(fill) X(reduce) X(along) X(addmm) X(conv2d) X(pool2d) X(adaptive_pool2d) X(unfold) X(batch_norm) X(layer_norm) X(loss) \
     X(nll) X(shape) X(pad) X(order) X(embedding)
 FAMILIES(FAMILY)
 #define ENTRY(name) {#name, name##_fields},

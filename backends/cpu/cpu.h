@@ -75,5 +75,6 @@ bool cpu_add_softmax(struct cpu_table *table);
 bool cpu_add_index(struct cpu_table *table);
 bool cpu_add_avg_pool2d(struct cpu_table *table);
 bool cpu_add_batch_norm(struct cpu_table *table);
+bool cpu_add_unfold(struct cpu_table *table);
 
 #endif

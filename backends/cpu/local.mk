@@ -52,6 +52,7 @@ backends_cpu_cpu_la_SOURCES += \
 	%D%/ops/pointwise.c \
 	%D%/ops/reduce.c \
 	%D%/ops/softmax.c \
+	%D%/ops/unfold.c \
 	%D%/pi.c \
 	%D%/walk.c \
 	%D%/walk.h

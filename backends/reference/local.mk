@@ -36,6 +36,7 @@ backends_reference_reference_la_SOURCES += \
 	%D%/ops/embedding_grad.c \
 	%D%/ops/fill.c \
 	%D%/ops/flip.c \
+	%D%/ops/fold.c \
 	%D%/ops/gather.c \
 	%D%/ops/index_add.c \
 	%D%/ops/index_select.c \
@@ -66,6 +67,8 @@ backends_reference_reference_la_SOURCES += \
 	%D%/ops/sort.h \
 	%D%/ops/sum.c \
 	%D%/ops/topk.c \
+	%D%/ops/unfold.c \
+	%D%/ops/unfold.h \
 	%D%/ops/var.c \
 	%D%/reduce.c \
 	%D%/reduce.h \

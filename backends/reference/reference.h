@@ -67,6 +67,7 @@ extern const char unknown_type[];
     X(conv2d) X(conv2d_grad_input) X(conv2d_grad_weight)                                                \
     X(max_pool2d) X(max_pool2d_grad) X(avg_pool2d) X(avg_pool2d_grad)                                   \
     X(adaptive_avg_pool2d) X(adaptive_avg_pool2d_grad)                                                  \
+    X(unfold) X(fold)                                                                                   \
     X(batch_norm) X(batch_norm_grad) X(layer_norm) X(layer_norm_grad)                                   \
     X(nll_loss) X(nll_loss_grad) X(mse_loss) X(mse_loss_grad)
 #define DECLARE(name) extern const struct tl_kernel reference_##name;

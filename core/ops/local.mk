@@ -52,6 +52,7 @@ core_libtelar_la_SOURCES += \
 	%D%/sort.c \
 	%D%/squeeze.c \
 	%D%/sum.c \
+	%D%/unfold.c \
 	%D%/var.c \
 	%D%/view.c
 # end (kept by build-aux/update-sources)

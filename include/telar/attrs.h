@@ -95,6 +95,13 @@ TL_ATTRS(pool2d)
 #define TL_ATTRS_adaptive_pool2d(F) F(adaptive_pool2d, PAIR, size)
 TL_ATTRS(adaptive_pool2d)
 
+/* unfold, fold. kernel: rows and columns of a window. stride (1), padding (0) on both sides, dilation (1).
+ * size: fold only; rows and columns of the picture. */
+#define TL_ATTRS_unfold(F)                                                                                   \
+    F(unfold, PAIR, kernel) F(unfold, PAIR, stride) F(unfold, PAIR, padding) F(unfold, PAIR, dilation) \
+    F(unfold, PAIR, size)
+TL_ATTRS(unfold)
+
 /* batch_norm. training: normalise by the batch's statistics. momentum (0.1): share of the batch in the running ones.
  * eps (1e-5). update: the running statistics are outputs too. */
 #define TL_ATTRS_batch_norm(F) \

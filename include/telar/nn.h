@@ -167,6 +167,12 @@ TL_PUBLIC tl_module *tl_nn_max_pool2d_with(int64_t kernel, const struct tl_layer
 #define tl_nn_avg_pool2d(...) tl_nn_avg_pool2d_with(TL_FIRST_(__VA_ARGS__, 0), TL_LAYER_(__VA_ARGS__))
 TL_PUBLIC tl_module *tl_nn_avg_pool2d_with(int64_t kernel, const struct tl_layer_options *o);
 TL_PUBLIC tl_module *tl_nn_adaptive_avg_pool2d(int64_t h, int64_t w);
+/** Windows as columns. Options: stride padding dilation. */
+#define tl_nn_unfold(...) tl_nn_unfold_with(TL_FIRST_(__VA_ARGS__, 0), TL_LAYER_(__VA_ARGS__))
+TL_PUBLIC tl_module *tl_nn_unfold_with(int64_t kernel, const struct tl_layer_options *o);
+/** tl_nn_fold(h, w, kernel): columns into pictures of h x w. Options: stride padding dilation. */
+#define tl_nn_fold(h, w, ...) tl_nn_fold_with(h, w, TL_FIRST_(__VA_ARGS__, 0), TL_LAYER_(__VA_ARGS__))
+TL_PUBLIC tl_module *tl_nn_fold_with(int64_t h, int64_t w, int64_t kernel, const struct tl_layer_options *o);
 /** Zero with chance p while training. tl_nn_dropout2d zeroes whole channels. */
 TL_PUBLIC tl_module *tl_nn_dropout(double p);
 TL_PUBLIC tl_module *tl_nn_dropout2d(double p);

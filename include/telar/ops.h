@@ -218,6 +218,13 @@ TL_PUBLIC tl_tensor *tl_max_pool2d_with(tl_tensor *x, const struct tl_pool2d_att
 TL_PUBLIC tl_tensor *tl_avg_pool2d_with(tl_tensor *x, const struct tl_pool2d_attrs *o);
 /** Average over windows chosen so that h x w come out. */
 TL_PUBLIC tl_tensor *tl_adaptive_avg_pool2d(tl_tensor *x, int64_t h, int64_t w);
+/** Windows as columns (im2col): tl_unfold(x, .kernel = {3}), x [n,c,h,w] -> [n, c * kernel's size, windows]. .stride {1}
+ *  .padding {0} .dilation {1}. */
+#define tl_unfold(...) tl_unfold_with(TL_OPT_(unfold, __VA_ARGS__))
+TL_PUBLIC tl_tensor *tl_unfold_with(tl_tensor *x, const struct tl_unfold_attrs *o);
+/** Columns back into pictures of .size = {h, w}, adding where windows overlap. */
+#define tl_fold(...) tl_fold_with(TL_OPT_(unfold, __VA_ARGS__))
+TL_PUBLIC tl_tensor *tl_fold_with(tl_tensor *x, const struct tl_unfold_attrs *o);
 /** x [n,c,…]. running_mean, running_var [c] or TL_NONE; with .training they are updated in place. weight, bias [c] or
  *  TL_NONE. .training false .momentum 0.1 .eps 1e-5. One value per channel cannot be normalised in training: an error. */
 #define tl_batch_norm(x, running_mean, running_var, weight, ...) \

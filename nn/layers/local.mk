@@ -17,5 +17,6 @@ nn_libtelar_nn_la_SOURCES += \
 	%D%/shape.c \
 	%D%/state.c \
 	%D%/string.c \
+	%D%/unfold.c \
 	%D%/walk.c
 # end (kept by build-aux/update-sources)

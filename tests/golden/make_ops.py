@@ -77,6 +77,8 @@ CASES = {
     "log_softmax": ([(3, 4)], lambda x: x.log_softmax(1), True),
     "avg_pool2d": ([(1, 2, 5, 6)], lambda x: F.avg_pool2d(x, 3, 2, 1, ceil_mode=True, count_include_pad=False), True),
     "adaptive_avg_pool2d": ([(1, 2, 5, 4)], lambda x: F.adaptive_avg_pool2d(x, (3, 2)), True),
+    "unfold": ([(2, 3, 5, 6)], lambda x: F.unfold(x, (3, 2), dilation=(1, 2), padding=1, stride=(2, 1)), True),
+    "fold": ([(2, 12, 12)], lambda x: F.fold(x, (3, 4), 2, padding=(1, 0)), True),
     "conv1d": ([(2, 4, 9), (4, 2, 3), (4,)], lambda x, w, b: F.conv1d(x, w, b, stride=2, padding=1, dilation=2, groups=2), False),
     "conv_transpose2d": ([(1, 2, 3, 2), (2, 3, 3, 3), (3,)],
                          lambda x, w, b: F.conv_transpose2d(x, w, b, stride=(2, 3), padding=(1, 0), output_padding=(1, 0)), True),

@@ -330,6 +330,17 @@ def pools():
         case("adaptive_avg_pool2d_grad", "x".join(map(str, size)), [g], gradient(y, [l], g), family="adaptive_pool2d", size=(4, 5))
 
 
+def unfolds():
+    sizes = (((3, 3), (1, 1), (0, 0), (1, 1)), ((3, 2), (2, 1), (1, 0), (1, 3)), ((2, 2), (3, 3), (4, 4), (1, 1)), ((1, 2), (1, 3), (0, 2), (2, 1)))
+    for number, (kernel, stride, padding, dilation) in enumerate(sizes):
+        attrs = dict(family="unfold", kernel=kernel, stride=stride, padding=padding, dilation=dilation)
+        x = rand(2, 3, 5, 6)
+        y = F.unfold(x, kernel, dilation, padding, stride)
+        case("unfold", f"number{number}", [x], [y], **attrs)
+        x = rand(*y.shape)
+        case("fold", f"number{number}", [x], [F.fold(x, (5, 6), kernel, dilation, padding, stride)], size=(5, 6), **attrs)
+
+
 def norms():
     for shape, training, affine, running in itertools.product([(5, 3), (2, 3, 2, 2)], [True, False], [True, False], [True, False]):
         if not training and not running:
@@ -381,7 +392,7 @@ def losses():
         case("mse_loss_grad", reduction, [g, x, target], gradient(y, [l], g), family="loss", reduction=number)
 
 
-for part in (pointwise, integers, copies, reductions, products, indices, convolutions, pools, norms, losses):
+for part in (pointwise, integers, copies, reductions, products, indices, convolutions, pools, unfolds, norms, losses):
     seed(part.__name__)
     part()
 out.close()
