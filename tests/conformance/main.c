@@ -5,7 +5,7 @@
  *     telar-conformance NAME              a backend that Telar finds
  *     telar-conformance /path/x.so        one that it does not (in a folder named backends)
  *     telar-conformance --gradients       every gradient against finite differences, on the reference
- *     telar-conformance --registry        every op has a case, a gradient or a reason, and a formula
+ *     telar-conformance --registry        every op has a case, a gradient or a reason, a formula, rows in docs/
  *     telar-conformance --table NAME…     the table of ops, backends and types, in Markdown
  */
 #include "conformance.h"
@@ -238,8 +238,68 @@ static void check_gradients(void)
 
 /* ---- The registry --------------------------------------------------------------------------------------------------------------- */
 
+/* A page of the documentation; NULL if it cannot be read. */
+static char *page(const char *name)
+{
+    char path[1024];
+    snprintf(path, sizeof path, TEST_SRCDIR "/docs/%s", name);
+    FILE *f = fopen(path, "r");
+    char *text = calloc(1, 1 << 20);
+    if (f && text)
+        ok(fread(text, 1, (1 << 20) - 1, f) > 0, "docs/%s is there", name);
+    else
+        fail("docs/%s: cannot be read", name);
+    if (f)
+        fclose(f);
+    return text;
+}
+
+/* Where the docs name the op as `name`, at the beginning of a row, perhaps after others. */
+static bool has_row(const char *text, const char *name)
+{
+    char wanted[80];
+    snprintf(wanted, sizeof wanted, "`%s`", name);
+    for (const char *at = text; (at = strstr(at, wanted)) != NULL; at++) {
+        const char *line = at;
+        while (line > text && line[-1] != '\n')
+            line--;
+        if (strncmp(line, "| ", 2) == 0 && memchr(line + 2, '|', (size_t)(at - line)) == NULL)
+            return true;
+    }
+    return false;
+}
+
+/* The row of `make ops-table`, which escapes the bars within a formula. */
+static bool has_formula(const char *text, const tl_op *op)
+{
+    char row[512];
+    size_t n = (size_t)snprintf(row, sizeof row, "| ");
+    for (const char *s = op->formula; *s && n < sizeof row - 8; s++) {
+        if (*s == '|')
+            row[n++] = '\\';
+        row[n++] = *s;
+    }
+    snprintf(row + n, sizeof row - n, " |\n");
+    return has_row(text, op->name) && strstr(text, row) != NULL;
+}
+
+static void check_docs(void)
+{
+    char *kernels = page("kernels.md"), *table = page("ops.md");
+    for (size_t i = 0; tl_op_at(i) && kernels && table; i++) {
+        const tl_op *op = tl_op_at(i);
+        if (!(op->flags & (TL_OP_VIEW | TL_OP_COMPOSITE | TL_OP_POINTWISE)) && !op->kernel)
+            ok(has_row(kernels, op->name), "%s, which has kernels, has a row in docs/kernels.md", op->name);
+        if (!(op->flags & (TL_OP_VIEW | TL_OP_INTERNAL)))
+            ok(has_formula(table, op), "%s has its row in docs/ops.md (written by `make ops-table`)", op->name);
+    }
+    free(kernels);
+    free(table);
+}
+
 static void check_registry(void)
 {
+    check_docs();
     for (size_t i = 0; tl_op_at(i); i++) {
         const tl_op *op = tl_op_at(i);
         bool has_case = false, has_gradient = false;
