@@ -221,9 +221,9 @@ bool cpu_table_add(struct cpu_table *table, const struct tl_kernel *kernel)
 
 static bool add_kernels(struct cpu_table *table)
 {
-    return cpu_add_pointwise(table) && cpu_add_conv2d_direct(table) && cpu_add_conv2d_grad_weight(table) && cpu_add_conv2d(table) && cpu_add_max_pool2d(table) && cpu_add_batch_norm(table) &&
-           cpu_add_dense(table) && cpu_add_matmul(table) && cpu_add_reduce(table) && cpu_add_copy(table) &&
-           cpu_add_softmax(table) && cpu_add_index(table) && cpu_add_avg_pool2d(table) && cpu_add_unfold(table);
+#define ADD(file) &&cpu_add_##file(table)
+    return true CPU_OP_FILES(ADD);
+#undef ADD
 }
 
 static void close_backend(const void *iface)

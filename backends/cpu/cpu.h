@@ -61,20 +61,25 @@ struct cpu_table {
 /** Fills the table; false if memory ran out. Called once, at open. */
 bool cpu_table_add(struct cpu_table *table, const struct tl_kernel *kernel);
 
-/** Each file of ops/ adds its kernels, best first. */
-bool cpu_add_pointwise(struct cpu_table *table);
-bool cpu_add_conv2d_direct(struct cpu_table *table); /* before cpu_add_conv2d(), as the next */
-bool cpu_add_conv2d_grad_weight(struct cpu_table *table);
-bool cpu_add_conv2d(struct cpu_table *table);
-bool cpu_add_max_pool2d(struct cpu_table *table);
-bool cpu_add_dense(struct cpu_table *table);
-bool cpu_add_matmul(struct cpu_table *table);
-bool cpu_add_reduce(struct cpu_table *table);
-bool cpu_add_copy(struct cpu_table *table);
-bool cpu_add_softmax(struct cpu_table *table);
-bool cpu_add_index(struct cpu_table *table);
-bool cpu_add_avg_pool2d(struct cpu_table *table);
-bool cpu_add_batch_norm(struct cpu_table *table);
-bool cpu_add_unfold(struct cpu_table *table);
+/** The files of ops/, each of which adds its kernels with cpu_add_<file>(). Of two kernels for one op the first is better, so
+ *  conv2d_direct and conv2d_grad_weight come before conv2d, and dense before matmul. */
+#define CPU_OP_FILES(X)   \
+    X(pointwise)          \
+    X(conv2d_direct)      \
+    X(conv2d_grad_weight) \
+    X(conv2d)             \
+    X(max_pool2d)         \
+    X(batch_norm)         \
+    X(dense)              \
+    X(matmul)             \
+    X(reduce)             \
+    X(copy)               \
+    X(softmax)            \
+    X(index)              \
+    X(avg_pool2d)         \
+    X(unfold)
+#define DECLARE(file) bool cpu_add_##file(struct cpu_table *table);
+CPU_OP_FILES(DECLARE)
+#undef DECLARE
 
 #endif
