@@ -165,7 +165,7 @@ struct tl_device {
     const void *state;       /**< the backend's own */
 };
 
-struct tl_program; /* a recorded program, see <telar/program.h> */
+struct tl_program; /* a recorded program; the core does not record any yet */
 
 /** The table of a backend. All slots are required unless marked optional. Append only. */
 struct tl_backend {

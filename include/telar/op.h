@@ -35,12 +35,13 @@ TL_PUBLIC tl_tensor *tl_grad_arriving(struct tl_grad_ctx *g, int i);
 TL_PUBLIC const struct tl_meta *tl_grad_input_meta(struct tl_grad_ctx *g, int i);
 /** Is the gradient of input i wanted? Computing an unwanted one is a waste, not an error. */
 TL_PUBLIC bool tl_grad_wants(struct tl_grad_ctx *g, int i);
-/** Attributes of the forward call, normalised. */
+/** Attributes of the forward call, normalised. Who hands them on to another op has them normalised again: an explicit zero in a
+ *  PAIR of which the other half is not zero, or whose default is not zero, must be TL_NONE_SIZE once more. */
 TL_PUBLIC const void *tl_grad_attrs(struct tl_grad_ctx *g);
 /** Number of inputs of the forward call. */
 TL_PUBLIC int tl_grad_n_inputs(struct tl_grad_ctx *g);
-/** Set the gradient of input i: NULL is an error that was already reported, TL_NONE means zero. A gradient of the
- *  broadcast shape is summed to the input's; its dtype is cast to the input's. */
+/** Set the gradient of input i: NULL is an error that was already reported, TL_NONE means zero, and so does never setting it. A
+ *  gradient of the broadcast shape is summed to the input's; its dtype is cast to the input's. */
 TL_PUBLIC tl_status tl_grad_set(struct tl_grad_ctx *g, int i, tl_tensor *gradient);
 /** Call the op `name` as tl_op_call() does, handing it the residual that the forward's kernel left. */
 TL_PUBLIC tl_status tl_grad_call(struct tl_grad_ctx *g, const char *name, const void *attrs, tl_tensor *const *in, int n_in,
