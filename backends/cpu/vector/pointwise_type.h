@@ -51,16 +51,17 @@ static inline T OF_TYPE(larger)(T x, T z)
 #define mul(x, z) ((x) * (z))
 #define div(x, z) ((x) / (z))
 #define neg(x) (-(x))
-static inline T OF_TYPE(signum)(T x)
-{
-    return (T)(x > 0) - (T)(x < 0);
-}
-#define sign_(x) OF_TYPE(signum)(x)
 #else
 #define add(x, z) ((T)((UNSIGNED_T)(x) + (UNSIGNED_T)(z)))
 #define sub(x, z) ((T)((UNSIGNED_T)(x) - (UNSIGNED_T)(z)))
 #define mul(x, z) ((T)((UNSIGNED_T)(x) * (UNSIGNED_T)(z)))
 #endif
+
+static inline T OF_TYPE(signum)(T x)
+{
+    return (T)((T)(x > 0) - (T)(x < 0));
+}
+#define sign_(x) OF_TYPE(signum)(x)
 
 /* float has vector functions; double calls the C library. */
 #define abs_(x) OF_TYPE(magnitude)(x)
