@@ -14,8 +14,8 @@ static tl_status infer(const struct tl_meta *in, int n_in, void *attrs, struct t
     (void)n_in;
     struct tl_addmm_attrs *o = attrs;
     const struct tl_meta *a = &in[A], *b = &in[B];
-    o->alpha = o->alpha == 0 ? 1 : o->alpha;
-    o->beta = o->beta == 0 ? 1 : o->beta;
+    o->alpha = tl_attr_or(o->alpha, 1);
+    o->beta = tl_attr_or(o->beta, 1);
     if (a->ndim != 2 || b->ndim != 2)
         return tl_fail(TL_ERR_SHAPE, "addmm: cannot multiply %s by %s: two matrices are expected", META_TEXT(a), META_TEXT(b));
     tl_status s = demand_same_dtype("addmm", "the first matrix", a, "the second", b);
@@ -57,7 +57,14 @@ static tl_status decompose(const void *attrs, tl_tensor *const *in, int n_in, tl
 {
     (void)n_in;
     const struct tl_addmm_attrs *o = attrs;
-    out[0] = tl_add(scaled(tl_mm(in[A], in[B]), o->alpha), scaled(in[C], o->beta));
+    /* What has the factor 0 is not looked at: it may be NaN. */
+    tl_tensor *product = o->alpha == 0 ? NULL : scaled(tl_mm(in[A], in[B]), o->alpha);
+    tl_tensor *added = o->beta == 0 ? NULL : scaled(in[C], o->beta);
+    if (o->alpha == 0) {
+        struct tl_meta m = {.dtype = (tl_dtype)in[A]->dtype, .ndim = 2, .shape = {in[A]->shape[0], in[B]->shape[1]}};
+        product = zeros_for(&m, in[A]);
+    }
+    out[0] = o->beta == 0 ? product : tl_add(product, added);
     return made(out[0]);
 }
 

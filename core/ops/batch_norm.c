@@ -35,12 +35,10 @@ static tl_status resolve(const struct tl_meta *x, struct tl_batch_norm_attrs *a,
         return tl_fail(TL_ERR_SHAPE, "batch_norm: the input must have 2 to 5 dimensions, not %s", shape_text(text, sizeof text, x->ndim, x->shape));
     if (!tl_dtype_is_float(x->dtype))
         return tl_fail(TL_ERR_DTYPE, "batch_norm: the input is %s; floating numbers are expected", tl_dtype_name(x->dtype));
-    if (a->momentum == 0)
-        a->momentum = 0.1;
-    if (a->eps == 0)
-        a->eps = 1e-5;
-    if (!(a->eps > 0))
-        return tl_fail(TL_ERR_ARGUMENT, "batch_norm: eps is %g; it must be positive", a->eps);
+    a->momentum = tl_attr_or(a->momentum, 0.1);
+    a->eps = tl_attr_or(a->eps, 1e-5);
+    if (!(a->training ? a->eps > 0 : a->eps >= 0))
+        return tl_fail(TL_ERR_ARGUMENT, "batch_norm: eps is %g; it must be positive, or 0 in evaluation mode", a->eps + 0.0);
     if (!a->training && !running)
         return tl_fail(TL_ERR_ARGUMENT, "batch_norm: without running statistics there is only training mode");
     int64_t values = 1;

@@ -5,9 +5,8 @@
  */
 #include "core/ops/shape_util.h"
 
-tl_tensor *tl_dropout_with(tl_tensor *x, const struct tl_dropout_attrs *o)
+tl_tensor *tl_dropout_with(tl_tensor *x, double p, const struct tl_dropout_attrs *o)
 {
-    double p = o && o->p != 0 ? o->p : 0.5;
     if (operand_missing("dropout", x))
         return NULL;
     if (!(p >= 0 && p <= 1)) {
@@ -18,7 +17,7 @@ tl_tensor *tl_dropout_with(tl_tensor *x, const struct tl_dropout_attrs *o)
         tl_fail(TL_ERR_DTYPE, "dropout: the input is %s; floating numbers are expected", tl_dtype_name((tl_dtype)x->dtype));
         return NULL;
     }
-    if (o && o->eval)
+    if ((o && o->eval) || p == 0)
         return x;
     if (p == 1)
         return tl_mul(x, tl_zeros_like(x));

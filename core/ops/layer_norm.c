@@ -26,12 +26,11 @@ static tl_status resolve(const char *op, const struct tl_meta *x, struct tl_laye
 {
     if (a->ndim == 0)
         a->ndim = 1;
-    if (a->eps == 0)
-        a->eps = 1e-5;
+    a->eps = tl_attr_or(a->eps, 1e-5);
     if (a->ndim < 1 || a->ndim > x->ndim)
         return tl_fail(TL_ERR_SHAPE, "%s: cannot normalise over the last %lld dimension(s) of %s", op, (long long)a->ndim, META_TEXT(x));
-    if (!(a->eps > 0))
-        return tl_fail(TL_ERR_ARGUMENT, "%s: eps is %g; it must be positive", op, a->eps);
+    if (!(a->eps >= 0))
+        return tl_fail(TL_ERR_ARGUMENT, "%s: eps is %g; it must not be negative", op, a->eps);
     return demand_floating(op, "the input", x);
 }
 
@@ -167,7 +166,7 @@ const tl_op tl_op_layer_norm_grad = {
 
 tl_tensor *tl_layer_norm(tl_tensor *x, int ndim, tl_tensor *weight, tl_tensor *bias, double eps)
 {
-    struct tl_layer_norm_attrs a = {.struct_size = sizeof a, .ndim = ndim, .eps = eps};
+    struct tl_layer_norm_attrs a = {.struct_size = sizeof a, .ndim = ndim, .eps = eps == 0 ? TL_ZERO : eps};
     if (ndim < 1) {
         tl_fail(TL_ERR_ARGUMENT, "layer_norm: over %d dimensions; at least 1 is expected", ndim);
         return NULL;

@@ -6,6 +6,9 @@
  * attributes can be printed, hashed and saved without knowing them. A struct's zero value means PyTorch's
  * defaults; the op's infer() resolves them, so kernels see normalised values. New fields are appended.
  *
+ * Where the default is not 0, a 0 that is meant is written TL_ZERO (of an F64: .eps = TL_ZERO) or TL_NONE_SIZE (of a PAIR:
+ * .padding = {1, TL_NONE_SIZE}). What has no sensible default is no attribute but a positional argument, whose 0 is a 0.
+ *
  * Kinds of fields: I64 int64_t; PAIR int64_t[2], rows then columns, where {n} means {n, n} (write {n, TL_NONE_SIZE} for n rows
  * and no columns of padding); F64 double; BOOL bool; DIMS struct tl_dims; DTYPE tl_dtype.
  */
@@ -20,6 +23,14 @@ extern "C" {
 
 /** An explicit zero in a PAIR whose other half is not zero: .padding = {1, TL_NONE_SIZE}. */
 #define TL_NONE_SIZE (-1)
+/** An explicit 0 for a number whose default is not 0: .beta = TL_ZERO. (Negative zero: equal to 0, yet not the same.) */
+#define TL_ZERO (-0.0)
+/** `value`, or `fallback` if it is left out (0, but not TL_ZERO). What an infer() resolves numbers with: a TL_ZERO stays one, so
+ *  that resolved attributes can be resolved again. */
+static inline double tl_attr_or(double value, double fallback)
+{
+    return value == 0 && !__builtin_signbit(value) ? fallback : value;
+}
 
 typedef enum tl_attr_kind { TL_ATTR_I64, TL_ATTR_PAIR, TL_ATTR_F64, TL_ATTR_BOOL, TL_ATTR_DIMS, TL_ATTR_DTYPE } tl_attr_kind;
 
@@ -70,7 +81,7 @@ TL_ATTRS(reduce)
 #define TL_ATTRS_along(F) F(along, I64, dim) F(along, I64, size)
 TL_ATTRS(along)
 
-/* addmm: beta * input + alpha * (a @ b). Zero means 1 for both. */
+/* addmm: beta (1) * input + alpha (1) * (a @ b). */
 #define TL_ATTRS_addmm(F) F(addmm, F64, alpha) F(addmm, F64, beta)
 TL_ATTRS(addmm)
 
@@ -112,11 +123,11 @@ TL_ATTRS(batch_norm)
 #define TL_ATTRS_layer_norm(F) F(layer_norm, I64, ndim) F(layer_norm, F64, eps)
 TL_ATTRS(layer_norm)
 
-/* dropout: p (0.5) is the chance of zeroing. eval: do nothing (zero value: training, as torch.nn.functional has it). */
-#define TL_ATTRS_dropout(F) F(dropout, F64, p) F(dropout, BOOL, eval)
+/* dropout. eval: do nothing (zero value: training, as torch.nn.functional has it). */
+#define TL_ATTRS_dropout(F) F(dropout, BOOL, eval)
 TL_ATTRS(dropout)
 
-/* Losses. reduction: TL_MEAN (0), TL_SUM or TL_NO_REDUCTION. beta (1): of smooth_l1. */
+/* Losses. reduction: TL_MEAN (0), TL_SUM or TL_NO_REDUCTION. beta (1): of smooth_l1; with TL_ZERO that is l1. */
 #define TL_ATTRS_loss(F) F(loss, I64, reduction) F(loss, F64, beta) F(loss, BOOL, log_target)
 TL_ATTRS(loss)
 enum { TL_MEAN = 0, TL_SUM = 1, TL_NO_REDUCTION = 2, TL_BATCH_MEAN = 3 /* kl_div: sum / first size */ };

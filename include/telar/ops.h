@@ -4,7 +4,7 @@
  * follow PyTorch's broadcasting and type promotion, and return scope-owned tensors (see <telar/tensor.h>).
  *
  * Optional attributes are written by name after the tensors: tl_conv2d(x, w, b, .stride = {2}, .padding = {1}).
- * An attribute that is left out has PyTorch's default.
+ * An attribute that is left out has PyTorch's default; to say 0 where that is not 0, write TL_ZERO (<telar/attrs.h>).
  *
  * Dimensions may be negative: -1 is the last.
  */
@@ -37,6 +37,10 @@ extern "C" {
  * bound leaves that end open. tl_where(condition, b, c) chooses. tl_eq tl_ne tl_lt tl_le tl_gt tl_ge tl_logical_and
  * tl_logical_or tl_logical_not tl_isnan tl_isfinite give bool and have no gradient.
  *
+ * Dtypes promote as in PyTorch, where it has them: i8 with u8 gives i32, as there is no i16. On purpose otherwise: bool operands may be
+ * subtracted from numbers (true is 1); the bounds of tl_clamp() leave integers what they are if both are whole or infinite, and
+ * make them f32 if not. The number -1 is no exponent for integers.
+ *
  * The element-wise losses tl_squared_error tl_absolute_error tl_smooth_l1_error tl_bce_error tl_bce_logits_error
  * tl_kl_error have reduced forms below. */
 
@@ -50,14 +54,16 @@ extern "C" {
 #define TL_TEST2(name, e, formula) TL_PUBLIC tl_tensor *tl_##name(tl_tensor *a, tl_tensor *b);
 #include <telar/pointwise.def>
 
-/** The same with a number as the second operand, as PyTorch's x + 2: the tensor's dtype wins. */
-#define tl_add_s(a, x) tl_add(a, tl_scalar(x))
-#define tl_sub_s(a, x) tl_sub(a, tl_scalar(x))
-#define tl_mul_s(a, x) tl_mul(a, tl_scalar(x))
-#define tl_div_s(a, x) tl_div(a, tl_scalar(x))
-#define tl_pow_s(a, x) tl_pow(a, tl_scalar(x))
+/** The same with a number as the second operand, as PyTorch's x + 2 and x + 2.0: the tensor's dtype wins, unless the number is floating
+ *  and the tensor is not. */
+#define tl_add_s(a, x) tl_add(a, tl_number(x))
+#define tl_sub_s(a, x) tl_sub(a, tl_number(x))
+#define tl_mul_s(a, x) tl_mul(a, tl_number(x))
+#define tl_div_s(a, x) tl_div(a, tl_number(x))
+#define tl_pow_s(a, x) tl_pow(a, tl_number(x))
 
-/** Convert to another dtype; the same tensor if it has it already. Floats to integers truncate, as C does. */
+/** Convert to another dtype; the same tensor if it has it already. Floats to integers truncate, as C does; what is out of range, where
+ *  C and PyTorch leave the result open, becomes the nearest integer that there is, and NaN 0. Integers to integers wrap around. */
 TL_PUBLIC tl_tensor *tl_cast(tl_tensor *t, tl_dtype dtype);
 /** A copy in memory of its own. */
 TL_PUBLIC tl_tensor *tl_clone(tl_tensor *t);
@@ -73,6 +79,7 @@ TL_PUBLIC tl_tensor *tl_div_(tl_tensor *t, tl_tensor *other);
 TL_PUBLIC tl_tensor *tl_relu_(tl_tensor *t);
 TL_PUBLIC tl_tensor *tl_clamp_(tl_tensor *t, double low, double high);
 TL_PUBLIC tl_tensor *tl_zero_(tl_tensor *t);
+/** A value that the dtype cannot hold (300 of i8, NaN of integers) is an error, as it is of tl_full(), tl_masked_fill() and tl_pad(). */
 TL_PUBLIC tl_tensor *tl_fill_(tl_tensor *t, double value);
 /** t = source, broadcast and converted. Works between devices. */
 TL_PUBLIC tl_tensor *tl_copy_(tl_tensor *t, tl_tensor *source);
@@ -90,7 +97,7 @@ TL_PUBLIC tl_tensor *tl_matmul(tl_tensor *a, tl_tensor *b);
 TL_PUBLIC tl_tensor *tl_mm(tl_tensor *a, tl_tensor *b);
 /** [b,n,k] x [b,k,m] -> [b,n,m], strictly. */
 TL_PUBLIC tl_tensor *tl_bmm(tl_tensor *a, tl_tensor *b);
-/** beta * input + alpha * (a @ b): tl_addmm(input, a, b, .beta = …, .alpha = …). */
+/** beta * input + alpha * (a @ b): tl_addmm(input, a, b, .beta = …, .alpha = …). With .beta = TL_ZERO input is not looked at. */
 #define tl_addmm(input, a, ...) tl_addmm_with(input, a, TL_OPT_(addmm, __VA_ARGS__))
 TL_PUBLIC tl_tensor *tl_addmm_with(tl_tensor *input, tl_tensor *a, tl_tensor *b, const struct tl_addmm_attrs *o);
 /** Inner product of two vectors. */
@@ -129,10 +136,10 @@ TL_PUBLIC tl_tensor *tl_min(tl_tensor *t);
 /** Largest along one dimension, with its index (indices may be NULL); the gradient goes to that element. */
 TL_PUBLIC tl_tensor *tl_max_dim(tl_tensor *t, int dim, bool keepdim, tl_tensor **indices);
 TL_PUBLIC tl_tensor *tl_min_dim(tl_tensor *t, int dim, bool keepdim, tl_tensor **indices);
-/** Are all (any) elements nonzero? bool. */
+/** Are all (any) elements nonzero? bool (PyTorch: u8 of u8). */
 TL_PUBLIC tl_tensor *tl_all(tl_tensor *t);
 TL_PUBLIC tl_tensor *tl_any(tl_tensor *t);
-/** p-norm of all elements, p > 0 (INFINITY: the largest magnitude). */
+/** p-norm of all elements; INFINITY (-INFINITY): the largest (smallest) magnitude; 0: how many are not 0. */
 TL_PUBLIC tl_tensor *tl_norm(tl_tensor *t, double p);
 TL_PUBLIC tl_tensor *tl_cumsum(tl_tensor *t, int dim);
 TL_PUBLIC tl_tensor *tl_softmax(tl_tensor *t, int dim);
@@ -201,6 +208,9 @@ TL_PUBLIC tl_tensor *tl_one_hot(tl_tensor *labels, int64_t classes);
 
 /* ---- Convolution, pooling, normalisation -------------------------------------------------------------------------- */
 
+/* Convolutions and poolings also take a single sample without its batch: [c,h,w], and [c,l] for conv1d. What comes out has none either.
+ * Batches may be empty; rows, columns and, in poolings, channels may not. */
+
 /** x [n,c,h,w], weight [k,c/groups,r,s], bias [k] or TL_NONE.
  *  .stride {1} .padding {0} .dilation {1} .groups 1. y = b + sum over the window (cross-correlation). */
 #define tl_conv2d(x, weight, ...) tl_conv2d_with(x, weight, TL_OPT_(conv2d, __VA_ARGS__))
@@ -208,15 +218,18 @@ TL_PUBLIC tl_tensor *tl_conv2d_with(tl_tensor *x, tl_tensor *weight, tl_tensor *
 /** x [n,c,l], weight [k,c/groups,r]; attributes as tl_conv2d, first half of each pair. */
 #define tl_conv1d(x, weight, ...) tl_conv1d_with(x, weight, TL_OPT_(conv2d, __VA_ARGS__))
 TL_PUBLIC tl_tensor *tl_conv1d_with(tl_tensor *x, tl_tensor *weight, tl_tensor *bias, const struct tl_conv2d_attrs *o);
-/** The gradient of conv2d with respect to its input, as a layer: weight [c,k/groups,r,s]. .output_padding {0}. */
+/** The gradient of conv2d with respect to its input, as a layer: weight [c,k/groups,r,s]. .output_padding {0} is less
+ *  than the stride (PyTorch: or than the dilation). */
 #define tl_conv_transpose2d(x, weight, ...) tl_conv_transpose2d_with(x, weight, TL_OPT_(conv2d, __VA_ARGS__))
 TL_PUBLIC tl_tensor *tl_conv_transpose2d_with(tl_tensor *x, tl_tensor *weight, tl_tensor *bias, const struct tl_conv2d_attrs *o);
-/** tl_max_pool2d(x, .kernel = {2}). .stride {kernel} .padding {0} .dilation {1} .ceil_mode false. */
+/** tl_max_pool2d(x, .kernel = {2}), tl_max_pool2d(x, .kernel = {3, 2}). .stride {kernel} .padding {0} .dilation {1} .ceil_mode false. The
+ *  gradient goes to the first of equal maxima (the last of NaNs). */
 #define tl_max_pool2d(...) tl_max_pool2d_with(TL_OPT_(pool2d, __VA_ARGS__))
 TL_PUBLIC tl_tensor *tl_max_pool2d_with(tl_tensor *x, const struct tl_pool2d_attrs *o);
+/** .kernel .stride {kernel} .padding {0} .ceil_mode false .exclude_pad false .divisor (size of the window). */
 #define tl_avg_pool2d(...) tl_avg_pool2d_with(TL_OPT_(pool2d, __VA_ARGS__))
 TL_PUBLIC tl_tensor *tl_avg_pool2d_with(tl_tensor *x, const struct tl_pool2d_attrs *o);
-/** Average over windows chosen so that h x w come out. */
+/** Average over windows chosen so that h x w come out; not 0 x 0. */
 TL_PUBLIC tl_tensor *tl_adaptive_avg_pool2d(tl_tensor *x, int64_t h, int64_t w);
 /** Windows as columns (im2col): tl_unfold(x, .kernel = {3}), x [n,c,h,w] -> [n, c * kernel's size, windows]. .stride {1}
  *  .padding {0} .dilation {1}. */
@@ -226,18 +239,23 @@ TL_PUBLIC tl_tensor *tl_unfold_with(tl_tensor *x, const struct tl_unfold_attrs *
 #define tl_fold(...) tl_fold_with(TL_OPT_(unfold, __VA_ARGS__))
 TL_PUBLIC tl_tensor *tl_fold_with(tl_tensor *x, const struct tl_unfold_attrs *o);
 /** x [n,c,…]. running_mean, running_var [c] or TL_NONE; with .training they are updated in place. weight, bias [c] or
- *  TL_NONE. .training false .momentum 0.1 .eps 1e-5. One value per channel cannot be normalised in training: an error. */
+ *  TL_NONE. .training false .momentum 0.1 .eps 1e-5. One value per channel cannot be normalised in training, nor can there be an
+ *  eps of TL_ZERO: errors. */
 #define tl_batch_norm(x, running_mean, running_var, weight, ...) \
     tl_batch_norm_with(x, running_mean, running_var, weight, TL_OPT_(batch_norm, __VA_ARGS__))
 TL_PUBLIC tl_tensor *tl_batch_norm_with(tl_tensor *x, tl_tensor *running_mean, tl_tensor *running_var, tl_tensor *weight,
                                         tl_tensor *bias, const struct tl_batch_norm_attrs *o);
 /** Over the last `ndim` dimensions; weight and bias of their shape or TL_NONE. */
 TL_PUBLIC tl_tensor *tl_layer_norm(tl_tensor *x, int ndim, tl_tensor *weight, tl_tensor *bias, double eps);
-/** Zero with chance p, scale the rest by 1 / (1 - p); draws from the default generator. .eval true: identity. */
-#define tl_dropout(...) tl_dropout_with(TL_OPT_(dropout, __VA_ARGS__))
-TL_PUBLIC tl_tensor *tl_dropout_with(tl_tensor *x, const struct tl_dropout_attrs *o);
+/** Zero with chance p, scale the rest by 1 / (1 - p): tl_dropout(x, 0.5). Draws from the default generator. .eval true: identity. */
+#define tl_dropout(x, ...) tl_dropout_with(x, TL_OPT_(dropout, __VA_ARGS__))
+TL_PUBLIC tl_tensor *tl_dropout_with(tl_tensor *x, double p, const struct tl_dropout_attrs *o);
 
-/* ---- Losses. .reduction = TL_MEAN (default), TL_SUM, TL_NO_REDUCTION ------------------------------------------------ */
+/* ---- Losses. .reduction = TL_MEAN (default), TL_SUM, TL_NO_REDUCTION ------------------------------------------------
+ *
+ * Input and target are promoted to one floating dtype (PyTorch's losses refuse some pairs). mse, l1, smooth_l1 and kl_div broadcast,
+ * with a warning; bce takes equal shapes only. Values are not looked at: where PyTorch refuses a bce input or target outside
+ * [0, 1], the formula decides here. */
 
 #define tl_mse_loss(x, ...) tl_mse_loss_with(x, TL_OPT_(loss, __VA_ARGS__))
 #define tl_l1_loss(x, ...) tl_l1_loss_with(x, TL_OPT_(loss, __VA_ARGS__))

@@ -11,7 +11,7 @@
  *     tl_optimizer_free(o);
  *
  * Optional settings are written by name. One that is left out, or 0, has PyTorch's default; to say 0 where the default
- * is not 0, write TL_ZERO.
+ * is not 0, write TL_ZERO (<telar/attrs.h>).
  */
 #ifndef TELAR_OPTIM_H
 #define TELAR_OPTIM_H
@@ -26,9 +26,6 @@ extern "C" {
 
 typedef struct tl_optimizer tl_optimizer;
 typedef struct tl_schedule tl_schedule;
-
-/** An explicit 0 for an option whose default is not 0: .beta1 = TL_ZERO. (Negative zero: equal to 0, yet not the same.) */
-#define TL_ZERO (-0.0)
 
 /* ---- Optimizers ---------------------------------------------------------------------------------------------------
  *

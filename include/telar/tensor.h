@@ -121,6 +121,16 @@ TL_PUBLIC tl_tensor *tl_literal_i64_(int ndim, const int64_t *shape, size_t n, c
  *  dtype. tl_scalar(2.5) is of the default float kind, tl_scalar_i64(2) of the integer kind. */
 TL_PUBLIC tl_tensor *tl_scalar(double value);
 TL_PUBLIC tl_tensor *tl_scalar_i64(int64_t value);
+/** tl_scalar() of floating C types, tl_scalar_i64() of the others. */
+#ifdef __cplusplus
+extern "C++" template <class N> inline tl_tensor *tl_number(N value)
+{
+    return N(1) / N(2) == N(0) ? tl_scalar_i64((int64_t)value) : tl_scalar((double)value);
+}
+#else
+#define tl_number(value) \
+    _Generic((value), float: tl_scalar, double: tl_scalar, long double: tl_scalar, default: tl_scalar_i64)(value)
+#endif
 
 /* ---- Looking at tensors ------------------------------------------------------------------------------------ */
 

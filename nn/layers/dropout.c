@@ -30,7 +30,7 @@ static tl_tensor *forward(tl_module *m, tl_tensor *const *x, int n)
         return x[0];
     if (f->p == 1)
         return tl_mul_s(x[0], 0);
-    return f->channels ? drop_channels(x[0], f->p) : tl_dropout(x[0], .p = f->p);
+    return f->channels ? drop_channels(x[0], f->p) : tl_dropout(x[0], f->p);
 }
 
 static void extra(const tl_module *m, char *buffer, size_t size)

@@ -49,7 +49,7 @@ static void batch_extra(const tl_module *m, char *buffer, size_t size)
     const struct batch_fields *f = tl_module_fields(m);
     char eps[NUMBER_SIZE], momentum[NUMBER_SIZE];
     layer_text(buffer, size, "%lld, eps=%s, momentum=%s, affine=%s, bias=%s, track_running_stats=%s", (long long)f->features,
-               layer_number(eps, f->eps), layer_number(momentum, f->momentum), f->affine ? "True" : "False",
+               layer_number(eps, f->eps + 0.0), layer_number(momentum, f->momentum + 0.0), f->affine ? "True" : "False",
                f->bias ? "True" : "False", f->tracked ? "True" : "False");
 }
 
@@ -80,8 +80,8 @@ tl_module *tl_nn_batch_norm_with(int spatial, int64_t features, const struct tl_
         return NULL;
     *(struct batch_fields *)tl_module_fields(m) = (struct batch_fields){
         .features = features,
-        .eps = o.eps != 0 ? o.eps : 1e-5,
-        .momentum = o.momentum != 0 ? o.momentum : 0.1,
+        .eps = tl_attr_or(o.eps, 1e-5),
+        .momentum = tl_attr_or(o.momentum, 0.1),
         .spatial = spatial,
         .affine = !o.not_affine,
         .bias = !o.not_affine && !o.no_bias,
@@ -133,7 +133,7 @@ static void layer_extra(const tl_module *m, char *buffer, size_t size)
     const struct layer_fields *f = tl_module_fields(m);
     char eps[NUMBER_SIZE];
     put_shape(buffer, size, f);
-    layer_text(buffer, size, ", eps=%s, elementwise_affine=%s, bias=%s", layer_number(eps, f->eps), f->affine ? "True" : "False",
+    layer_text(buffer, size, ", eps=%s, elementwise_affine=%s, bias=%s", layer_number(eps, f->eps + 0.0), f->affine ? "True" : "False",
                f->bias ? "True" : "False");
 }
 
@@ -152,7 +152,7 @@ tl_module *tl_nn_layer_norm_with(int ndim, const int64_t *shape, const struct tl
     if (!m)
         return NULL;
     struct layer_fields *f = tl_module_fields(m);
-    *f = (struct layer_fields){.ndim = ndim, .eps = o.eps != 0 ? o.eps : 1e-5, .affine = !o.not_affine};
+    *f = (struct layer_fields){.ndim = ndim, .eps = tl_attr_or(o.eps, 1e-5), .affine = !o.not_affine};
     f->bias = !o.not_affine && !o.no_bias;
     memcpy(f->shape, shape, (size_t)ndim * sizeof *shape);
     return layer_finish(m, make_affine(m, f->affine, f->bias, ndim, shape));

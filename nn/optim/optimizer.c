@@ -12,7 +12,7 @@
 
 double optimizer_option(double value, double fallback)
 {
-    return value == 0 && !signbit(value) ? fallback : value + 0.0;
+    return tl_attr_or(value, fallback) + 0.0;
 }
 
 bool optimizer_range(const char *who, const char *what, double value, double low, double high)

@@ -56,6 +56,8 @@ static struct product addmm_of(const struct tl_call *call)
     const struct tl_view *c = &call->in[0], *a = &call->in[1], *b = &call->in[2];
     struct product p = {.batches = 1, .m = a->shape[0], .k = a->shape[1], .n = b->shape[1], .a = matrix_of(a), .b = matrix_of(b),
                         .y = matrix_of(&call->out[0]), .alpha = attrs->alpha, .beta = attrs->beta, .has_c = attrs->beta != 0};
+    if (p.alpha == 0)
+        p.k = 0; /* a and b do not count, not even as NaN */
     /* c is [n] or [m, n], or 1 in place of either. */
     p.c.data = cpu_data(c);
     p.c.column = c->ndim > 0 && c->shape[c->ndim - 1] != 1 ? c->stride[c->ndim - 1] : 0;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * addmm: y = beta c + alpha a b, where c may be a row, a column or a single number, repeated. With beta = 0, c is not
- * read, so that a NaN in it does not matter.
+ * read, so that a NaN in it does not matter; nor does one in a or b with alpha = 0.
  */
 #ifndef T
 #include "../reference.h"
@@ -30,7 +30,7 @@ static tl_status NAME(addmm)(const struct tl_call *call)
             const int64_t left = vy->shape[1] - first, columns = left < MATMUL_COLUMNS ? left : MATMUL_COLUMNS;
             NAME(matmul_row)(sum, a + i * va->stride[0], b + first * stride.b_column, va->shape[1], columns, stride);
             for (int64_t j = 0; j < columns; j++) {
-                SUM value = attrs->alpha * sum[j];
+                SUM value = attrs->alpha != 0 ? attrs->alpha * sum[j] : 0;
                 if (attrs->beta != 0)
                     value += attrs->beta * (SUM)c[i * c_row + (first + j) * c_column];
                 y[i * vy->stride[0] + (first + j) * vy->stride[1]] = (T)value;
