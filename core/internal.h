@@ -231,6 +231,7 @@ struct op_entry {
     const char *kernel_name;
     const char *grad_name;
     struct pointwise *pointwise;
+    int batched_rank; /**< as in tl_op; 0 where that is too old to have it */
 };
 
 struct op_entry *op_entry_of(const tl_op *op);
@@ -266,8 +267,22 @@ tl_status check_against_reference(struct op_entry *e, const void *attrs, tl_tens
 struct op_entry *grad_entry(struct tl_grad_ctx *g);
 /** Copy between any two tensors of one shape, converting; also between devices. Nothing recorded. */
 tl_status copy_values(tl_tensor *from, tl_tensor *to);
-/** The dtype that PyTorch gives to an expression of these. */
+/** The dtype that PyTorch gives to an expression of these (ops/promote.c). */
 tl_dtype result_dtype(tl_tensor *const *in, int n);
+/** Of one dtype, on one device, no plain numbers among them (and floating)? Then there is nothing to promote. */
+static inline bool operands_agree(tl_tensor *const *in, int n, bool floating)
+{
+    for (int i = 0; i < n; i++)
+        if (in[i]->dtype != in[0]->dtype || (in[i]->flags & T_WRAPPED) || in[i]->storage->device != in[0]->storage->device)
+            return false;
+    return !floating || n == 0 || tl_dtype_is_float((tl_dtype)in[0]->dtype);
+}
+/** Bring operands to their common dtype and device; integers to f32 if `floating`. */
+tl_status promote_operands(const char *op, tl_tensor *const *in, int n, bool floating, tl_tensor **to);
+/** The same to a given dtype; those before `first` to bool. */
+tl_status operands_as(const char *op, tl_tensor *const *in, int n, tl_dtype dtype, int first, tl_tensor **to);
+/** 0 bool, 1 integers, 2 floating: what is written in place must not be of a higher one than the tensor. */
+int dtype_category(tl_dtype t);
 /** Why a call failed everywhere, for the ledger. */
 void fallback_note(const char *op, const char *where, const char *how, uint64_t bytes);
 

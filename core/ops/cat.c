@@ -65,6 +65,7 @@ const tl_op tl_op_cat = {
     .struct_size = sizeof(tl_op),
     .name = "cat",
     .formula = "y = x0, x1, … one after the other along dim",
+    .flags = TL_OP_PROMOTE,
     .n_in = TL_OP_VARIADIC,
     .n_out = 1,
     .attrs = fields,
@@ -124,7 +125,7 @@ const tl_op tl_op_stack = {
     .struct_size = sizeof(tl_op),
     .name = "stack",
     .formula = "y = x0, x1, … side by side along a new dim",
-    .flags = TL_OP_COMPOSITE,
+    .flags = TL_OP_COMPOSITE | TL_OP_PROMOTE,
     .n_in = TL_OP_VARIADIC,
     .n_out = 1,
     .attrs = fields,
@@ -136,45 +137,42 @@ const tl_op tl_op_stack = {
 
 /* ---- Public functions ------------------------------------------------------------------------------------------------------- */
 
-/* Bring all to one dtype, as promotion has it, and call. Plain empty vectors join with anything, as in PyTorch. */
-static tl_tensor *join(const tl_op *op, int n, tl_tensor *const *t, int dim, bool skip_empty)
+tl_tensor *tl_cat(int n, tl_tensor *const *t, int dim)
 {
     struct tl_along_attrs a = {.struct_size = sizeof a, .dim = dim};
     if (n < 1 || !t) {
-        tl_fail(TL_ERR_ARGUMENT, "%s: %d tensors are given; at least one is expected", op->name, n);
+        tl_fail(TL_ERR_ARGUMENT, "cat: %d tensors are given; at least one is expected", n);
         return NULL;
     }
-    for (int i = 0; i < n; i++)
-        if (operand_missing(op->name, t[i]))
+    tl_tensor **kept = malloc((size_t)n * sizeof *kept), *y = NULL;
+    if (!kept) {
+        tl_fail(TL_ERR_NOMEM, "cat: out of memory for %d tensors", n);
+        return NULL;
+    }
+    /* Plain empty vectors join with anything, as in PyTorch. Only their dtype counts. */
+    int n_kept = 0;
+    for (int i = 0; i < n; i++) {
+        if (operand_missing("cat", t[i])) {
+            free(kept);
             return NULL;
-    tl_tensor **same = malloc((size_t)n * sizeof *same), *y = NULL;
-    if (!same) {
-        tl_fail(TL_ERR_NOMEM, "%s: out of memory for %d tensors", op->name, n);
-        return NULL;
+        }
+        bool skip = t[i]->ndim == 1 && t[i]->shape[0] == 0;
+        if (!skip)
+            kept[n_kept++] = t[i];
     }
-    tl_dtype dtype = result_dtype(t, n);
-    int kept = 0;
-    for (int i = 0; i < n; i++)
-        if (!skip_empty || t[i]->ndim != 1 || t[i]->shape[0] != 0)
-            same[kept++] = t[i];
-    if (kept == 0)
-        same[kept++] = t[0];
-    bool all = true;
-    for (int i = 0; i < kept && all; i++)
-        if (same[i]->dtype != (uint8_t)dtype)
-            all = (same[i] = tl_cast(same[i], dtype)) != NULL;
-    if (all)
-        y = tl_op_call1(op, &a, same, kept);
-    free(same);
+    if (n_kept == 0) {
+        kept[n_kept++] = t[0];
+        a.dim = 0;
+    }
+    y = tl_op_call1(&tl_op_cat, &a, kept, n_kept);
+    if (y && n_kept < n)
+        y = tl_cast(y, result_dtype(t, n));
+    free(kept);
     return y;
-}
-
-tl_tensor *tl_cat(int n, tl_tensor *const *t, int dim)
-{
-    return join(&tl_op_cat, n, t, dim, true);
 }
 
 tl_tensor *tl_stack(int n, tl_tensor *const *t, int dim)
 {
-    return join(&tl_op_stack, n, t, dim, false);
+    struct tl_along_attrs a = {.struct_size = sizeof a, .dim = dim};
+    return tl_op_call1(&tl_op_stack, &a, t, n);
 }

@@ -17,8 +17,6 @@ static tl_tensor *reduced(tl_tensor *losses, int64_t reduction, double samples)
 static tl_tensor *of_probabilities(tl_tensor *logp, tl_tensor *target, const struct tl_nll_attrs *a, int dim)
 {
     double classes = (double)logp->shape[dim], s = a->label_smoothing;
-    if (target->dtype != logp->dtype && !(target = tl_cast(target, (tl_dtype)logp->dtype)))
-        return NULL;
     if (s > 0)
         target = tl_add_s(tl_mul_s(target, 1 - s), s / classes);
     tl_tensor *product = tl_mul(logp, target);

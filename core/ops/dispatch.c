@@ -111,8 +111,8 @@ static tl_status dispatch_view(struct op_entry *e, const void *attrs, tl_tensor 
     return recording ? record(e, attrs, in, n_in, out, meta, NULL, NULL) : TL_OK;
 }
 
-tl_status dispatch(struct op_entry *e, const void *attrs, tl_tensor *const *in, int n_in, tl_tensor *const *into, tl_tensor **out,
-                   struct residual *residual)
+static tl_status dispatch_ready(struct op_entry *e, const void *attrs, tl_tensor *const *in, int n_in, tl_tensor *const *into,
+                                tl_tensor **out, struct residual *residual)
 {
     const tl_op *op = e->op;
     _Alignas(16) unsigned char normal[MAX_ATTRS];
@@ -161,6 +161,51 @@ tl_status dispatch(struct op_entry *e, const void *attrs, tl_tensor *const *in, 
         for (int i = 0; i < op->n_out; i++)
             out[i] = NULL;
     return s;
+}
+
+static bool all_there(tl_tensor *const *in, int n_in)
+{
+    for (int i = 0; i < n_in; i++)
+        if (!in[i] || is_none(in[i]))
+            return false;
+    return true;
+}
+
+/* Inputs of different dtypes: the same call with what they have in common. */
+static tl_status dispatch_promoted(struct op_entry *e, const void *attrs, tl_tensor *const *in, int n_in, tl_tensor *const *into,
+                                   tl_tensor **out)
+{
+    tl_tensor *few[MAX_INPUTS], **same = n_in <= MAX_INPUTS ? few : malloc((size_t)n_in * sizeof *same);
+    if (!same)
+        return tl_fail(TL_ERR_NOMEM, "%s: out of memory for %d inputs", e->op->name, n_in);
+    tl_status s = promote_operands(e->op->name, in, n_in, (e->op->flags & TL_OP_FLOATING) != 0, same);
+    if (s == TL_OK)
+        s = dispatch(e, attrs, same, n_in, into, out, NULL);
+    if (same != few)
+        free(same);
+    return s;
+}
+
+/* A single sample: the same call with a batch of one. */
+static tl_status dispatch_sample(struct op_entry *e, const void *attrs, tl_tensor *const *in, int n_in, tl_tensor *const *into, tl_tensor **out)
+{
+    tl_tensor *batched[MAX_INPUTS];
+    for (int i = 1; i < n_in; i++)
+        batched[i] = in[i];
+    batched[0] = tl_unsqueeze(in[0], 0);
+    tl_status s = batched[0] ? dispatch(e, attrs, batched, n_in, into, out, NULL) : tl_error_code();
+    return s == TL_OK && !(out[0] = tl_squeeze_dim(out[0], 0)) ? tl_error_code() : s;
+}
+
+tl_status dispatch(struct op_entry *e, const void *attrs, tl_tensor *const *in, int n_in, tl_tensor *const *into, tl_tensor **out,
+                   struct residual *residual)
+{
+    unsigned flags = e->op->flags;
+    if (UNLIKELY(flags & TL_OP_PROMOTE) && all_there(in, n_in) && !operands_agree(in, n_in, (flags & TL_OP_FLOATING) != 0))
+        return dispatch_promoted(e, attrs, in, n_in, into, out);
+    if (UNLIKELY(e->batched_rank) && n_in <= MAX_INPUTS && n_in > 0 && in[0] && !is_none(in[0]) && in[0]->ndim == e->batched_rank - 1)
+        return dispatch_sample(e, attrs, in, n_in, into, out);
+    return dispatch_ready(e, attrs, in, n_in, into, out, residual);
 }
 
 static struct op_entry *registered(const tl_op *op)

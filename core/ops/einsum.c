@@ -324,10 +324,8 @@ tl_tensor *tl_einsum(const char *equation, int n, tl_tensor *const *operands)
     for (int i = 0; i < n; i++)
         if (operand_missing("einsum", operands[i]))
             return NULL;
-    tl_dtype dtype = result_dtype(operands, n);
-    for (int i = 0; i < n; i++)
-        if (!(same[i] = tl_cast(operands[i], dtype)))
-            return NULL;
+    if (promote_operands("einsum", operands, n, false, same) != TL_OK)
+        return NULL;
     struct plan p = {.equation = equation};
     if (!parse(&p, n, same))
         return NULL;

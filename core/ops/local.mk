@@ -39,7 +39,10 @@ core_libtelar_la_SOURCES += \
 	%D%/permute.c \
 	%D%/pointwise.c \
 	%D%/pointwise_loss.c \
+	%D%/pool2d.c \
+	%D%/pool2d.h \
 	%D%/prod.c \
+	%D%/promote.c \
 	%D%/reduce.c \
 	%D%/reduce.h \
 	%D%/registry.c \

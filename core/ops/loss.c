@@ -12,7 +12,7 @@ tl_status loss_demand_reduction(const char *op, int64_t reduction, bool batch_me
                    batch_mean ? ", TL_BATCH_MEAN" : "");
 }
 
-bool loss_operands(const char *op, tl_tensor **x, tl_tensor **target)
+bool loss_operands(const char *op, tl_tensor **x, tl_tensor **target, bool strict)
 {
     tl_tensor *a = *x, *b = *target;
     if (operand_missing(op, a) || operand_missing(op, b))
@@ -21,8 +21,9 @@ bool loss_operands(const char *op, tl_tensor **x, tl_tensor **target)
         int ndim = a->ndim;
         int64_t shape[TL_MAX_DIMS];
         memcpy(shape, a->shape, sizeof shape);
-        if (!broadcast_shapes(&ndim, shape, b->ndim, b->shape)) {
-            tl_fail(TL_ERR_SHAPE, "%s: the input %s and the target %s do not broadcast", op, TENSOR_TEXT(a), TENSOR_TEXT(b));
+        if (strict || !broadcast_shapes(&ndim, shape, b->ndim, b->shape)) {
+            tl_fail(TL_ERR_SHAPE, "%s: the input %s and the target %s %s", op, TENSOR_TEXT(a), TENSOR_TEXT(b),
+                    strict ? "must have the same shape" : "do not broadcast");
             return false;
         }
         static atomic_flag said = ATOMIC_FLAG_INIT;
@@ -31,12 +32,6 @@ bool loss_operands(const char *op, tl_tensor **x, tl_tensor **target)
                            TENSOR_TEXT(a), TENSOR_TEXT(b));
         a = tl_expand(a, ndim, shape);
         b = tl_expand(b, ndim, shape);
-    }
-    if (a && b && (a->dtype != b->dtype || !tl_dtype_is_float((tl_dtype)a->dtype))) {
-        tl_dtype dtype = result_dtype((tl_tensor *[]){a, b}, 2);
-        dtype = tl_dtype_is_float(dtype) ? dtype : TL_F32;
-        a = tl_cast(a, dtype);
-        b = tl_cast(b, dtype);
     }
     *x = a;
     *target = b;
@@ -62,8 +57,6 @@ tl_tensor *loss_reduce(tl_tensor *losses, int64_t reduction)
 {
     if (!losses || reduction == TL_NO_REDUCTION)
         return losses;
-    if (reduction == TL_BATCH_MEAN)
-        return tl_div_s(tl_sum(losses), losses->ndim ? (double)losses->shape[0] : 1);
     return reduction == TL_SUM ? tl_sum(losses) : tl_mean(losses);
 }
 

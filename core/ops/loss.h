@@ -9,8 +9,8 @@
 
 /** Is it TL_MEAN, TL_SUM, TL_NO_REDUCTION (or TL_BATCH_MEAN, if allowed)? */
 tl_status loss_demand_reduction(const char *op, int64_t reduction, bool batch_mean);
-/** Bring x and target to one shape and one floating dtype; false and an error if they do not go together. */
-bool loss_operands(const char *op, tl_tensor **x, tl_tensor **target);
+/** Expand x and target to one shape, with a warning; false and an error if they do not go together, or differ and `strict`. */
+bool loss_operands(const char *op, tl_tensor **x, tl_tensor **target, bool strict);
 /** Both of x's shape and dtype? Then the loss's shape: x's, or a single number. */
 tl_status loss_infer(const char *op, const struct tl_meta *x, const struct tl_meta *target, int64_t reduction, struct tl_meta *out);
 /** Element-wise losses reduced. */

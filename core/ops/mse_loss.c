@@ -71,6 +71,7 @@ const tl_op tl_op_mse_loss = {
     .struct_size = sizeof(tl_op),
     .name = "mse_loss",
     .formula = "y = mean of (x - target)^2",
+    .flags = TL_OP_PROMOTE | TL_OP_FLOATING,
     .n_in = 2,
     .n_out = 1,
     .attrs = fields,
@@ -99,5 +100,5 @@ const tl_op tl_op_mse_loss_grad = {
 
 tl_tensor *tl_mse_loss_with(tl_tensor *x, tl_tensor *target, const struct tl_loss_attrs *o)
 {
-    return loss_operands("mse_loss", &x, &target) ? tl_op_call1(&tl_op_mse_loss, o, (tl_tensor *[]){x, target}, 2) : NULL;
+    return loss_operands("mse_loss", &x, &target, false) ? tl_op_call1(&tl_op_mse_loss, o, (tl_tensor *[]){x, target}, 2) : NULL;
 }

@@ -10,54 +10,6 @@
 
 #include "core/internal.h"
 
-/* ---- Promotion (the rules of torch.result_type) ------------------------------------------------------------------------- */
-
-static int category(tl_dtype t)
-{
-    return tl_dtype_is_float(t) ? 2 : t == TL_BOOL ? 0 : 1;
-}
-
-static tl_dtype promote(tl_dtype a, tl_dtype b)
-{
-    if (a == b || b == TL_DEFAULT)
-        return a;
-    if (a == TL_DEFAULT)
-        return b;
-    if (category(a) != category(b))
-        return category(a) > category(b) ? a : b;
-    if (category(a) == 2)
-        return a == TL_F64 || b == TL_F64 ? TL_F64 : TL_F32; /* f16 with bf16, or either with f32 */
-    if ((a == TL_I8 && b == TL_U8) || (a == TL_U8 && b == TL_I8))
-        return TL_I32; /* the next type that holds both; there is no i16 */
-    static const int rank[TL_DTYPE_COUNT] = {[TL_U8] = 1, [TL_I8] = 2, [TL_I32] = 3, [TL_I64] = 4};
-    return rank[a] > rank[b] ? a : b;
-}
-
-/* A weaker operand (a 0-d tensor, a plain number) decides only if it is of a higher category. */
-static tl_dtype combine(tl_dtype strong, tl_dtype weak)
-{
-    if (strong == TL_DEFAULT)
-        return weak;
-    if (weak == TL_DEFAULT)
-        return strong;
-    return category(weak) > category(strong) ? weak : strong;
-}
-
-tl_dtype result_dtype(tl_tensor *const *in, int n)
-{
-    tl_dtype full = TL_DEFAULT, zero = TL_DEFAULT, wrapped = TL_DEFAULT;
-    for (int i = 0; i < n; i++) {
-        tl_dtype t = (tl_dtype)in[i]->dtype;
-        if (in[i]->flags & T_WRAPPED)
-            wrapped = promote(wrapped, t == TL_F64 ? TL_F32 : t);
-        else if (in[i]->ndim == 0)
-            zero = promote(zero, t);
-        else
-            full = promote(full, t);
-    }
-    return combine(combine(full, zero), wrapped);
-}
-
 /* ---- Running ---------------------------------------------------------------------------------------------------------------- */
 
 enum { OPERANDS = 6 };
@@ -372,23 +324,6 @@ static tl_status bad_null(const struct op_entry *e, int i)
     return tl_fail(TL_ERR_ARGUMENT, "%s: input %d is NULL or TL_NONE, and no earlier call failed", e->op->name, i);
 }
 
-/* A plain number, or a 0-d tensor of the host, as an operand of `dtype` on d. */
-static tl_tensor *number_as(tl_tensor *t, tl_dtype dtype, device *d)
-{
-    if (d->host && dtype == TL_F32 && t->dtype == TL_F64) {
-        tl_tensor *r = tensor_new(d, TL_F32, 0, NULL, false);
-        if (r)
-            *(float *)tl_mem_ptr(r->storage->mem) = (float)*(const double *)tl_mem_ptr(tensor_mem(t));
-        return r;
-    }
-    if (t->flags & T_WRAPPED) {
-        tl_tensor *r = tensor_new(d, dtype, 0, NULL, false);
-        return r && copy_values(t, r) == TL_OK ? r : NULL;
-    }
-    t = t->storage->device == d ? t : tl_to_device(t, d->name);
-    return tl_cast(t, dtype);
-}
-
 static tl_status check_rule(const struct op_entry *e, tl_dtype t)
 {
     if (e->pointwise->rule == RULE_ARITH && t == TL_BOOL)
@@ -396,39 +331,33 @@ static tl_status check_rule(const struct op_entry *e, tl_dtype t)
     return TL_OK;
 }
 
+/* An integer that is not whole is none: bounds such as 0.5 make the operands floating, as they do in PyTorch. */
+static bool is_whole(double number)
+{
+    return isinf(number) || number == trunc(number);
+}
+
+/* A tensor of exponents may hold negative ones (then 1 / a^n loses its fraction); the number -1 is a mistake. */
+static tl_status check_exponent(const struct op_entry *e, tl_tensor *const *in, tl_dtype t)
+{
+    if (tl_dtype_is_float(t) || strcmp(e->op->name, "pow") != 0 || !(in[1]->flags & T_WRAPPED) || tl_item(in[1]) >= 0)
+        return TL_OK;
+    return tl_fail(TL_ERR_ARGUMENT, "pow: integers have no power %g; convert them with tl_cast() to a floating type first", tl_item(in[1]));
+}
+
 /* Inputs of one dtype, on one device. */
-static tl_status promote_inputs(const struct op_entry *e, tl_tensor *const *in, int n, tl_tensor **to)
+static tl_status promote_inputs(const struct op_entry *e, tl_tensor *const *in, int n, double p, double q, tl_tensor **to)
 {
     int first = e->pointwise->rule == RULE_COND ? 1 : 0;
     tl_dtype dtype = result_dtype(in + first, n - first);
-    if (e->pointwise->rule == RULE_FLOAT && !tl_dtype_is_float(dtype))
-        dtype = TL_F32;
     tl_status s = check_rule(e, dtype);
+    if (s == TL_OK)
+        s = check_exponent(e, in, dtype);
     if (s != TL_OK)
         return s;
-    device *d = NULL;
-    for (int i = 0; i < n; i++)
-        if (!d || (d->host && in[i]->ndim > 0 && !(in[i]->flags & T_WRAPPED)))
-            d = in[i]->storage->device;
-    for (int i = 0; i < n; i++)
-        if (!d || (in[i]->storage->device != d && !in[i]->storage->device->host))
-            d = in[i]->storage->device;
-    for (int i = 0; i < n; i++) {
-        tl_dtype want = i < first ? TL_BOOL : dtype;
-        to[i] = in[i];
-        if (in[i]->dtype == (uint8_t)want && in[i]->storage->device == d)
-            continue;
-        if (in[i]->ndim == 0 && in[i]->storage->device->host)
-            to[i] = number_as(in[i], want, d);
-        else if (in[i]->storage->device != d)
-            return tl_fail(TL_ERR_DEVICE, "%s: input %d is on %s, another on %s; move one with tl_to_device()", e->op->name, i,
-                           in[i]->storage->device->name, d->name);
-        else
-            to[i] = tl_cast(in[i], want);
-        if (!to[i])
-            return tl_error_code();
-    }
-    return TL_OK;
+    if (!tl_dtype_is_float(dtype) && (e->pointwise->rule == RULE_FLOAT || !is_whole(p) || !is_whole(q)))
+        dtype = TL_F32;
+    return operands_as(e->op->name, in, n, dtype, first, to);
 }
 
 static tl_status check_into(const struct op_entry *e, tl_tensor *into, tl_tensor *const *in, int n, tl_dtype result)
@@ -442,7 +371,7 @@ static tl_status check_into(const struct op_entry *e, tl_tensor *into, tl_tensor
         return tl_fail(TL_ERR_SHAPE, "%s in place: the result has shape %s, the tensor written %s", e->op->name,
                        shape_text(text[0], sizeof text[0], ndim, shape), shape_text(text[1], sizeof text[1], into->ndim, into->shape));
     }
-    if (category(result) > category((tl_dtype)into->dtype))
+    if (dtype_category(result) > dtype_category((tl_dtype)into->dtype))
         return tl_fail(TL_ERR_DTYPE, "%s in place: a result of %s does not fit a tensor of %s", e->op->name, tl_dtype_name(result),
                        tl_dtype_name((tl_dtype)into->dtype));
     return TL_OK;
@@ -452,20 +381,17 @@ tl_tensor *pointwise_call(struct op_entry *e, tl_tensor *const *in, int n, doubl
 {
     tl_tensor *same[3], *out = NULL;
     tl_tensor *const *operands = in;
-    bool ready = true;
-    for (int i = 0; i < n; i++) {
+    for (int i = 0; i < n; i++)
         if (UNLIKELY(!in[i] || is_none(in[i]))) {
             bad_null(e, i);
             return NULL;
         }
-        ready &= in[i]->dtype == in[0]->dtype && in[i]->storage->device == in[0]->storage->device && !(in[i]->flags & T_WRAPPED);
-    }
     if (UNLIKELY(atomic_load_explicit(&process_forked, memory_order_relaxed))) {
         tl_fail(TL_ERR_STATE, "%s: this process was forked from one that used Telar; call exec() first", e->op->name);
         return NULL;
     }
-    if (UNLIKELY(!ready || !tl_dtype_is_float((tl_dtype)in[0]->dtype) || e->pointwise->rule == RULE_COND)) {
-        if (promote_inputs(e, in, n, same) != TL_OK)
+    if (UNLIKELY(!operands_agree(in, n, true) || e->pointwise->rule == RULE_COND)) {
+        if (promote_inputs(e, in, n, p, q, same) != TL_OK)
             return NULL;
         operands = same;
     }

@@ -10,6 +10,11 @@
 
 static const struct tl_attr_field fields[] = {TL_ATTR_TABLE(loss)};
 
+static tl_tensor *run(const tl_op *op, tl_tensor *x, tl_tensor *target, bool strict, const struct tl_loss_attrs *o)
+{
+    return loss_operands(op->name, &x, &target, strict) ? tl_op_call1(op, o, (tl_tensor *[]){x, target}, 2) : NULL;
+}
+
 static tl_status grad(struct tl_grad_ctx *g, const char *pointwise)
 {
     const struct tl_loss_attrs *a = tl_grad_attrs(g);
@@ -45,7 +50,7 @@ static tl_status grad(struct tl_grad_ctx *g, const char *pointwise)
     {                                                                                                   \
         (void)n_in;                                                                                     \
         struct tl_loss_attrs *a = attrs;                                                                \
-        a->beta = a->beta == 0 ? 1 : a->beta;                                                           \
+        a->beta = tl_attr_or(a->beta, 1);                                                               \
         if (!(a->beta > 0))                                                                             \
             return tl_fail(TL_ERR_ARGUMENT, #op ": beta is %g; it must be positive", a->beta);          \
         return loss_infer(#op, &in[0], &in[1], a->reduction, out);                                      \
@@ -65,7 +70,7 @@ static tl_status grad(struct tl_grad_ctx *g, const char *pointwise)
         .struct_size = sizeof(tl_op),                                                                   \
         .name = #op,                                                                                    \
         .formula = text,                                                                                \
-        .flags = TL_OP_COMPOSITE,                                                                       \
+        .flags = TL_OP_COMPOSITE | TL_OP_PROMOTE | TL_OP_FLOATING,                                      \
         .n_in = 2,                                                                                      \
         .n_out = 1,                                                                                     \
         .attrs = fields,                                                                                \
@@ -75,11 +80,7 @@ static tl_status grad(struct tl_grad_ctx *g, const char *pointwise)
         .grad = grad_##op,                                                                              \
         .saves_inputs = 1u << 0 | 1u << 1,                                                              \
         .decompose = decompose_##op,                                                                    \
-    };                                                                                                  \
-    tl_tensor *tl_##op##_with(tl_tensor *x, tl_tensor *target, const struct tl_loss_attrs *o)           \
-    {                                                                                                   \
-        return loss_operands(#op, &x, &target) ? tl_op_call1(&tl_op_##op, o, (tl_tensor *[]){x, target}, 2) : NULL; \
-    }
+    };
 
 POINTWISE_LOSS(smooth_l1_loss, smooth_l1_error, tl_smooth_l1_error(in[0], in[1], a->beta), "SmoothL1LossBackward0",
                "y = mean of d^2 / 2 beta where d = |x - target| < beta, else d - beta / 2")
@@ -88,10 +89,29 @@ POINTWISE_LOSS(bce_loss, bce_error, tl_bce_error(in[0], in[1]), "BinaryCrossEntr
 POINTWISE_LOSS(bce_with_logits_loss, bce_logits_error, tl_bce_logits_error(in[0], in[1]), "BinaryCrossEntropyWithLogitsBackward0",
                "y = mean of bce(sigmoid(x), target)")
 
+/* With beta 0 only the straight parts are left, as in PyTorch. */
+tl_tensor *tl_smooth_l1_loss_with(tl_tensor *x, tl_tensor *target, const struct tl_loss_attrs *o)
+{
+    if (o && tl_attr_or(o->beta, 1) == 0)
+        return tl_l1_loss_with(x, target, o);
+    return run(&tl_op_smooth_l1_loss, x, target, false, o);
+}
+
+/* Here targets of another shape are refused, as in PyTorch. */
+tl_tensor *tl_bce_loss_with(tl_tensor *x, tl_tensor *target, const struct tl_loss_attrs *o)
+{
+    return run(&tl_op_bce_loss, x, target, true, o);
+}
+
+tl_tensor *tl_bce_with_logits_loss_with(tl_tensor *x, tl_tensor *target, const struct tl_loss_attrs *o)
+{
+    return run(&tl_op_bce_with_logits_loss, x, target, true, o);
+}
+
 tl_tensor *tl_l1_loss_with(tl_tensor *x, tl_tensor *target, const struct tl_loss_attrs *o)
 {
     int64_t reduction = o ? o->reduction : TL_MEAN;
-    if (loss_demand_reduction("l1_loss", reduction, false) != TL_OK || !loss_operands("l1_loss", &x, &target))
+    if (loss_demand_reduction("l1_loss", reduction, false) != TL_OK || !loss_operands("l1_loss", &x, &target, false))
         return NULL;
     return loss_reduce(tl_abs(tl_sub(x, target)), reduction);
 }
@@ -99,8 +119,11 @@ tl_tensor *tl_l1_loss_with(tl_tensor *x, tl_tensor *target, const struct tl_loss
 tl_tensor *tl_kl_div_with(tl_tensor *x, tl_tensor *target, const struct tl_loss_attrs *o)
 {
     int64_t reduction = o ? o->reduction : TL_MEAN;
-    if (loss_demand_reduction("kl_div", reduction, true) != TL_OK || !loss_operands("kl_div", &x, &target))
+    if (loss_demand_reduction("kl_div", reduction, true) != TL_OK || operand_missing("kl_div", x))
+        return NULL;
+    double samples = x->ndim ? (double)x->shape[0] : 1; /* of the input, be it broadcast or not */
+    if (!loss_operands("kl_div", &x, &target, false))
         return NULL;
     tl_tensor *losses = o && o->log_target ? tl_mul(tl_exp(target), tl_sub(target, x)) : tl_kl_error(x, target);
-    return loss_reduce(losses, reduction);
+    return reduction == TL_BATCH_MEAN ? tl_div_s(tl_sum(losses), samples) : loss_reduce(losses, reduction);
 }

@@ -125,6 +125,8 @@ tl_status op_register_entry(const tl_op *op, struct pointwise *pw, struct op_ent
         s = tl_fail(TL_ERR_NOMEM, "op_register: out of memory");
     if (e) {
         *e = (struct op_entry){.op = op, .id = id, .kernel_name = op->kernel ? op->kernel : op->name, .grad_name = grad_name(op), .pointwise = pw};
+        if (op->struct_size > offsetof(tl_op, batched_rank)) /* younger than some plugins */
+            e->batched_rank = op->batched_rank;
         e->kernel_id = id;
         registry.list[id] = e;
         insert(registry.by_address, hash_address(op), e);

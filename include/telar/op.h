@@ -57,7 +57,9 @@ enum {
     TL_OP_COMPOSITE = 1u << 1,  /**< no kernels: always runs its decomposition (but has a gradient of its own) */
     TL_OP_POINTWISE = 1u << 2,  /**< inputs broadcast and promote; output i may take the memory of any input */
     TL_OP_INTERNAL = 1u << 3,   /**< a gradient or a helper; left out of listings for users */
-    TL_OP_REDUCTION = 1u << 4   /**< attrs is tl_reduce_attrs: outputs may lack the reduced dimensions, kernels see them as 1 */
+    TL_OP_REDUCTION = 1u << 4,  /**< attrs is tl_reduce_attrs: outputs may lack the reduced dimensions, kernels see them as 1 */
+    TL_OP_PROMOTE = 1u << 5,    /**< inputs are brought to their common dtype (torch.result_type) before infer sees them */
+    TL_OP_FLOATING = 1u << 6    /**< with TL_OP_PROMOTE: integers and bool become f32 first */
 };
 
 /** A descriptor. Constant, for the life of the process. Zeroed fields mean "none". */
@@ -92,6 +94,10 @@ typedef struct tl_op {
 
     /** Output i may be written over input reuses[i] - 1 (0: none), in the same memory and layout. */
     unsigned char reuses[8];
+
+    /** Rank of input 0 with its batch, where a single sample may come without: it is given a batch of one, which output 0 loses
+     *  again. 0: not so. */
+    int batched_rank;
 } tl_op;
 
 /** Add a descriptor to the registry. Fails if the name is taken or the descriptor is inconsistent. */
