@@ -145,7 +145,7 @@ static void test_errors(void)
     tl_module *conv = tl_nn_conv2d(3, 4, 3), *norm = tl_nn_batch_norm1d(6), *norm2 = tl_nn_batch_norm2d(4),
               *linear = tl_nn_linear(7, 5);
     tl_module *pool = tl_nn_max_pool2d(2);
-    REFUSED(tl_forward(conv, flat), "[n, c, h, w], not [1 x 6]");
+    REFUSED(tl_forward(conv, flat), "[n, c, h, w] or [c, h, w], not [1 x 6]");
     REFUSED(tl_forward(conv, tl_zeros(TL_SHAPE(1, 2, 8, 8), (struct tl_options){0})), "");
     REFUSED(tl_forward(norm, image), "[n, c] or [n, c, l]");
     REFUSED(tl_forward(norm2, image), "made for 4 channels and got 3");

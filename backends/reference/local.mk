@@ -50,6 +50,7 @@ backends_reference_reference_la_SOURCES += \
 	%D%/ops/max_pool2d.c \
 	%D%/ops/max_pool2d.h \
 	%D%/ops/max_pool2d_grad.c \
+	%D%/ops/max_pool2d_pick.c \
 	%D%/ops/mean.c \
 	%D%/ops/mse_loss.c \
 	%D%/ops/mse_loss_grad.c \

@@ -65,7 +65,7 @@ extern const char unknown_type[];
     X(gather) X(scatter_add) X(index_select) X(index_add) X(sort) X(topk) X(cat) X(flip) X(pad)         \
     X(embedding) X(embedding_grad)                                                                      \
     X(conv2d) X(conv2d_grad_input) X(conv2d_grad_weight)                                                \
-    X(max_pool2d) X(max_pool2d_grad) X(avg_pool2d) X(avg_pool2d_grad)                                   \
+    X(max_pool2d) X(max_pool2d_grad) X(max_pool2d_pick) X(avg_pool2d) X(avg_pool2d_grad)                \
     X(adaptive_avg_pool2d) X(adaptive_avg_pool2d_grad)                                                  \
     X(unfold) X(fold)                                                                                   \
     X(batch_norm) X(batch_norm_grad) X(layer_norm) X(layer_norm_grad)                                   \

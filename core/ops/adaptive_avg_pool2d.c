@@ -14,7 +14,8 @@ static const struct tl_attr_field fields[] = {TL_ATTR_TABLE(adaptive_pool2d)};
 static tl_status infer_to(const char *op, const struct tl_meta *in, const struct tl_adaptive_pool2d_attrs *a, struct tl_meta *out)
 {
     if (in[0].ndim != 4)
-        return tl_fail(TL_ERR_SHAPE, "%s: 4 dimensions (batch, channels, rows, columns) are expected, not %s", op, META_TEXT(&in[0]));
+        return tl_fail(TL_ERR_SHAPE, "%s: 4 dimensions (batch, channels, rows, columns), or 3 without the batch, are expected, not %s", op,
+                       META_TEXT(&in[0]));
     if (a->size[0] < 0 || a->size[1] < 0)
         return tl_fail(TL_ERR_ARGUMENT, "%s: size %lld x %lld is negative", op, (long long)a->size[0], (long long)a->size[1]);
     out[0] = in[0];
@@ -30,7 +31,7 @@ static tl_status infer(const struct tl_meta *in, int n_in, void *attrs, struct t
     if (a->size[0] == 0 && a->size[1] == 0)
         return tl_fail(TL_ERR_ARGUMENT, "adaptive_avg_pool2d: an output of 0 x 0; give at least one row and one column");
     tl_status s = infer_to("adaptive_avg_pool2d", in, a, out);
-    if (s == TL_OK && (in[0].shape[2] == 0 || in[0].shape[3] == 0))
+    if (s == TL_OK && (in[0].shape[1] == 0 || in[0].shape[2] == 0 || in[0].shape[3] == 0))
         s = tl_fail(TL_ERR_SHAPE, "adaptive_avg_pool2d: the input %s has nothing to average", META_TEXT(&in[0]));
     return s;
 }
@@ -107,6 +108,7 @@ const tl_op tl_op_adaptive_avg_pool2d = {
     .infer = infer,
     .grad = grad,
     .decompose = decompose,
+    .batched_rank = 4,
 };
 
 const tl_op tl_op_adaptive_avg_pool2d_grad = {

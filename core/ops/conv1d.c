@@ -1,22 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * conv1d: a conv2d of pictures with a single row.
+ * conv1d: a conv2d of pictures with a single row. A sample without its batch is one here as there.
  */
 #include "core/ops/shape_util.h"
 
-static bool fits(const char *what, const tl_tensor *t)
+static bool fits(const char *what, const tl_tensor *t, bool sample)
 {
     if (operand_missing("conv1d", t))
         return false;
-    if (t->ndim != 3)
-        tl_fail(TL_ERR_SHAPE, "conv1d: the %s must have 3 dimensions, not %s", what, TENSOR_TEXT(t));
-    return t->ndim == 3;
+    if (t->ndim == 3 || (sample && t->ndim == 2))
+        return true;
+    tl_fail(TL_ERR_SHAPE, "conv1d: the %s must have 3 dimensions%s, not %s", what, sample ? ", or 2 without the batch" : "", TENSOR_TEXT(t));
+    return false;
 }
 
 tl_tensor *tl_conv1d_with(tl_tensor *x, tl_tensor *weight, tl_tensor *bias, const struct tl_conv2d_attrs *o)
 {
     struct tl_conv2d_attrs a = {.struct_size = sizeof a};
-    if (!fits("input", x) || !fits("weight", weight))
+    if (!fits("input", x, true) || !fits("weight", weight, false))
         return NULL;
     if (o) {
         const int64_t padding = o->padding[0] ? o->padding[0] : TL_NONE_SIZE;
@@ -27,7 +28,7 @@ tl_tensor *tl_conv1d_with(tl_tensor *x, tl_tensor *weight, tl_tensor *bias, cons
         a.padding[1] = padding;
         a.groups = o->groups;
     }
-    tl_tensor *rows = tl_unsqueeze(x, 2), *kernels = tl_unsqueeze(weight, 2);
+    tl_tensor *rows = tl_unsqueeze(x, -2), *kernels = tl_unsqueeze(weight, 2);
     tl_tensor *y = rows && kernels ? tl_conv2d_with(rows, kernels, bias, &a) : NULL;
-    return y ? tl_squeeze_dim(y, 2) : NULL;
+    return y ? tl_squeeze_dim(y, -2) : NULL;
 }

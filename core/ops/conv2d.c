@@ -35,8 +35,8 @@ static tl_status check_rank(const char *op, const char *what, const struct tl_me
 {
     char text[160];
     if (m->ndim != 4)
-        return tl_fail(TL_ERR_SHAPE, "%s: %s must have 4 dimensions (batch, channels, rows, columns), not %s", op, what,
-                       shape_text(text, sizeof text, m->ndim, m->shape));
+        return tl_fail(TL_ERR_SHAPE, "%s: %s must have 4 dimensions (batch, channels, rows, columns; an input may lack the batch), not %s",
+                       op, what, shape_text(text, sizeof text, m->ndim, m->shape));
     if (!tl_dtype_is_float(m->dtype))
         return tl_fail(TL_ERR_DTYPE, "%s: %s is %s; floating numbers are expected (use tl_cast())", op, what, tl_dtype_name(m->dtype));
     return TL_OK;
@@ -68,6 +68,9 @@ static tl_status infer(const struct tl_meta *in, int n_in, void *attrs, struct t
         s = check_rank("conv2d", "the weight", w);
     if (s != TL_OK)
         return s;
+    if (x->shape[2] == 0 || x->shape[3] == 0)
+        return tl_fail(TL_ERR_SHAPE, "conv2d: the input %s has no rows or no columns; only batch and channels may be empty",
+                       shape_text(text[0], sizeof text[0], 4, x->shape));
     if (x->dtype != w->dtype || (b->ndim >= 0 && b->dtype != x->dtype))
         return tl_fail(TL_ERR_DTYPE, "conv2d: input %s, weight %s and bias %s must have one type", tl_dtype_name(x->dtype),
                        tl_dtype_name(w->dtype), b->ndim < 0 ? "none" : tl_dtype_name(b->dtype));
@@ -232,6 +235,7 @@ const tl_op tl_op_conv2d = {
     .infer = infer,
     .grad = grad,
     .saves_inputs = 1u << 0 | 1u << 1,
+    .batched_rank = 4,
 };
 
 const tl_op tl_op_conv2d_grad_input = {

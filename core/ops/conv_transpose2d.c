@@ -39,7 +39,7 @@ static tl_status demand_operands(const struct tl_meta *x, const struct tl_meta *
     if (s != TL_OK)
         return s;
     if (x->ndim != 4 || w->ndim != 4)
-        return tl_fail(TL_ERR_SHAPE, "conv_transpose2d: input %s and weight %s must have 4 dimensions", META_TEXT(x), META_TEXT(w));
+        return tl_fail(TL_ERR_SHAPE, "conv_transpose2d: input %s and weight %s must have 4 dimensions (the input may lack the batch)", META_TEXT(x), META_TEXT(w));
     if (x->shape[1] != w->shape[0] || x->shape[1] % groups != 0)
         return tl_fail(TL_ERR_SHAPE, "conv_transpose2d: input %s has %lld channels, but weight %s expects %lld, which %lld group(s) must divide",
                        META_TEXT(x), (long long)x->shape[1], META_TEXT(w), (long long)w->shape[0], (long long)groups);
@@ -129,6 +129,7 @@ const tl_op tl_op_conv_transpose2d = {
     .grad = grad,
     .saves_inputs = 1u << 0 | 1u << 1,
     .decompose = decompose,
+    .batched_rank = 4,
 };
 
 tl_tensor *tl_conv_transpose2d_with(tl_tensor *x, tl_tensor *weight, tl_tensor *bias, const struct tl_conv2d_attrs *o)

@@ -109,7 +109,8 @@ TL_PUBLIC char *tl_module_to_string(const tl_module *m);
 
 /* ---- Layers ------------------------------------------------------------------------------------------------------- */
 
-/** Options of layers; the zero value is PyTorch's default. Each layer's comment says which it reads. */
+/** Options of layers; the zero value is PyTorch's default, and an explicit 0 is TL_ZERO, or TL_NONE_SIZE in a pair (<telar/attrs.h>).
+ *  Each layer's comment says which it reads. */
 struct tl_layer_options {
     size_t struct_size; /**< set by the macros */
     bool no_bias;
@@ -120,7 +121,6 @@ struct tl_layer_options {
     bool ceil_mode, exclude_pad;
     bool padding_row; /**< embedding: padding_idx is given */
     int64_t padding_idx;
-    int start_dim, end_dim; /**< flatten: 0 means the defaults 1 and -1 */
     bool in_place; /**< relu: overwrite the input */
 };
 #define TL_LAYER_(...) (&(struct tl_layer_options){TL_REST_(__VA_ARGS__, .struct_size = sizeof(struct tl_layer_options))})
@@ -147,6 +147,8 @@ TL_PUBLIC tl_module *tl_nn_conv1d_with(int64_t in, int64_t out, int64_t kernel, 
 /** Options: stride padding output_padding dilation groups no_bias. */
 #define tl_nn_conv_transpose2d(in, out, ...) \
     tl_nn_conv_transpose2d_with(in, out, TL_FIRST_(__VA_ARGS__, 0), TL_FIRST_(__VA_ARGS__, 0), TL_LAYER_(__VA_ARGS__))
+#define tl_nn_conv_transpose2d_rect(in, out, h, ...) \
+    tl_nn_conv_transpose2d_with(in, out, h, TL_FIRST_(__VA_ARGS__, 0), TL_LAYER_(__VA_ARGS__))
 TL_PUBLIC tl_module *tl_nn_conv_transpose2d_with(int64_t in, int64_t out, int64_t h, int64_t w, const struct tl_layer_options *o);
 /** Options: eps (1e-5) momentum (0.1) not_affine no_bias not_tracked. */
 #define tl_nn_batch_norm1d(...) tl_nn_batch_norm_with(1, TL_FIRST_(__VA_ARGS__, 0), TL_LAYER_(__VA_ARGS__))
@@ -160,12 +162,15 @@ TL_PUBLIC tl_module *tl_nn_layer_norm_with(int ndim, const int64_t *shape, const
 /** Options: padding_row padding_idx. */
 #define tl_nn_embedding(rows, ...) tl_nn_embedding_with(rows, TL_FIRST_(__VA_ARGS__, 0), TL_LAYER_(__VA_ARGS__))
 TL_PUBLIC tl_module *tl_nn_embedding_with(int64_t rows, int64_t columns, const struct tl_layer_options *o);
-/** Options: stride padding dilation ceil_mode. */
-#define tl_nn_max_pool2d(...) tl_nn_max_pool2d_with(TL_FIRST_(__VA_ARGS__, 0), TL_LAYER_(__VA_ARGS__))
-TL_PUBLIC tl_module *tl_nn_max_pool2d_with(int64_t kernel, const struct tl_layer_options *o);
-/** Options: stride padding ceil_mode exclude_pad. */
-#define tl_nn_avg_pool2d(...) tl_nn_avg_pool2d_with(TL_FIRST_(__VA_ARGS__, 0), TL_LAYER_(__VA_ARGS__))
-TL_PUBLIC tl_module *tl_nn_avg_pool2d_with(int64_t kernel, const struct tl_layer_options *o);
+/** tl_nn_max_pool2d(kernel, .stride = {1}): kernel is the side of a square; tl_nn_max_pool2d_rect(h, w) takes two.
+ *  Options: stride padding dilation ceil_mode. */
+#define tl_nn_max_pool2d(...) tl_nn_max_pool2d_with(TL_FIRST_(__VA_ARGS__, 0), TL_FIRST_(__VA_ARGS__, 0), TL_LAYER_(__VA_ARGS__))
+#define tl_nn_max_pool2d_rect(h, ...) tl_nn_max_pool2d_with(h, TL_FIRST_(__VA_ARGS__, 0), TL_LAYER_(__VA_ARGS__))
+TL_PUBLIC tl_module *tl_nn_max_pool2d_with(int64_t h, int64_t w, const struct tl_layer_options *o);
+/** The same. Options: stride padding ceil_mode exclude_pad. */
+#define tl_nn_avg_pool2d(...) tl_nn_avg_pool2d_with(TL_FIRST_(__VA_ARGS__, 0), TL_FIRST_(__VA_ARGS__, 0), TL_LAYER_(__VA_ARGS__))
+#define tl_nn_avg_pool2d_rect(h, ...) tl_nn_avg_pool2d_with(h, TL_FIRST_(__VA_ARGS__, 0), TL_LAYER_(__VA_ARGS__))
+TL_PUBLIC tl_module *tl_nn_avg_pool2d_with(int64_t h, int64_t w, const struct tl_layer_options *o);
 TL_PUBLIC tl_module *tl_nn_adaptive_avg_pool2d(int64_t h, int64_t w);
 /** Windows as columns. Options: stride padding dilation. */
 #define tl_nn_unfold(...) tl_nn_unfold_with(TL_FIRST_(__VA_ARGS__, 0), TL_LAYER_(__VA_ARGS__))
@@ -176,7 +181,7 @@ TL_PUBLIC tl_module *tl_nn_fold_with(int64_t h, int64_t w, int64_t kernel, const
 /** Zero with chance p while training. tl_nn_dropout2d zeroes whole channels. */
 TL_PUBLIC tl_module *tl_nn_dropout(double p);
 TL_PUBLIC tl_module *tl_nn_dropout2d(double p);
-/** Merge dimensions 1 … -1. Options of the _with form: start_dim end_dim. */
+/** Merge dimensions 1 … -1; those from start_dim to end_dim with the _with form. */
 TL_PUBLIC tl_module *tl_nn_flatten(void);
 TL_PUBLIC tl_module *tl_nn_flatten_with(int start_dim, int end_dim);
 TL_PUBLIC tl_module *tl_nn_unflatten(int dim, int n, const int64_t *sizes);

@@ -19,8 +19,8 @@ static tl_tensor *forward(tl_module *m, tl_tensor *const *x, int n)
     const struct fields *f = tl_module_fields(m);
     tl_tensor *weight = parameter_at(m, 0), *bias = parameter_at(m, 1);
     if (f->spatial == 1)
-        return layer_takes(m, x[0], 3, 3, "[n, c, l]") ? tl_conv1d_with(x[0], weight, bias, &f->attrs) : NULL;
-    if (!layer_takes(m, x[0], 4, 4, "[n, c, h, w]"))
+        return layer_takes(m, x[0], 2, 3, "[n, c, l] or [c, l]") ? tl_conv1d_with(x[0], weight, bias, &f->attrs) : NULL;
+    if (!layer_takes(m, x[0], 3, 4, "[n, c, h, w] or [c, h, w]"))
         return NULL;
     return f->transposed ? tl_conv_transpose2d_with(x[0], weight, bias, &f->attrs)
                          : tl_conv2d_with(x[0], weight, bias, &f->attrs);

@@ -1,28 +1,28 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Pooling: MaxPool2d, AvgPool2d, AdaptiveAvgPool2d. Inputs are [n, c, h, w].
+ * Pooling: MaxPool2d, AvgPool2d, AdaptiveAvgPool2d. Inputs are [n, c, h, w], or [c, h, w].
  */
 #include "nn/layers/module.h"
 
 struct fields {
-    int64_t kernel;
-    struct pair stride, padding, dilation;
+    struct pair kernel, stride, padding, dilation;
     struct tl_pool2d_attrs attrs;
 };
 
-static const char layout[] = "[n, c, h, w]";
+static const char layout[] = "[n, c, h, w] or [c, h, w]";
 
 static tl_tensor *max_forward(tl_module *m, tl_tensor *const *x, int n)
 {
     (void)n;
     const struct fields *f = tl_module_fields(m);
-    return layer_takes(m, x[0], 4, 4, layout) ? tl_max_pool2d_with(x[0], &f->attrs) : NULL;
+    return layer_takes(m, x[0], 3, 4, layout) ? tl_max_pool2d_with(x[0], &f->attrs) : NULL;
 }
 
 static void max_extra(const tl_module *m, char *buffer, size_t size)
 {
     const struct fields *f = tl_module_fields(m);
-    layer_text(buffer, size, "kernel_size=%lld, ", (long long)f->kernel);
+    layer_text_pair(buffer, size, "kernel_size", f->kernel);
+    layer_text(buffer, size, ", ");
     layer_text_pair(buffer, size, "stride", f->stride);
     layer_text(buffer, size, ", ");
     layer_text_pair(buffer, size, "padding", f->padding);
@@ -35,24 +35,27 @@ static tl_tensor *avg_forward(tl_module *m, tl_tensor *const *x, int n)
 {
     (void)n;
     const struct fields *f = tl_module_fields(m);
-    return layer_takes(m, x[0], 4, 4, layout) ? tl_avg_pool2d_with(x[0], &f->attrs) : NULL;
+    return layer_takes(m, x[0], 3, 4, layout) ? tl_avg_pool2d_with(x[0], &f->attrs) : NULL;
 }
 
 static void avg_extra(const tl_module *m, char *buffer, size_t size)
 {
     const struct fields *f = tl_module_fields(m);
-    layer_text(buffer, size, "kernel_size=%lld, ", (long long)f->kernel);
+    layer_text_pair(buffer, size, "kernel_size", f->kernel);
+    layer_text(buffer, size, ", ");
     layer_text_pair(buffer, size, "stride", f->stride);
     layer_text(buffer, size, ", ");
     layer_text_pair(buffer, size, "padding", f->padding);
 }
 
-static tl_module *pool_new(const struct tl_module_class *class, int64_t kernel, const struct tl_layer_options *options, bool max)
+static tl_module *pool_new(const struct tl_module_class *class, int64_t h, int64_t w, const struct tl_layer_options *options, bool max)
 {
     struct tl_layer_options o = layer_options(options);
-    struct fields f = {.kernel = kernel, .stride = layer_pair(o.stride, kernel), .padding = layer_pair(o.padding, 0)};
+    struct fields f = {.kernel = {{h, w}}, .padding = layer_pair(o.padding, 0)};
+    f.stride = o.stride[0] || o.stride[1] ? layer_pair(o.stride, 0) : f.kernel;
     f.dilation = max ? layer_pair(o.dilation, 1) : (struct pair){{1, 1}};
     for (int i = 0; i < 2; i++) {
+        int64_t kernel = f.kernel.v[i];
         if (!layer_size(class->name, "kernel_size", kernel, 1) || !layer_size(class->name, "stride", f.stride.v[i], 1) ||
             !layer_size(class->name, "padding", f.padding.v[i], 0) || !layer_size(class->name, "dilation", f.dilation.v[i], 1))
             return NULL;
@@ -64,7 +67,7 @@ static tl_module *pool_new(const struct tl_module_class *class, int64_t kernel, 
     }
     f.attrs = (struct tl_pool2d_attrs){
         .struct_size = sizeof f.attrs,
-        .kernel = {kernel, kernel},
+        .kernel = {h, w},
         .stride = {o.stride[0], o.stride[1]},
         .padding = {o.padding[0], o.padding[1]},
         .dilation = {max ? o.dilation[0] : 0, max ? o.dilation[1] : 0},
@@ -77,23 +80,23 @@ static tl_module *pool_new(const struct tl_module_class *class, int64_t kernel, 
     return m;
 }
 
-tl_module *tl_nn_max_pool2d_with(int64_t kernel, const struct tl_layer_options *o)
+tl_module *tl_nn_max_pool2d_with(int64_t h, int64_t w, const struct tl_layer_options *o)
 {
     static const struct tl_module_class class = {sizeof class, "MaxPool2d", max_forward, max_extra, NULL};
-    return pool_new(&class, kernel, o, true);
+    return pool_new(&class, h, w, o, true);
 }
 
-tl_module *tl_nn_avg_pool2d_with(int64_t kernel, const struct tl_layer_options *o)
+tl_module *tl_nn_avg_pool2d_with(int64_t h, int64_t w, const struct tl_layer_options *o)
 {
     static const struct tl_module_class class = {sizeof class, "AvgPool2d", avg_forward, avg_extra, NULL};
-    return pool_new(&class, kernel, o, false);
+    return pool_new(&class, h, w, o, false);
 }
 
 static tl_tensor *adaptive_forward(tl_module *m, tl_tensor *const *x, int n)
 {
     (void)n;
     const struct pair *f = tl_module_fields(m);
-    return layer_takes(m, x[0], 4, 4, layout) ? tl_adaptive_avg_pool2d(x[0], f->v[0], f->v[1]) : NULL;
+    return layer_takes(m, x[0], 3, 4, layout) ? tl_adaptive_avg_pool2d(x[0], f->v[0], f->v[1]) : NULL;
 }
 
 static void adaptive_extra(const tl_module *m, char *buffer, size_t size)

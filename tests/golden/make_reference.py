@@ -312,6 +312,9 @@ def pools():
         case("max_pool2d", variant, [x], [y], residual="keep", **attrs)
         case("max_pool2d_grad", variant, [x, y, g], gradient(y, [l], g), size=(4, 5), residual="use", **attrs)
         case("max_pool2d_grad", variant + "again", [x, y, g], gradient(F.max_pool2d(l, kernel, stride, padding, dilation, ceil_mode), [l], g), size=(4, 5), **attrs)
+        v, places = torch.arange(40, dtype=torch.float64).reshape(x.shape) / 8, F.max_pool2d(x, kernel, stride, padding, dilation, ceil_mode, True)[1]
+        picked = v.flatten(2).gather(2, places.flatten(2)).reshape(places.shape)
+        case("max_pool2d_pick", variant, [x, y, v], [picked], size=(4, 5), **attrs)
         if dilation != (1, 1):
             continue
         for include, divisor in ((True, None), (False, None), (True, 5)):

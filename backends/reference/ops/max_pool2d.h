@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Where the largest element of a window is: an index into the plane, the first of equals; a NaN is the largest of all;
- * NOWHERE if all of the window is padding. Included by the template part of max_pool2d.c and max_pool2d_grad.c.
+ * Where the largest element of a window is: an index into the plane, the first of equals; a NaN is the largest of all, and the
+ * last of them wins, as in PyTorch; NOWHERE if all of the window is padding. Included by the template part of max_pool2d.c,
+ * max_pool2d_grad.c and max_pool2d_pick.c.
  */
 #include "pool2d.h"
 
@@ -17,7 +18,7 @@ static inline int32_t NAME(where_largest)(const struct pool2d *d, const T *x, in
     for (int64_t row = rows.from; row < rows.to; row += rows.step) {
         for (int64_t column = columns.from; column < columns.to; column += columns.step) {
             const int64_t here = row * d->w + column;
-            if (where == NOWHERE || x[here] > x[where] || (x[here] != x[here] && x[where] == x[where]))
+            if (where == NOWHERE || x[here] > x[where] || x[here] != x[here])
                 where = here;
         }
     }
