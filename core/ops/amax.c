@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * amax and amin over dimensions, and max and min of everything. Equal extremes share the gradient evenly.
+ * amax and amin over dimensions, and max and min of everything. Equal extremes share the gradient evenly; among NaNs it is shared by
+ * the NaNs where max and min are concerned, and NaN everywhere where amax and amin are, as in PyTorch.
  */
 #include "core/ops/reduce.h"
 
@@ -13,7 +14,7 @@ static tl_status infer(const char *op, const struct tl_meta *in, struct tl_reduc
     return s == TL_OK ? reduce_demand_elements(op, &in[0], a) : s;
 }
 
-static tl_status grad(struct tl_grad_ctx *g)
+static tl_status share(struct tl_grad_ctx *g, bool nans_win)
 {
     const struct tl_reduce_attrs *a = tl_grad_attrs(g);
     const struct tl_meta *m = tl_grad_input_meta(g, 0);
@@ -23,10 +24,22 @@ static tl_status grad(struct tl_grad_ctx *g)
     if (!x || !y || !dy)
         return tl_error_code();
     tl_tensor *winner = tl_eq(x, y);
-    return tl_grad_set(g, 0, tl_where(winner, tl_div(dy, tl_sum_with(winner, &keep)), tl_scalar(0)));
+    if (nans_win)
+        winner = tl_logical_or(winner, tl_isnan(x)); /* then the extreme is NaN, and equal to nothing */
+    return tl_grad_set(g, 0, tl_div(tl_where(winner, dy, tl_scalar(0)), tl_sum_with(winner, &keep)));
 }
 
-#define EXTREME(op, kernel_name, graph_name, text, extra)                                                            \
+static tl_status grad_over_dims(struct tl_grad_ctx *g)
+{
+    return share(g, false);
+}
+
+static tl_status grad_of_all(struct tl_grad_ctx *g)
+{
+    return share(g, true);
+}
+
+#define EXTREME(op, kernel_name, graph_name, text, gradient, extra)                                                  \
     static tl_status infer_##op(const struct tl_meta *in, int n_in, void *attrs, struct tl_meta *out)                \
     {                                                                                                                \
         (void)n_in;                                                                                                  \
@@ -44,15 +57,15 @@ static tl_status grad(struct tl_grad_ctx *g)
         .kernel = kernel_name,                                                                                       \
         .grad_name = graph_name,                                                                                     \
         .infer = infer_##op,                                                                                         \
-        .grad = grad,                                                                                                \
+        .grad = gradient,                                                                                            \
         .saves_inputs = 1u << 0,                                                                                     \
         .saves_outputs = 1u << 0,                                                                                    \
     };
 
-EXTREME(amax, NULL, "AmaxBackward0", "y = largest of x over dims", 0)
-EXTREME(amin, NULL, "AminBackward0", "y = smallest of x over dims", 0)
-EXTREME(max, "amax", "MaxBackward1", "y = largest of x", TL_OP_INTERNAL)
-EXTREME(min, "amin", "MinBackward1", "y = smallest of x", TL_OP_INTERNAL)
+EXTREME(amax, NULL, "AmaxBackward0", "y = largest of x over dims", grad_over_dims, 0)
+EXTREME(amin, NULL, "AminBackward0", "y = smallest of x over dims", grad_over_dims, 0)
+EXTREME(max, "amax", "MaxBackward1", "y = largest of x", grad_of_all, TL_OP_INTERNAL)
+EXTREME(min, "amin", "MinBackward1", "y = smallest of x", grad_of_all, TL_OP_INTERNAL)
 
 tl_tensor *tl_amax_with(tl_tensor *t, const struct tl_reduce_attrs *o)
 {

@@ -3,9 +3,10 @@
  * Moving values: copies with conversion, between layouts and between devices; fill; and the ops made of them (cast, clone,
  * contiguous, copy_, to_device).
  */
+#include <math.h>
 #include <stdlib.h>
 
-#include "core/internal.h"
+#include "core/ops/shape_util.h"
 
 /* ---- The two primitives ------------------------------------------------------------------------------------------------------ */
 
@@ -294,11 +295,12 @@ tl_tensor *tl_to_device(tl_tensor *t, const char *name)
 
 tl_tensor *tl_fill_(tl_tensor *t, double value)
 {
-    if (missing("fill_", t) || !inplace_allowed("fill_", t, false) || tensor_written(t) != TL_OK)
+    if (missing("fill_", t) || demand_value("fill_", &value, (tl_dtype)t->dtype) != TL_OK || !inplace_allowed("fill_", t, false) ||
+        tensor_written(t) != TL_OK)
         return NULL;
     if (t->numel == 0)
         return t;
-    if (value == 0 && t->storage->device->host && (t->flags & T_CONTIGUOUS)) {
+    if (value == 0 && !signbit(value) && t->storage->device->host && (t->flags & T_CONTIGUOUS)) {
         memset(tl_mem_ptr(tensor_mem(t)), 0, (size_t)t->numel * tl_dtype_size((tl_dtype)t->dtype));
     } else {
         struct tl_view out;

@@ -50,5 +50,12 @@ const tl_op tl_op_gather = {
 tl_tensor *tl_gather(tl_tensor *t, int dim, tl_tensor *index)
 {
     struct tl_along_attrs a = {.struct_size = sizeof a, .dim = dim};
-    return tl_op_call1(&tl_op_gather, &a, (tl_tensor *[]){t, as_index("gather", index)}, 2);
+    if (operand_missing("gather", t) || operand_missing("gather", index) || !(index = as_index("gather", index)))
+        return NULL;
+    if (t->ndim > 1 || index->ndim > 1 || t->ndim + index->ndim == 2)
+        return tl_op_call1(&tl_op_gather, &a, (tl_tensor *[]){t, index}, 2);
+    /* A single number, as a vector of one. */
+    tl_tensor *vectors[2] = {tl_reshape(t, TL_SHAPE(t->numel)), tl_reshape(index, TL_SHAPE(index->numel))};
+    tl_tensor *y = tl_op_call1(&tl_op_gather, &a, vectors, 2);
+    return y ? tl_reshape(y, index->ndim, index->shape) : NULL;
 }

@@ -13,7 +13,10 @@ static const struct tl_attr_field fields[] = {TL_ATTR_TABLE(fill)};
 
 static tl_status infer(const struct tl_meta *in, int n_in, void *attrs, struct tl_meta *out)
 {
-    (void)n_in, (void)attrs;
+    (void)n_in;
+    tl_status s = demand_value("masked_fill", &((struct tl_fill_attrs *)attrs)->value, in[0].dtype);
+    if (s != TL_OK)
+        return s;
     if (in[1].dtype != TL_BOOL)
         return tl_fail(TL_ERR_DTYPE, "masked_fill: the mask is %s; bool is expected (from a comparison such as tl_gt())",
                        tl_dtype_name(in[1].dtype));

@@ -23,6 +23,8 @@ static tl_status infer(const struct tl_meta *in, int n_in, void *attrs, struct t
     (void)n_in;
     struct tl_pad_attrs *a = attrs;
     tl_status s = demand_pairs(a->pad.n, in[0].ndim);
+    if (s == TL_OK)
+        s = demand_value("pad", &a->value, in[0].dtype);
     if (s != TL_OK)
         return s;
     out[0] = in[0];

@@ -27,9 +27,8 @@ static tl_status grad(struct tl_grad_ctx *g)
         return tl_error_code();
     tl_tensor *zero = tl_eq(x, tl_scalar(0)), *zeros = tl_sum_with(zero, &keep);
     tl_tensor *factors = tl_where(zero, tl_scalar(1), x), *product = tl_mul(tl_prod_with(factors, &keep), dy);
-    tl_tensor *none = tl_mul_s(product, 0);
-    tl_tensor *at_zero = tl_where(tl_eq(zeros, tl_scalar_i64(1)), product, none);
-    tl_tensor *elsewhere = tl_div(tl_where(tl_eq(zeros, tl_scalar_i64(0)), product, none), factors);
+    tl_tensor *at_zero = tl_where(tl_eq(zeros, tl_scalar_i64(1)), product, tl_scalar(0));
+    tl_tensor *elsewhere = tl_where(tl_eq(zeros, tl_scalar_i64(0)), tl_div(product, factors), tl_scalar(0));
     return tl_grad_set(g, 0, tl_where(zero, at_zero, elsewhere));
 }
 

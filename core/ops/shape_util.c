@@ -2,6 +2,9 @@
  *
  * Checks on shapes, dimensions and dtypes that many ops share; see shape_util.h.
  */
+#include <float.h>
+#include <math.h>
+
 #include "core/ops/shape_util.h"
 
 bool operand_missing(const char *op, const tl_tensor *t)
@@ -104,6 +107,22 @@ tl_status demand_same_shape(const char *op, const char *what_a, const struct tl_
         return TL_OK;
     return tl_fail(TL_ERR_SHAPE, "%s: %s has shape %s, %s %s; the same shape is expected", op, what_a, META_TEXT(a), what_b,
                    META_TEXT(b));
+}
+
+tl_status demand_value(const char *op, double *value, tl_dtype t)
+{
+    static const double most[TL_DTYPE_COUNT] = {[TL_F32] = FLT_MAX, [TL_F64] = DBL_MAX, [TL_F16] = 65504, [TL_BF16] = 0x1.fep127};
+    static const double range[TL_DTYPE_COUNT][2] = {
+        [TL_I8] = {-128, 127}, [TL_U8] = {-255, 255}, [TL_I32] = {-0x1p31, 0x1p31 - 1}, [TL_I64] = {-0x1p63, 0x1.fffffffffffffp62}};
+    double v = *value;
+    bool fits = t == TL_BOOL                ? true
+                : tl_dtype_is_float(t)      ? !isfinite(v) || fabs(v) <= most[t]
+                                            : trunc(v) >= range[t][0] && trunc(v) <= range[t][1];
+    if (!fits)
+        return tl_fail(TL_ERR_ARGUMENT, "%s: %g is not a number that %s holds", op, v, tl_dtype_name(t));
+    if (t == TL_U8 && trunc(v) < 0)
+        *value = trunc(v) + 256;
+    return TL_OK;
 }
 
 void resolve_pair(int64_t pair[2], const int64_t fallback[2])

@@ -33,6 +33,10 @@ tl_status demand_index(const char *op, const char *what, const struct tl_meta *m
 tl_status demand_same_dtype(const char *op, const char *what_a, const struct tl_meta *a, const char *what_b, const struct tl_meta *b);
 tl_status demand_same_shape(const char *op, const char *what_a, const struct tl_meta *a, const char *what_b, const struct tl_meta *b);
 
+/** Can an element of `t` be *value? Refuse NaN, infinity and what is out of range for integers, and finite numbers that f32, f16 or
+ *  bf16 would make infinite. A negative number of u8 wraps around, as in PyTorch. */
+tl_status demand_value(const char *op, double *value, tl_dtype t);
+
 /** {n} means {n, n}, {0, 0} the fallback, TL_NONE_SIZE an explicit zero. */
 void resolve_pair(int64_t pair[2], const int64_t fallback[2]);
 /** The opposite, for passing resolved attributes to another op: zeros become explicit. */
