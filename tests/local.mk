@@ -24,6 +24,7 @@ C_TESTS = \
 	%D%/nn_module \
 	%D%/ops_arguments \
 	%D%/ops_golden \
+	%D%/ops_special \
 	%D%/optim_schedules \
 	%D%/optim_steps \
 	%D%/rng \
@@ -173,6 +174,7 @@ EXTRA_DIST += \
 	%D%/golden/make_report.py \
 	%D%/golden/make_rng.py \
 	%D%/golden/make_safetensors.py \
+	%D%/golden/make_special.py \
 	%D%/golden/nn_forward.txt \
 	%D%/golden/nn_init.txt \
 	%D%/golden/nn_print.txt \
@@ -199,6 +201,7 @@ EXTRA_DIST += \
 	%D%/golden/reference.txt \
 	%D%/golden/report.txt \
 	%D%/golden/rng.txt \
+	%D%/golden/special.txt \
 	%D%/golden/tensors.safetensors \
 	%D%/nn_cases.h \
 	%D%/readme.sh \

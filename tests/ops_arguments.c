@@ -35,7 +35,8 @@ static tl_tensor *i(int ndim, const int64_t *shape)
     X(tl_mean(i(TL_SHAPE(3))), TL_ERR_DTYPE, "mean: the input is i64; floating numbers are expected")                          \
     X(tl_amax(f(TL_SHAPE(0, 3))), TL_ERR_SHAPE, "amax: dimension 0 of [0 x 3] has no elements to choose from")                 \
     X(tl_argmax(f(TL_SHAPE(2, 3, 4)), .dims = TL_DIMS(0, 1)), TL_ERR_ARGUMENT, "argmax: over one dimension or over all")       \
-    X(tl_norm(f(TL_SHAPE(3)), -1), TL_ERR_ARGUMENT, "norm: p is -1; it must be positive")                                      \
+    X(tl_norm(f(TL_SHAPE(3)), NAN), TL_ERR_ARGUMENT, "norm: p is not a number")                                                \
+    X(tl_norm(f(TL_SHAPE(0)), INFINITY), TL_ERR_SHAPE, "norm: with p = inf there must be at least one element")                \
     X(tl_softmax(i(TL_SHAPE(2, 3)), 1), TL_ERR_DTYPE, "softmax: the input is i64")                                             \
     X(tl_log_softmax(f(TL_SHAPE(2, 3)), 2), TL_ERR_SHAPE, "log_softmax: dimension 2 is out of range")                          \
     X(tl_mm(f(TL_SHAPE(1, 5)), f(TL_SHAPE(1, 5))), TL_ERR_SHAPE,                                                               \
@@ -83,7 +84,7 @@ static tl_tensor *i(int ndim, const int64_t *shape)
     X(tl_masked_fill(f(TL_SHAPE(2)), f(TL_SHAPE(2)), 1), TL_ERR_DTYPE, "masked_fill: the mask is f32; bool is expected")       \
     X(tl_one_hot(i(TL_SHAPE(2)), 1), TL_ERR_INDEX, "index 1 at position 0")                                                    \
     X(tl_avg_pool2d(f(TL_SHAPE(1, 1, 2, 2)), .kernel = {3}), TL_ERR_SHAPE, "a window of 3 x 3 is larger than")                 \
-    X(tl_avg_pool2d(f(TL_SHAPE(1, 1, 2, 2))), TL_ERR_ARGUMENT, "kernel 0 and stride 0 must be at least 1")                     \
+    X(tl_avg_pool2d(f(TL_SHAPE(1, 1, 2, 2))), TL_ERR_ARGUMENT, "kernel 0, stride 0 and dilation 1 must be from 1 to")          \
     X(tl_unfold(f(TL_SHAPE(1, 1, 2, 2))), TL_ERR_ARGUMENT, "unfold: kernel 0, stride 1 and dilation 1 must be from 1")         \
     X(tl_unfold(f(TL_SHAPE(1, 1, 2, 2)), .kernel = {2}, .dilation = {2}), TL_ERR_SHAPE,                                        \
       "unfold: a window of 2 x 2 (dilation 2, 2) is larger than the padded picture of 2 x 2")                                  \
@@ -96,7 +97,24 @@ static tl_tensor *i(int ndim, const int64_t *shape)
     X(tl_adaptive_avg_pool2d(f(TL_SHAPE(1, 1, 0, 2)), 1, 1), TL_ERR_SHAPE, "has nothing to average")                           \
     X(tl_layer_norm(f(TL_SHAPE(2, 3)), 1, f(TL_SHAPE(2)), TL_NONE, 1e-5), TL_ERR_SHAPE, "the weight must be [3]")              \
     X(tl_conv_transpose2d(f(TL_SHAPE(1, 3, 2, 2)), f(TL_SHAPE(2, 3, 1, 1)), TL_NONE), TL_ERR_SHAPE, "has 3 channels")          \
-    X(tl_dropout(f(TL_SHAPE(2)), .p = 1.5), TL_ERR_ARGUMENT, "dropout: p is a chance between 0 and 1, not 1.5")                \
+    X(tl_max_pool2d(f(TL_SHAPE(2, 0, 3)), .kernel = {2}, .padding = {1}), TL_ERR_SHAPE, "[1 x 2 x 0 x 3] has no elements")     \
+    X(tl_max_pool2d(f(TL_SHAPE(2, 3)), .kernel = {2}), TL_ERR_SHAPE, "max_pool2d: the input must have 4 dimensions")           \
+    X(tl_conv2d(f(TL_SHAPE(1, 1, 0, 2)), f(TL_SHAPE(1, 1, 1, 1)), TL_NONE, .padding = {1}), TL_ERR_SHAPE, "has no rows")       \
+    X(tl_conv1d(f(TL_SHAPE(2)), f(TL_SHAPE(1, 1, 1)), TL_NONE), TL_ERR_SHAPE, "3 dimensions, or 2 without the batch, not [2]") \
+    X(tl_batch_norm(f(TL_SHAPE(2, 3)), TL_NONE, TL_NONE, TL_NONE, TL_NONE, .training = true, .eps = TL_ZERO), TL_ERR_ARGUMENT, \
+      "batch_norm: eps is 0; it must be positive, or 0 in evaluation mode")                                                    \
+    X(tl_bce_loss(f(TL_SHAPE(2, 3)), f(TL_SHAPE(3))), TL_ERR_SHAPE, "target [3] must have the same shape")                     \
+    X(tl_smooth_l1_loss(f(TL_SHAPE(3)), f(TL_SHAPE(3)), .beta = -1), TL_ERR_ARGUMENT, "beta is -1; it must be positive")       \
+    X(tl_pow_s(i(TL_SHAPE(2)), -1), TL_ERR_ARGUMENT, "pow: integers have no power -1")                                         \
+    X(tl_add_(i(TL_SHAPE(2)), tl_scalar(0.5)), TL_ERR_DTYPE, "a result of f32 does not fit a tensor of i64")                   \
+    X(tl_fill_(tl_empty(TL_SHAPE(2), (struct tl_options){.dtype = TL_I8}), 300), TL_ERR_ARGUMENT,                              \
+      "fill_: 300 is not a number that i8 holds")                                                                              \
+    X(tl_full(TL_SHAPE(2), -256, (struct tl_options){.dtype = TL_U8}), TL_ERR_ARGUMENT, "-256 is not a number that u8 holds")  \
+    X(tl_full(TL_SHAPE(2), 0x1p63, (struct tl_options){.dtype = TL_I64}), TL_ERR_ARGUMENT, "is not a number that i64 holds")   \
+    X(tl_masked_fill(i(TL_SHAPE(2)), tl_isnan(f(TL_SHAPE(2))), NAN), TL_ERR_ARGUMENT, "nan is not a number that i64 holds")    \
+    X(tl_masked_fill(f(TL_SHAPE(2)), tl_isnan(f(TL_SHAPE(2))), 1e300), TL_ERR_ARGUMENT, "1e+300 is not a number that f32 hold") \
+    X(tl_pad(i(TL_SHAPE(2)), TL_SHAPE(1, 1), INFINITY), TL_ERR_ARGUMENT, "pad: inf is not a number that i64 holds")            \
+    X(tl_dropout(f(TL_SHAPE(2)), 1.5), TL_ERR_ARGUMENT, "dropout: p is a chance between 0 and 1, not 1.5")                \
     X(tl_mse_loss(f(TL_SHAPE(3, 2)), f(TL_SHAPE(3))), TL_ERR_SHAPE, "the input [3 x 2] and the target [3] do not broadcast")   \
     X(tl_mse_loss(f(TL_SHAPE(3)), f(TL_SHAPE(3)), .reduction = 9), TL_ERR_ARGUMENT, "mse_loss: reduction 9")                   \
     X(tl_cross_entropy(f(TL_SHAPE(2, 1)), i(TL_SHAPE(2))), TL_ERR_INDEX, "label 1 at position 0")                              \
