@@ -88,7 +88,7 @@ static tl_tensor *i(int ndim, const int64_t *shape)
     X(tl_unfold(f(TL_SHAPE(1, 1, 2, 2))), TL_ERR_ARGUMENT, "unfold: kernel 0, stride 1 and dilation 1 must be from 1")         \
     X(tl_unfold(f(TL_SHAPE(1, 1, 2, 2)), .kernel = {2}, .dilation = {2}), TL_ERR_SHAPE,                                        \
       "unfold: a window of 2 x 2 (dilation 2, 2) is larger than the padded picture of 2 x 2")                                  \
-    X(tl_unfold(f(TL_SHAPE(1, 2, 2)), .kernel = {1}), TL_ERR_SHAPE, "unfold: the input must have 4 dimensions")                \
+    X(tl_unfold(f(TL_SHAPE(2, 2)), .kernel = {1}), TL_ERR_SHAPE, "unfold: the input must have 4 dimensions")                   \
     X(tl_unfold(i(TL_SHAPE(1, 1, 2, 2)), .kernel = {1}), TL_ERR_DTYPE, "unfold: the input is i64")                             \
     X(tl_unfold(f(TL_SHAPE(1, 1, 2, 2)), .kernel = {1 << 24}, .padding = {1 << 24}), TL_ERR_LIMIT, "unfold")                   \
     X(tl_fold(f(TL_SHAPE(1, 8, 3)), .kernel = {2}, .size = {3, 3}), TL_ERR_SHAPE,                                              \

@@ -51,7 +51,7 @@ static tl_status infer_unfold(const struct tl_meta *in, int n_in, void *attrs, s
     struct tl_unfold_attrs *a = attrs;
     const struct tl_meta *x = &in[0];
     if (x->ndim != 4)
-        return tl_fail(TL_ERR_SHAPE, "unfold: the input must have 4 dimensions (batch, channels, rows, columns), not %s", META_TEXT(x));
+        return tl_fail(TL_ERR_SHAPE, "unfold: the input must have 4 dimensions (batch, channels, rows, columns), or 3 without the batch, not %s", META_TEXT(x));
     tl_status s = demand_floating("unfold", "the input", x);
     if (s == TL_OK)
         s = resolve("unfold", a);
@@ -71,7 +71,7 @@ static tl_status infer_fold(const struct tl_meta *in, int n_in, void *attrs, str
     const struct tl_meta *x = &in[0];
     int64_t n;
     if (x->ndim != 3)
-        return tl_fail(TL_ERR_SHAPE, "fold: the input must have 3 dimensions (batch, channels times kernel, windows), not %s", META_TEXT(x));
+        return tl_fail(TL_ERR_SHAPE, "fold: the input must have 3 dimensions (batch, channels times kernel, windows), or 2 without the batch, not %s", META_TEXT(x));
     tl_status s = demand_floating("fold", "the input", x);
     if (s == TL_OK)
         s = resolve("fold", a);
@@ -121,6 +121,7 @@ const tl_op tl_op_unfold = {
     .attrs_size = sizeof(struct tl_unfold_attrs),
     .grad_name = "Im2ColBackward0",
     .infer = infer_unfold,
+    .batched_rank = 4,
     .grad = grad_unfold,
 };
 
@@ -134,6 +135,7 @@ const tl_op tl_op_fold = {
     .attrs_size = sizeof(struct tl_unfold_attrs),
     .grad_name = "Col2ImBackward0",
     .infer = infer_fold,
+    .batched_rank = 3,
     .grad = grad_fold,
 };
 

@@ -14,14 +14,14 @@ static tl_tensor *unfold_forward(tl_module *m, tl_tensor *const *x, int n)
 {
     (void)n;
     const struct fields *f = tl_module_fields(m);
-    return layer_takes(m, x[0], 4, 4, "[n, c, h, w]") ? tl_unfold_with(x[0], &f->attrs) : NULL;
+    return layer_takes(m, x[0], 3, 4, "[n, c, h, w] or [c, h, w]") ? tl_unfold_with(x[0], &f->attrs) : NULL;
 }
 
 static tl_tensor *fold_forward(tl_module *m, tl_tensor *const *x, int n)
 {
     (void)n;
     const struct fields *f = tl_module_fields(m);
-    return layer_takes(m, x[0], 3, 3, "[n, c * kernel, windows]") ? tl_fold_with(x[0], &f->attrs) : NULL;
+    return layer_takes(m, x[0], 2, 3, "[n, c * kernel, windows] or [c * kernel, windows]") ? tl_fold_with(x[0], &f->attrs) : NULL;
 }
 
 static void unfold_extra(const tl_module *m, char *buffer, size_t size)
