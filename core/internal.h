@@ -7,6 +7,7 @@
 #ifndef TELAR_CORE_INTERNAL_H
 #define TELAR_CORE_INTERNAL_H
 
+#include <pthread.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <telar/backend.h>
@@ -36,6 +37,7 @@ struct bound_kernel {
     const struct tl_device *device;
     struct tl_stream *stream;
     const char *backend;
+    const struct tl_backend *table;
 };
 
 #define MAX_OPS 1024
@@ -59,6 +61,9 @@ typedef struct device {
     struct bound_kernel **retired; /**< lists replaced since, which another thread may still read */
     size_t n_retired;
     struct memory *memory; /**< pool and statistics */
+    pthread_mutex_t queue; /**< see device_lock() */
+    struct tl_error late;  /**< the first error of its queue that nobody was told of; guarded by queue */
+    unsigned retired_plans; /**< guarded by the plan cache */
 } device;
 
 /** The default device, opened on first use; NULL and an error. */
@@ -73,6 +78,9 @@ device *device_open_alone(const char *backend);
 const struct bound_kernel *device_kernels(device *d, int op_id, const char *name);
 /** Wait for the device; late errors. */
 tl_status device_sync(device *d);
+/** Wait for the device on the core's own account: an error that shows is kept for the next device_sync(). */
+void device_drain(device *d);
+void device_drain_all(void);
 void device_shutdown(void);
 
 tl_status memory_alloc(device *d, size_t bytes, struct tl_mem *mem, size_t *capacity);
@@ -80,7 +88,7 @@ void memory_free(device *d, struct tl_mem mem, size_t capacity);
 struct memory *memory_new(device *d);
 void memory_delete(struct memory *m, device *d);
 
-/** Serialise enqueueing on devices with a queue; nothing on the host. */
+/** Serialise enqueueing on devices with a queue; nothing on the host. Recursive: an allocation inside a locked call locks again. */
 void device_lock(device *d);
 void device_unlock(device *d);
 
@@ -88,8 +96,11 @@ void device_unlock(device *d);
 
 #define INLINE_BYTES 64
 
-/** A second form of the same values, made by or for a kernel: channels-last, packed weights. */
+/** A second form of the same values, made by or for a kernel: channels-last, packed weights. Whoever reads it holds it, since another
+ *  thread, or another operand of the same call, may want another form and replace it meanwhile. */
 struct native {
+    atomic_int refs;
+    device *device;
     struct tl_view view; /**< layout, geometry and memory */
     size_t capacity;
     uint64_t version;    /**< of the storage, when it was made */
@@ -104,7 +115,7 @@ typedef struct storage {
     size_t capacity; /**< of its block; 0 for inline and foreign memory */
     struct tl_mem mem;
     _Atomic uint64_t version;
-    struct native *native;
+    _Atomic(struct native *) native; /**< changed with the lock held; NULL is read without */
     bool canonical_stale; /**< the values are in `native` only */
     bool canonical_made;  /**< mem is allocated */
     void (*release)(void *ctx);
@@ -119,6 +130,12 @@ void storage_keep(storage *s);
 void storage_release(storage *s);
 void storage_lock(storage *s);
 void storage_unlock(storage *s);
+/** Without a native form there is none to wait for: canonical bytes do not move while a storage is read. */
+static inline struct native *storage_native(const storage *s)
+{
+    return atomic_load_explicit(&((storage *)(uintptr_t)s)->native, memory_order_acquire);
+}
+void native_release(struct native *n);
 static inline uint64_t storage_version(const storage *s)
 {
     return atomic_load_explicit(&((storage *)(uintptr_t)s)->version, memory_order_relaxed);
@@ -188,14 +205,14 @@ tl_status tensor_canonical_slowly(tl_tensor *t);
 /** Canonical bytes ready (allocated, up to date)? Does the reorder if need be. */
 static inline tl_status tensor_canonical(tl_tensor *t)
 {
-    return LIKELY(!t->storage->native && t->storage->canonical_made) ? TL_OK : tensor_canonical_slowly(t);
+    return LIKELY(!storage_native(t->storage) && t->storage->canonical_made) ? TL_OK : tensor_canonical_slowly(t);
 }
 /** The bytes are about to be written: canonical form is brought up, native form dropped, version bumped. */
 tl_status tensor_written(tl_tensor *t);
-/** The valid native form of exactly this view of the storage, if there is one. */
-bool tensor_native(tl_tensor *t, struct tl_view *v);
-/** Bring t into `layout` (of `bytes` bytes), keep that form with the storage, and describe it. */
-tl_status tensor_make_native(tl_tensor *t, uint32_t layout, size_t bytes, struct tl_view *v);
+/** The valid native form of exactly this view of the storage: a hold, for native_release(); NULL if there is none. */
+struct native *tensor_native(tl_tensor *t);
+/** Bring t into `layout` (of `bytes` bytes), keep that form with the storage, and hold it. NULL and an error. */
+struct native *tensor_make_native(tl_tensor *t, uint32_t layout, size_t bytes);
 /** t is about to be produced in the layout of `v`: allocate it as the only valid form. */
 tl_status tensor_adopt_native(tl_tensor *t, const struct tl_view *v, size_t bytes, struct tl_view *made);
 /** Copy between layouts of one shape and dtype. */
@@ -203,6 +220,8 @@ tl_status reorder_views(device *d, const struct tl_view *from, const struct tl_v
 void channels_last_strides(int ndim, const int64_t *shape, int64_t *strides);
 /** Describe t in its canonical form. Its bytes need not be there yet. */
 void tensor_view(const tl_tensor *t, struct tl_view *v);
+/** The same without memory: for questions that are asked before it is there. */
+void tensor_describe(const tl_tensor *t, struct tl_view *v);
 static inline struct tl_mem tensor_mem(const tl_tensor *t)
 {
     struct tl_mem m = t->storage->mem;
@@ -285,6 +304,9 @@ tl_status operands_as(const char *op, tl_tensor *const *in, int n, tl_dtype dtyp
 int dtype_category(tl_dtype t);
 /** Why a call failed everywhere, for the ledger. */
 void fallback_note(const char *op, const char *where, const char *how, uint64_t bytes);
+/** The thread's error set aside, and put back, around what is not the caller's business. */
+void error_take(struct tl_error *to);
+void error_put(const struct tl_error *from);
 
 /* ---- Autograd (autograd/) ------------------------------------------------------------------------------------------ */
 

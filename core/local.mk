@@ -14,6 +14,7 @@ core_libtelar_la_SOURCES += \
 include %D%/base/local.mk
 include %D%/tensor/local.mk
 include %D%/ops/local.mk
+include %D%/run/local.mk
 include %D%/autograd/local.mk
 include %D%/program/local.mk
 include %D%/rng/local.mk

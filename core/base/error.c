@@ -107,6 +107,21 @@ void tl_error_clear(void)
     e->message[0] = 0;
 }
 
+void error_take(struct tl_error *to)
+{
+    to->code = tl_error_code();
+    memcpy(to->message, tl_error_message(), strlen(tl_error_message()) + 1);
+    tl_error_clear();
+}
+
+void error_put(const struct tl_error *from)
+{
+    if (from->code == TL_OK)
+        return;
+    tl_error_clear();
+    tl_fail(from->code, "%s", from->message);
+}
+
 const char *tl_status_name(tl_status s)
 {
     static const char *const names[] = {"OK",     "ARGUMENT",  "SHAPE", "DTYPE",       "DEVICE", "INDEX",  "NOMEM", "IO",   "FORMAT",
@@ -151,7 +166,7 @@ void tl_log_message(tl_log_level level, const char *component, const char *forma
     if (!tl_log_enabled(level, component))
         return;
     char line[1400];
-    int n = snprintf(line, sizeof line, "telar: [%s] ", component);
+    int n = snprintf(line, sizeof line, "telar: [%.60s] ", component);
     va_list args;
     va_start(args, format);
     int m = vsnprintf(line + n, sizeof line - (size_t)n - 1, format, args);

@@ -47,6 +47,7 @@ void tl_set_math(tl_math m)
 void tl_shutdown(void)
 {
     scope_shutdown();
+    device_drain_all(); /* what is still enqueued uses plans and memory */
     plan_cache_shutdown();
     device_shutdown();
     registry_shutdown();

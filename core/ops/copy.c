@@ -122,6 +122,8 @@ static tl_status run_strided(device *d, const tl_op *op, const void *attrs, cons
 
 tl_status reorder_views(device *d, const struct tl_view *from, const struct tl_view *to)
 {
+    if (tl_view_numel(from) == 0)
+        return TL_OK;
     for (int i = 0; i < d->n_members; i++) {
         const struct member *m = &d->members[i];
         bool private = from->layout >= TL_LAYOUT_PRIVATE || to->layout >= TL_LAYOUT_PRIVATE;
@@ -206,12 +208,23 @@ static tl_status copy_between(tl_tensor *from, tl_tensor *to)
     return s;
 }
 
-/* Plain host memory that no backend is needed for: so that values can be read and written before one is open. */
-static bool copy_plainly(tl_tensor *from, tl_tensor *to)
+/* Contiguous values of one type are only bytes. On the host no backend is needed for them, so that they can be read and written
+ * before one is open. false: it takes a kernel. */
+static bool copy_plainly(tl_tensor *from, tl_tensor *to, tl_status *s)
 {
-    if (!from->storage->device->host || from->dtype != to->dtype || !(from->flags & to->flags & T_CONTIGUOUS))
+    device *d = to->storage->device;
+    size_t bytes = (size_t)to->numel * tl_dtype_size((tl_dtype)to->dtype);
+    if (from->dtype != to->dtype || !(from->flags & to->flags & T_CONTIGUOUS))
         return false;
-    memmove(tl_mem_ptr(tensor_mem(to)), tl_mem_ptr(tensor_mem(from)), (size_t)to->numel * tl_dtype_size((tl_dtype)to->dtype));
+    if (d->host) {
+        memmove(tl_mem_ptr(tensor_mem(to)), tl_mem_ptr(tensor_mem(from)), bytes);
+        return true;
+    }
+    device_lock(d);
+    *s = d->members[0].backend->copy(d->members[0].stream, tensor_mem(to), tensor_mem(from), bytes);
+    device_unlock(d);
+    if (*s != TL_OK)
+        tl_fail(*s, "copy: %s cannot copy %zu bytes", d->name, bytes);
     return true;
 }
 
@@ -222,20 +235,19 @@ tl_status copy_values(tl_tensor *from, tl_tensor *to)
     if (from->storage->device != to->storage->device)
         return copy_between(from, to);
     struct tl_view in, out;
-    if (!tensor_native(from, &in) || in.layout >= TL_LAYOUT_PRIVATE) {
-        tl_status s = tensor_canonical(from);
-        if (s != TL_OK)
-            return s;
-        if (tensor_canonical(to) == TL_OK && copy_plainly(from, to))
-            return TL_OK;
-        tensor_view(from, &in);
-    } else {
-        tl_status s = tensor_canonical(to);
-        if (s != TL_OK)
-            return s;
-    }
+    tl_status s = tensor_canonical(to);
+    if (s != TL_OK)
+        return s;
     tensor_view(to, &out);
-    return run_strided(to->storage->device, &tl_op_copy, NULL, &in, 1, &out);
+    struct native *held = tensor_native(from);
+    if (held && held->view.layout < TL_LAYOUT_PRIVATE) {
+        s = run_strided(to->storage->device, &tl_op_copy, NULL, &held->view, 1, &out);
+    } else if ((s = tensor_canonical(from)) == TL_OK && !copy_plainly(from, to, &s)) {
+        tensor_view(from, &in);
+        s = run_strided(to->storage->device, &tl_op_copy, NULL, &in, 1, &out);
+    }
+    native_release(held);
+    return s;
 }
 
 /* ---- Public --------------------------------------------------------------------------------------------------------------------- */

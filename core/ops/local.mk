@@ -46,7 +46,6 @@ core_libtelar_la_SOURCES += \
 	%D%/reduce.c \
 	%D%/reduce.h \
 	%D%/registry.c \
-	%D%/run.c \
 	%D%/scatter_add.c \
 	%D%/shape_util.c \
 	%D%/shape_util.h \

@@ -157,7 +157,7 @@ static bool run_simply(struct op_entry *e, const struct tl_pointwise_attrs *attr
     if (*out || !d->host)
         return false;
     for (int i = 0; i < n; i++)
-        if (!(in[i]->flags & T_CONTIGUOUS) || in[i]->storage->native || !in[i]->storage->canonical_made || in[i]->ndim != first->ndim)
+        if (!(in[i]->flags & T_CONTIGUOUS) || storage_native(in[i]->storage) || !in[i]->storage->canonical_made || in[i]->ndim != first->ndim)
             return false;
     for (int i = 1; i < n; i++)
         for (int k = 0; k < first->ndim; k++)
@@ -171,41 +171,58 @@ static bool run_simply(struct op_entry *e, const struct tl_pointwise_attrs *attr
     return true;
 }
 
-/* Channels-last operands keep their layout: if the largest operand is so, the result is too. */
-static bool native_walk(struct walk *w, tl_tensor *const *in, int n, int ndim, const int64_t *shape, tl_dtype dtype, device *d,
-                        tl_tensor **out, tl_status *status)
+/* A channels-last form of t, held; NULL if it has none. */
+static struct native *channels_last(tl_tensor *t)
 {
-    struct tl_view native;
-    bool found = false;
-    if (*out || ndim < 3)
-        return false;
-    for (int i = 0; i < n && !found; i++)
-        found = in[i]->storage->native && in[i]->ndim == ndim && memcmp(in[i]->shape, shape, (size_t)ndim * sizeof *shape) == 0 &&
-                tensor_native(in[i], &native) && native.layout == TL_LAYOUT_CHANNELS_LAST;
-    if (!found)
-        return false;
+    struct native *n = tensor_native(t);
+    if (!n || n->view.layout == TL_LAYOUT_CHANNELS_LAST)
+        return n;
+    native_release(n);
+    return NULL;
+}
+
+/* Operands as they lie, and a channels-last output. */
+static tl_status walk_natives(struct walk *w, tl_tensor *const *in, struct native *const *held, int n, int ndim, const int64_t *shape,
+                              tl_dtype dtype, tl_tensor **out)
+{
+    tl_status s = TL_OK;
     w->n = n;
     for (int i = 0; i < n; i++) {
-        if (in[i]->storage->native && tensor_native(in[i], &native) && native.layout == TL_LAYOUT_CHANNELS_LAST) {
-            stretch(in[i], native.stride, ndim, shape, &w->in[i]);
-            w->in[i].mem = native.mem;
-            continue;
-        }
-        if ((*status = tensor_canonical(in[i])) != TL_OK)
-            return true;
-        stretch(in[i], in[i]->strides, ndim, shape, &w->in[i]);
-        w->in[i].mem = tensor_mem(in[i]);
+        if (!held[i] && (s = tensor_canonical(in[i])) != TL_OK)
+            return s;
+        stretch(in[i], held[i] ? held[i]->view.stride : in[i]->strides, ndim, shape, &w->in[i]);
+        w->in[i].mem = held[i] ? held[i]->view.mem : tensor_mem(in[i]);
     }
-    *out = tensor_new(d, dtype, ndim, shape, true);
-    if (!*out) {
-        *status = tl_error_code();
-        return true;
-    }
+    *out = tensor_new(in[0]->storage->device, dtype, ndim, shape, true);
+    if (!*out)
+        return tl_error_code();
     struct tl_view v = {.dtype = dtype, .ndim = ndim, .layout = TL_LAYOUT_CHANNELS_LAST};
     memcpy(v.shape, shape, (size_t)ndim * sizeof *shape);
     channels_last_strides(ndim, shape, v.stride);
-    *status = tensor_adopt_native(*out, &v, (size_t)(*out)->numel * tl_dtype_size(dtype), &w->out);
-    return true;
+    return tensor_adopt_native(*out, &v, (size_t)(*out)->numel * tl_dtype_size(dtype), &w->out);
+}
+
+/* Channels-last operands keep their layout: if one of the result's shape is so, the result is too. false: none is. */
+static bool run_natively(struct op_entry *e, const struct tl_pointwise_attrs *attrs, tl_tensor *const *in, int n, int ndim,
+                         const int64_t *shape, tl_dtype dtype, tl_tensor **out, tl_status *status)
+{
+    struct native *held[OPERANDS] = {0};
+    struct walk w;
+    bool found = false;
+    if (*out || ndim < 3)
+        return false;
+    for (int i = 0; i < n; i++)
+        if ((held[i] = channels_last(in[i])))
+            found |= in[i]->ndim == ndim && memcmp(in[i]->shape, shape, (size_t)ndim * sizeof *shape) == 0;
+    if (found)
+        *status = walk_natives(&w, in, held, n, ndim, shape, dtype, out);
+    if (found && *status == TL_OK) {
+        coalesce(&w);
+        *status = run_walk(e, attrs, &w, in[0]->storage->device);
+    }
+    for (int i = 0; i < n; i++)
+        native_release(held[i]);
+    return found;
 }
 
 static bool is_half(tl_dtype t)
@@ -268,10 +285,10 @@ tl_status pointwise_compute(struct op_entry *e, const struct tl_pointwise_attrs 
         return tl_error_code() != TL_OK ? tl_error_code() : compute_elsewhere(e, attrs, in, n, out_dtype, *out);
     }
     device *d = in[0]->storage->device;
-    bool same = true, natives = in[0]->storage->native != NULL;
+    bool same = true, natives = storage_native(in[0]->storage) != NULL;
     for (int i = 1; i < n; i++) {
         same &= in[i]->ndim == in[0]->ndim && memcmp(in[i]->shape, in[0]->shape, (size_t)in[0]->ndim * sizeof *shape) == 0;
-        natives |= in[i]->storage->native != NULL;
+        natives |= storage_native(in[i]->storage) != NULL;
     }
     if (LIKELY(same)) {
         ndim = in[0]->ndim;
@@ -279,12 +296,7 @@ tl_status pointwise_compute(struct op_entry *e, const struct tl_pointwise_attrs 
     } else if (broadcast(e->op->name, in, n, &ndim, shape) != TL_OK) {
         return tl_error_code();
     }
-    if (UNLIKELY(natives) && native_walk(&w, in, n, ndim, shape, out_dtype, d, out, &s)) {
-        if (s != TL_OK)
-            return s;
-        coalesce(&w);
-        s = run_walk(e, attrs, &w, d);
-    } else {
+    if (!UNLIKELY(natives) || !run_natively(e, attrs, in, n, ndim, shape, out_dtype, out, &s)) {
         for (int i = 0; i < n; i++)
             if (UNLIKELY((s = tensor_canonical(in[i])) != TL_OK))
                 return s;

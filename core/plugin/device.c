@@ -12,6 +12,7 @@
 
 #include "core/internal.h"
 #include "core/plugin/loader.h"
+#include "core/run/plan.h"
 
 enum { MAX_DEVICES = 32 };
 
@@ -19,52 +20,42 @@ static struct {
     pthread_mutex_t lock;
     device *list[MAX_DEVICES];
     int n;
-    device *host;
+    _Atomic(device *) host;
     _Atomic(device *) preferred;
     char *wanted;      /* what tl_set_backend() said; beats the variable */
     bool host_members; /* the host's kernel tables are gathered */
 } state = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
-static pthread_mutex_t queue_locks[MAX_DEVICES];
-static pthread_once_t queue_once = PTHREAD_ONCE_INIT;
-static _Thread_local int queue_depth[MAX_DEVICES];
-
-static void make_queue_locks(void)
-{
-    for (int i = 0; i < MAX_DEVICES; i++)
-        pthread_mutex_init(&queue_locks[i], NULL);
-}
-
-static int index_of(const device *d)
-{
-    for (int i = 0; i < MAX_DEVICES; i++)
-        if (state.list[i] == d)
-            return i;
-    return 0;
-}
-
-/* Recursive by hand: an allocation inside a locked call locks again. */
 void device_lock(device *d)
 {
-    if (d->host)
-        return;
-    pthread_once(&queue_once, make_queue_locks);
-    int i = index_of(d);
-    if (queue_depth[i]++ == 0)
-        pthread_mutex_lock(&queue_locks[i]);
+    if (!d->host)
+        pthread_mutex_lock(&d->queue);
 }
 
 void device_unlock(device *d)
 {
-    if (d->host)
-        return;
-    int i = index_of(d);
-    if (--queue_depth[i] == 0)
-        pthread_mutex_unlock(&queue_locks[i]);
+    if (!d->host)
+        pthread_mutex_unlock(&d->queue);
 }
 
 /* ---- Opening --------------------------------------------------------------------------------------------------------------- */
 
+struct slot {
+    const char *name;
+    bool there;
+};
+
+static bool all_there(const char *name, const char *whose, const struct slot *slots, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (!slots[i].there) {
+            tl_fail(TL_ERR_PLUGIN, "backend \"%s\": required slot %s is NULL%s", name, slots[i].name, whose);
+            return false;
+        }
+    return true;
+}
+
+/* What every backend must have. */
 static bool complete(const struct tl_backend *b, const char *name)
 {
     if (b->struct_size < offsetof(struct tl_backend, lower)) {
@@ -72,28 +63,41 @@ static bool complete(const struct tl_backend *b, const char *name)
                 offsetof(struct tl_backend, lower));
         return false;
     }
-    const struct {
-        const char *slot;
-        bool there;
-    } required[] = {{"device_count", b->device_count}, {"device_open", b->device_open}, {"device_close", b->device_close},
-                    {"alloc", b->alloc},               {"free", b->free},               {"stream_open", b->stream_open},
-                    {"stream_close", b->stream_close}, {"sync", b->sync},               {"copy_in", b->copy_in},
-                    {"copy_out", b->copy_out},         {"copy", b->copy},               {"kernels", b->kernels}};
-    for (size_t i = 0; i < sizeof required / sizeof *required; i++)
-        if (!required[i].there) {
-            tl_fail(TL_ERR_PLUGIN, "backend \"%s\": required slot %s is NULL", name, required[i].slot);
-            return false;
-        }
+    const struct slot required[] = {{"device_count", b->device_count}, {"device_open", b->device_open},
+                                    {"device_close", b->device_close}, {"kernels", b->kernels}};
+    if (!all_there(name, "", required, sizeof required / sizeof *required))
+        return false;
     if ((b->layout_size == NULL) != (b->reorder == NULL)) {
         tl_fail(TL_ERR_PLUGIN, "backend \"%s\": layout_size and reorder go together", name);
         return false;
     }
+    if (!b->stream_open != !b->stream_close || !b->stream_open != !b->sync) {
+        tl_fail(TL_ERR_PLUGIN, "backend \"%s\": stream_open, stream_close and sync go together", name);
+        return false;
+    }
     for (const struct tl_kernel *const *k = b->kernels; *k; k++)
-        if (!(*k)->op || !(*k)->run || (*k)->struct_size < offsetof(struct tl_kernel, release)) {
+        if (!(*k)->op || !(*k)->run || (*k)->struct_size < sizeof(struct tl_kernel)) {
             tl_fail(TL_ERR_PLUGIN, "backend \"%s\": kernel %zu has no op, no run, or too small a size", name, (size_t)(k - b->kernels));
             return false;
         }
     return true;
+}
+
+/* What a device with memory of its own needs besides. */
+static bool complete_for(const struct tl_device *d, const struct tl_backend *b, const char *name)
+{
+    const struct slot required[] = {{"alloc", b->alloc},     {"free", b->free},         {"stream_open", b->stream_open},
+                                    {"copy_in", b->copy_in}, {"copy_out", b->copy_out}, {"copy", b->copy}};
+    return (d->flags & TL_DEVICE_HOST_MEMORY) ||
+           all_there(name, ", but its device has memory of its own", required, sizeof required / sizeof *required);
+}
+
+static void close_member(struct member *m)
+{
+    if (m->backend->stream_close)
+        m->backend->stream_close(m->stream);
+    m->backend->device_close(m->device);
+    free((void *)(uintptr_t)m->name);
 }
 
 /* Open device `index` of a backend; false and an error. */
@@ -118,20 +122,21 @@ static bool open_member(const char *name, int index, struct member *m)
         tl_fail(TL_ERR_DEVICE, "backend \"%s\" cannot open device %d", name, index);
         return false;
     }
-    if (b->stream_open(m->device, &m->stream) != TL_OK) {
+    if (!complete_for(m->device, b, name)) {
+        b->device_close(m->device);
+        return false;
+    }
+    if (b->stream_open && b->stream_open(m->device, &m->stream) != TL_OK) {
         b->device_close(m->device);
         tl_fail(TL_ERR_DEVICE, "backend \"%s\" cannot open a stream on device %d", name, index);
         return false;
     }
-    m->name = strdup(name);
+    if (!(m->name = strdup(name))) {
+        close_member(m);
+        tl_fail(TL_ERR_NOMEM, "out of memory: a device");
+        return false;
+    }
     return true;
-}
-
-static void close_member(struct member *m)
-{
-    m->backend->stream_close(m->stream);
-    m->backend->device_close(m->device);
-    free((void *)(uintptr_t)m->name);
 }
 
 static device *new_device(const char *name, bool host)
@@ -148,15 +153,21 @@ static device *new_device(const char *name, bool host)
     }
     snprintf(d->name, sizeof d->name, "%s", name);
     d->host = host;
+    pthread_mutexattr_t recursive;
+    pthread_mutexattr_init(&recursive);
+    pthread_mutexattr_settype(&recursive, PTHREAD_MUTEX_RECURSIVE);
+    pthread_mutex_init(&d->queue, &recursive);
+    pthread_mutexattr_destroy(&recursive);
     state.list[state.n++] = d;
     return d;
 }
 
 static device *host_locked(void)
 {
-    if (!state.host)
-        state.host = new_device("cpu", true);
-    return state.host;
+    device *d = atomic_load(&state.host);
+    if (!d && (d = new_device("cpu", true)))
+        atomic_store(&state.host, d);
+    return d;
 }
 
 /* Kernel lists are built from the members; a new member makes them stale. Another thread may be walking the old list, so
@@ -351,10 +362,11 @@ device *device_default(void)
 
 device *device_host(void)
 {
-    if (LIKELY(state.host != NULL))
-        return state.host;
+    device *d = atomic_load_explicit(&state.host, memory_order_acquire);
+    if (LIKELY(d != NULL))
+        return d;
     pthread_mutex_lock(&state.lock);
-    device *d = host_locked();
+    d = host_locked();
     pthread_mutex_unlock(&state.lock);
     return d;
 }
@@ -433,7 +445,8 @@ static struct bound_kernel *build_kernels(device *d, const char *name)
             for (const struct tl_kernel *const *k = d->members[i].backend->kernels; *k; k++)
                 if (strcmp((*k)->op, name) == 0) {
                     if (list)
-                        list[n] = (struct bound_kernel){*k, d->members[i].device, d->members[i].stream, d->members[i].name};
+                        list[n] = (struct bound_kernel){*k, d->members[i].device, d->members[i].stream, d->members[i].name,
+                                                        d->members[i].backend};
                     n++;
                 }
         if (pass)
@@ -461,17 +474,37 @@ const struct bound_kernel *device_kernels(device *d, int op_id, const char *name
     return list;
 }
 
-tl_status device_sync(device *d)
+void device_drain(device *d)
 {
-    tl_status s = TL_OK;
+    struct tl_error callers, late;
+    if (d->host)
+        return;
+    struct plan *done = plans_take_retired(d);
+    error_take(&callers);
     device_lock(d);
     for (int i = 0; i < d->n_members; i++) {
-        tl_status one = d->members[i].backend->sync(d->members[i].stream);
-        if (s == TL_OK)
-            s = one;
+        tl_status s = d->members[i].backend->sync(d->members[i].stream);
+        if (s != TL_OK)
+            tl_fail(s, "%s: an earlier operation failed", d->name);
+        error_take(&late);
+        if (d->late.code == TL_OK)
+            d->late = late;
     }
     device_unlock(d);
-    return s == TL_OK ? TL_OK : tl_fail(s, "%s: an earlier operation failed", d->name);
+    error_put(&callers);
+    plans_free(done);
+}
+
+tl_status device_sync(device *d)
+{
+    if (d->host)
+        return TL_OK;
+    device_drain(d);
+    device_lock(d);
+    struct tl_error late = d->late;
+    d->late = (struct tl_error){0};
+    device_unlock(d);
+    return late.code == TL_OK ? TL_OK : tl_fail(late.code, "%s", late.message);
 }
 
 tl_status tl_synchronize(const char *name)
@@ -484,6 +517,14 @@ tl_status tl_synchronize(const char *name)
     for (int i = 0; i < state.n && s == TL_OK; i++)
         s = device_sync(state.list[i]);
     return s;
+}
+
+void device_drain_all(void)
+{
+    pthread_mutex_lock(&state.lock);
+    for (int i = 0; i < state.n; i++)
+        device_drain(state.list[i]);
+    pthread_mutex_unlock(&state.lock);
 }
 
 void device_shutdown(void)
@@ -499,13 +540,14 @@ void device_shutdown(void)
         free(d->retired);
         for (int m = 0; m < d->n_members; m++)
             close_member(&d->members[m]);
+        pthread_mutex_destroy(&d->queue);
         free(d);
         state.list[i] = NULL;
     }
     free(state.wanted);
     state.wanted = NULL;
     state.n = 0;
-    state.host = NULL;
+    atomic_store(&state.host, NULL);
     state.host_members = false;
     atomic_store(&state.preferred, NULL);
     pthread_mutex_unlock(&state.lock);

@@ -125,8 +125,7 @@ tl_status memory_alloc(device *d, size_t bytes, struct tl_mem *mem, size_t *capa
     if (s == TL_ERR_NOMEM) {
         /* What the pool holds in other sizes may be what is missing. */
         tl_error_clear();
-        if (!d->host)
-            device_sync(d);
+        device_drain(d);
         trim(d, m);
         s = system_alloc(d, rounded, mem);
     }
@@ -207,8 +206,7 @@ void tl_memory_trim(const char *name)
     device *d = device_find(name);
     if (!d)
         return;
-    if (!d->host)
-        device_sync(d);
+    device_drain(d);
     pthread_mutex_lock(&d->memory->lock);
     trim(d, d->memory);
     pthread_mutex_unlock(&d->memory->lock);

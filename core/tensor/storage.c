@@ -20,7 +20,7 @@ storage *storage_new(device *d, size_t bytes, bool lazy)
     s->device = d;
     s->bytes = bytes;
     s->capacity = 0;
-    s->native = NULL;
+    atomic_init(&s->native, NULL);
     s->canonical_stale = false;
     s->release = NULL;
     s->release_ctx = NULL;
@@ -58,20 +58,26 @@ void storage_keep(storage *s)
     atomic_fetch_add_explicit(&s->refs, 1, memory_order_relaxed);
 }
 
-static void native_free(storage *s)
+void native_release(struct native *n)
 {
-    if (!s->native)
+    if (!n || atomic_fetch_sub_explicit(&n->refs, 1, memory_order_acq_rel) != 1)
         return;
-    memory_free(s->device, s->native->view.mem, s->native->capacity);
-    pool_free(s->native, sizeof *s->native);
-    s->native = NULL;
+    memory_free(n->device, n->view.mem, n->capacity);
+    pool_free(n, sizeof *n);
+}
+
+/* In one step: between two forms nobody may think that there is none. */
+static void native_replace(storage *s, struct native *n)
+{
+    native_release(atomic_exchange_explicit(&s->native, n, memory_order_acq_rel));
 }
 
 void storage_release(storage *s)
 {
     if (atomic_fetch_sub_explicit(&s->refs, 1, memory_order_acq_rel) != 1)
         return;
-    native_free(s);
+    if (UNLIKELY(storage_native(s)))
+        native_release(storage_native(s));
     if (s->capacity)
         memory_free(s->device, s->mem, s->capacity);
     if (s->release)
@@ -102,11 +108,12 @@ static tl_status make_canonical(storage *s)
     }
     if (!s->canonical_stale)
         return TL_OK;
-    struct tl_view to = s->native->view;
+    const struct native *n = storage_native(s);
+    struct tl_view to = n->view;
     to.layout = TL_LAYOUT_CONTIGUOUS;
     contiguous_strides(to.ndim, to.shape, to.stride);
     to.mem = s->mem;
-    tl_status status = reorder_views(s->device, &s->native->view, &to);
+    tl_status status = reorder_views(s->device, &n->view, &to);
     if (status == TL_OK)
         s->canonical_stale = false;
     return status;
@@ -124,11 +131,11 @@ tl_status tensor_canonical_slowly(tl_tensor *t)
 tl_status tensor_written(tl_tensor *t)
 {
     storage *s = t->storage;
-    if (UNLIKELY(s->native || !s->canonical_made)) {
+    if (UNLIKELY(storage_native(s) || !s->canonical_made)) {
         storage_lock(s);
         tl_status status = make_canonical(s);
         if (status == TL_OK)
-            native_free(s);
+            native_replace(s, NULL);
         storage_unlock(s);
         if (status != TL_OK)
             return status;
@@ -152,22 +159,26 @@ static bool same_geometry(const struct tl_view *v, const tl_tensor *t)
  * strides, so packing through a view is keyed by those as well. */
 static bool native_fits(const storage *s, const tl_tensor *t)
 {
-    const struct native *n = s->native;
+    const struct native *n = storage_native(s);
     return n && n->version == storage_version(s) && same_geometry(&n->view, t) && n->offset == t->offset &&
            memcmp(n->strides, t->strides, (size_t)t->ndim * sizeof *t->strides) == 0;
 }
 
-bool tensor_native(tl_tensor *t, struct tl_view *v)
+static struct native *held(struct native *n)
+{
+    atomic_fetch_add_explicit(&n->refs, 1, memory_order_relaxed);
+    return n;
+}
+
+struct native *tensor_native(tl_tensor *t)
 {
     storage *s = t->storage;
-    if (LIKELY(!s->native))
-        return false;
+    if (LIKELY(!storage_native(s)))
+        return NULL;
     storage_lock(s);
-    bool fits = native_fits(s, t);
-    if (fits)
-        *v = s->native->view;
+    struct native *n = native_fits(s, t) ? held(storage_native(s)) : NULL;
     storage_unlock(s);
-    return fits;
+    return n;
 }
 
 static struct native *native_new(storage *s, const tl_tensor *t, const struct tl_view *v, size_t bytes)
@@ -175,6 +186,8 @@ static struct native *native_new(storage *s, const tl_tensor *t, const struct tl
     struct native *n = pool_alloc(sizeof *n);
     if (!n)
         return NULL;
+    atomic_init(&n->refs, 1);
+    n->device = s->device;
     n->view = *v;
     n->version = storage_version(s);
     n->offset = t->offset;
@@ -186,36 +199,38 @@ static struct native *native_new(storage *s, const tl_tensor *t, const struct tl
     return n;
 }
 
-tl_status tensor_make_native(tl_tensor *t, uint32_t layout, size_t bytes, struct tl_view *v)
+/* With the lock held. */
+static tl_status bring_up(storage *s, tl_tensor *t, uint32_t layout, size_t bytes)
+{
+    tl_status status = make_canonical(s);
+    if (status != TL_OK)
+        return status;
+    struct tl_view from, to;
+    tensor_view(t, &from);
+    to = from;
+    to.layout = layout;
+    if (layout == TL_LAYOUT_CHANNELS_LAST)
+        channels_last_strides(to.ndim, to.shape, to.stride);
+    struct native *n = native_new(s, t, &to, bytes);
+    if (!n)
+        return tl_error_code();
+    status = reorder_views(s->device, &from, &n->view);
+    if (status == TL_OK)
+        native_replace(s, n);
+    else
+        native_release(n);
+    return status;
+}
+
+struct native *tensor_make_native(tl_tensor *t, uint32_t layout, size_t bytes)
 {
     storage *s = t->storage;
+    struct native *n = NULL;
     storage_lock(s);
-    tl_status status = TL_OK;
-    if (!native_fits(s, t) || s->native->view.layout != layout) {
-        status = make_canonical(s);
-        struct tl_view from, to;
-        tensor_view(t, &from);
-        to = from;
-        to.layout = layout;
-        if (layout == TL_LAYOUT_CHANNELS_LAST)
-            channels_last_strides(to.ndim, to.shape, to.stride);
-        struct native *n = status == TL_OK ? native_new(s, t, &to, bytes) : NULL;
-        if (n && (status = reorder_views(s->device, &from, &n->view)) != TL_OK) {
-            memory_free(s->device, n->view.mem, n->capacity);
-            pool_free(n, sizeof *n);
-            n = NULL;
-        }
-        if (n) {
-            native_free(s);
-            s->native = n;
-        } else {
-            status = tl_error_code();
-        }
-    }
-    if (status == TL_OK)
-        *v = s->native->view;
+    if ((native_fits(s, t) && storage_native(s)->view.layout == layout) || bring_up(s, t, layout, bytes) == TL_OK)
+        n = held(storage_native(s));
     storage_unlock(s);
-    return status;
+    return n;
 }
 
 tl_status tensor_adopt_native(tl_tensor *t, const struct tl_view *v, size_t bytes, struct tl_view *made)
@@ -225,8 +240,7 @@ tl_status tensor_adopt_native(tl_tensor *t, const struct tl_view *v, size_t byte
     if (!n)
         return tl_error_code();
     storage_lock(s);
-    native_free(s);
-    s->native = n;
+    native_replace(s, n);
     s->canonical_stale = true;
     *made = n->view;
     storage_unlock(s);

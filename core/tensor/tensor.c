@@ -162,7 +162,7 @@ void tensor_destroy(tl_tensor *t)
     pool_free(t, sizeof *t);
 }
 
-void tensor_view(const tl_tensor *t, struct tl_view *v)
+void tensor_describe(const tl_tensor *t, struct tl_view *v)
 {
     v->dtype = (tl_dtype)t->dtype;
     v->ndim = t->ndim;
@@ -172,6 +172,12 @@ void tensor_view(const tl_tensor *t, struct tl_view *v)
         v->shape[i] = t->shape[i];
         v->stride[i] = t->strides[i];
     }
+    v->mem = (struct tl_mem){0};
+}
+
+void tensor_view(const tl_tensor *t, struct tl_view *v)
+{
+    tensor_describe(t, v);
     v->mem = tensor_mem(t);
 }
 

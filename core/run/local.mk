@@ -1,0 +1,11 @@
+# How ops run: plans, operands, and the choice of a way.
+# sources core_libtelar_la_SOURCES: *.c *.h
+core_libtelar_la_SOURCES += \
+	%D%/ledger.c \
+	%D%/operands.c \
+	%D%/plan.c \
+	%D%/plan.h \
+	%D%/run.c \
+	%D%/run.h \
+	%D%/ways.c
+# end (kept by build-aux/update-sources)
