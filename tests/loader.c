@@ -74,6 +74,7 @@ int main(void)
     }
     borrow("broken/.libs/slot", "slot");
     borrow("broken/.libs/short", "short");
+    borrow("broken/.libs/memory", "memory");
     put("text", "this is not a shared object\n", 28, 0644);
     put("writable", "x", 1, 0666);
     snprintf(path, sizeof path, "%s/backends/folder.so", root);
@@ -108,6 +109,9 @@ int main(void)
     tl_error_clear();
     ok(tl_set_backend("short") != TL_OK, "nor one with too short a table");
     contains(tl_error_message(), "16 bytes", "whose size is told");
+    tl_error_clear();
+    ok(tl_set_backend("memory") != TL_OK, "nor one whose device has memory of its own but no way to allocate it");
+    contains(tl_error_message(), "required slot alloc is NULL, but its device has memory of its own", "which is said");
     tl_error_clear();
     ok(tl_set_backend("nosuch,reference") == TL_OK, "a list goes on to the next entry");
     is_string(tl_backend_name(), "reference", "which then is the default");

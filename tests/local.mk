@@ -3,6 +3,7 @@
 # build by TEST_BUILDDIR. Those of TSAN_TESTS are run again by `make check-threads`.
 C_TESTS = \
 	%D%/parity \
+	%D%/plans \
 	%D%/reference \
 	%D%/cpu_vector \
 	%D%/tensor \
@@ -47,6 +48,8 @@ SH_TESTS = \
 	%D%/demo.sh
 
 TSAN_TESTS = \
+	%D%/autograd \
+	%D%/plans \
 	%D%/nn_module \
 	%D%/data_loader \
 	%D%/rng
@@ -134,6 +137,10 @@ check_LTLIBRARIES += %D%/broken/short.la
 %C%_broken_short_la_SOURCES = %D%/broken/broken.c
 %C%_broken_short_la_CPPFLAGS = $(AM_CPPFLAGS) -DFLAW_short
 %C%_broken_short_la_LDFLAGS = $(BROKEN_LDFLAGS)
+check_LTLIBRARIES += %D%/broken/memory.la
+%C%_broken_memory_la_SOURCES = %D%/broken/broken.c
+%C%_broken_memory_la_CPPFLAGS = $(AM_CPPFLAGS) -DFLAW_memory
+%C%_broken_memory_la_LDFLAGS = $(BROKEN_LDFLAGS)
 
 # The opaque backend: the reference's kernels behind handles, a thread and late errors.
 check_LTLIBRARIES += %D%/opaque/opaque.la
@@ -148,6 +155,14 @@ check_LTLIBRARIES += %D%/wrong/wrong.la
 %C%_wrong_wrong_la_CPPFLAGS = $(AM_CPPFLAGS) -Dtelar_plugin=reference_plugin
 %C%_wrong_wrong_la_LDFLAGS = $(BROKEN_LDFLAGS)
 %C%_wrong_wrong_la_LIBADD = $(LIBM)
+
+# Backends that count their plans: one of the host, one with a queue.
+check_LTLIBRARIES += %D%/counting/counting.la %D%/counting/lazy.la
+%C%_counting_counting_la_SOURCES = %D%/counting/counting.c
+%C%_counting_counting_la_LDFLAGS = $(BROKEN_LDFLAGS)
+%C%_counting_lazy_la_SOURCES = %D%/counting/counting.c
+%C%_counting_lazy_la_CPPFLAGS = $(AM_CPPFLAGS) -DLAZY
+%C%_counting_lazy_la_LDFLAGS = $(BROKEN_LDFLAGS)
 
 # What the tests read and include.
 # sources EXTRA_DIST: *.h *.sh *.py build/*.sh golden/* golden/*/* conformance/*.h

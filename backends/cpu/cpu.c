@@ -3,15 +3,13 @@
  * The fast CPU backend: one device, the processor, whose memory is the host's. Kernels are of two sorts: vector code of
  * our own (vector/, compiled for several instruction sets and chosen here), and oneDNN for convolutions and matrix
  * products. Whatever this table lacks or refuses, the core finds in the reference backend's, which shares the memory.
- * Work is done before a call returns, so a stream is a formality.
+ * Work is done before a call returns, so there is no stream.
  */
 #include "cpu.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include "layouts.h"
@@ -19,13 +17,6 @@
 
 const struct tl_host *cpu_host;
 const struct cpu_vector *cpu_vector;
-
-/* A stream has no state: everything is finished when run() returns. */
-struct tl_stream {
-    const struct tl_device *device;
-};
-
-enum { ALIGNMENT = 64, HUGE_PAGE = 2 << 20 };
 
 static struct cpu_table kernels;
 static struct tl_backend backend;
@@ -119,7 +110,7 @@ static tl_status device_open(int index, struct tl_device **device)
     *d = (struct tl_device){
         .struct_size = sizeof *d,
         .flags = TL_DEVICE_HOST_MEMORY,
-        .alignment = ALIGNMENT,
+        .alignment = 64,
         .memory = pages > 0 && page > 0 ? (uint64_t)pages * (uint64_t)page : 0,
         .description = description,
     };
@@ -130,76 +121,6 @@ static tl_status device_open(int index, struct tl_device **device)
 static void device_close(struct tl_device *device)
 {
     free(device);
-}
-
-/* ---- memory ---- */
-
-static tl_status alloc_memory(const struct tl_device *device, size_t bytes, struct tl_mem *mem)
-{
-    (void)device;
-    /* Large blocks start on, and ask for, huge pages: most of the cost of fresh memory is its page faults. */
-    size_t alignment = bytes >= HUGE_PAGE ? HUGE_PAGE : ALIGNMENT;
-    if (bytes > SIZE_MAX - alignment)
-        return cpu_host->fail(TL_ERR_NOMEM, "cpu: %zu bytes are more than can be addressed", bytes);
-    void *p = aligned_alloc(alignment, (bytes + alignment - 1) / alignment * alignment);
-    if (!p)
-        return cpu_host->fail(TL_ERR_NOMEM, "cpu: cannot allocate %zu bytes", bytes);
-#ifdef MADV_HUGEPAGE
-    if (bytes >= HUGE_PAGE)
-        madvise(p, bytes, MADV_HUGEPAGE); /* only advice: its failure costs time, nothing else */
-#endif
-    *mem = (struct tl_mem){.handle = p};
-    return TL_OK;
-}
-
-static void free_memory(const struct tl_device *device, struct tl_mem mem)
-{
-    (void)device;
-    free(mem.handle);
-}
-
-/* ---- stream ---- */
-
-static tl_status stream_open(const struct tl_device *device, struct tl_stream **stream)
-{
-    struct tl_stream *s = calloc(1, sizeof *s);
-    if (!s)
-        return cpu_host->fail(TL_ERR_NOMEM, "cpu: no memory for a stream");
-    s->device = device;
-    *stream = s;
-    return TL_OK;
-}
-
-static void stream_close(struct tl_stream *stream)
-{
-    free(stream);
-}
-
-static tl_status sync_stream(struct tl_stream *stream)
-{
-    (void)stream;
-    return TL_OK;
-}
-
-static tl_status copy_in(struct tl_stream *stream, struct tl_mem to, const void *from, size_t bytes)
-{
-    (void)stream;
-    memcpy(tl_mem_ptr(to), from, bytes);
-    return TL_OK;
-}
-
-static tl_status copy_out(struct tl_stream *stream, void *to, struct tl_mem from, size_t bytes)
-{
-    (void)stream;
-    memcpy(to, tl_mem_ptr(from), bytes);
-    return TL_OK;
-}
-
-static tl_status copy_within(struct tl_stream *stream, struct tl_mem to, struct tl_mem from, size_t bytes)
-{
-    (void)stream;
-    memmove(tl_mem_ptr(to), tl_mem_ptr(from), bytes);
-    return TL_OK;
 }
 
 /* ---- table and plugin ---- */
@@ -258,14 +179,6 @@ static tl_status open_backend(const struct tl_host *host, const void **iface, st
         .device_count = device_count,
         .device_open = device_open,
         .device_close = device_close,
-        .alloc = alloc_memory,
-        .free = free_memory,
-        .stream_open = stream_open,
-        .stream_close = stream_close,
-        .sync = sync_stream,
-        .copy_in = copy_in,
-        .copy_out = copy_out,
-        .copy = copy_within,
         .layout_size = cpu_layout_size,
         .reorder = cpu_reorder,
         .kernels = kernels.kernels,

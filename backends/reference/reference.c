@@ -9,10 +9,6 @@
 const struct tl_host *reference_host;
 const char unknown_type[] = "this element type is not computed directly";
 
-struct tl_stream {
-    const struct tl_device *device;
-};
-
 static tl_status device_count(int *count)
 {
     *count = 1;
@@ -39,64 +35,6 @@ static tl_status device_open(int index, struct tl_device **device)
 static void device_close(struct tl_device *device)
 {
     free(device);
-}
-
-static tl_status alloc_memory(const struct tl_device *device, size_t bytes, struct tl_mem *mem)
-{
-    void *memory = NULL;
-    if (posix_memalign(&memory, device->alignment, bytes))
-        return reference_host->fail(TL_ERR_NOMEM, "reference: cannot allocate %zu bytes", bytes);
-    *mem = (struct tl_mem){.handle = memory};
-    return TL_OK;
-}
-
-static void free_memory(const struct tl_device *device, struct tl_mem mem)
-{
-    (void)device;
-    free(mem.handle);
-}
-
-static tl_status stream_open(const struct tl_device *device, struct tl_stream **stream)
-{
-    struct tl_stream *made = calloc(1, sizeof *made);
-    if (!made)
-        return reference_host->fail(TL_ERR_NOMEM, "reference: no memory to open a stream");
-    made->device = device;
-    *stream = made;
-    return TL_OK;
-}
-
-static void stream_close(struct tl_stream *stream)
-{
-    free(stream);
-}
-
-/** Everything is done by the time that run() returns. */
-static tl_status sync_stream(struct tl_stream *stream)
-{
-    (void)stream;
-    return TL_OK;
-}
-
-static tl_status copy_in(struct tl_stream *stream, struct tl_mem to, const void *from, size_t bytes)
-{
-    (void)stream;
-    memcpy(tl_mem_ptr(to), from, bytes);
-    return TL_OK;
-}
-
-static tl_status copy_out(struct tl_stream *stream, void *to, struct tl_mem from, size_t bytes)
-{
-    (void)stream;
-    memcpy(to, tl_mem_ptr(from), bytes);
-    return TL_OK;
-}
-
-static tl_status copy_within(struct tl_stream *stream, struct tl_mem to, struct tl_mem from, size_t bytes)
-{
-    (void)stream;
-    memmove(tl_mem_ptr(to), tl_mem_ptr(from), bytes);
-    return TL_OK;
 }
 
 void *wanted_residual(const struct tl_call *call, size_t size)
@@ -135,14 +73,6 @@ static struct tl_backend backend = {
     .device_count = device_count,
     .device_open = device_open,
     .device_close = device_close,
-    .alloc = alloc_memory,
-    .free = free_memory,
-    .stream_open = stream_open,
-    .stream_close = stream_close,
-    .sync = sync_stream,
-    .copy_in = copy_in,
-    .copy_out = copy_out,
-    .copy = copy_within,
 };
 
 /** The table of kernels is put together here, once, because the pointwise ones come from a list of texts. */

@@ -9,8 +9,8 @@
  *
  * How one op runs:
  *   1. The core builds a tl_call. It walks the device's kernels for that op, best first, and asks refuses().
- *   2. A kernel with prepare() is asked once for each new key (op, attributes, dtypes, shapes, offered layouts,
- *      math mode, residual wanted); its plan is cached. prepare() says in which layouts it wants its inputs and
+ *   2. A kernel with prepare() is asked for each new key (op, attributes, dtypes, shapes, offered layouts,
+ *      math mode, residual wanted); its plan is kept, up to a number of plans, the least recently used going first. prepare() says in which layouts it wants its inputs and
  *      will give its outputs, how much workspace it needs, and how large its residual is.
  *   3. The core brings inputs into the wanted layouts (a reordered input is kept with its storage until the
  *      storage is written, so weights are packed once), allocates outputs and workspace, and calls run().
@@ -136,8 +136,9 @@ struct tl_kernel {
      *  at memory. Optional (absent: never refuses). */
     const char *(*refuses)(const struct tl_device *device, const struct tl_call *call);
 
-    /** Plan a call. Called once per key, from any thread, possibly for two keys at once. May allocate and block.
-     *  Fails with host->fail(). Optional. */
+    /** Plan a call. Called for a new key, from any thread, possibly for two calls at once; again for a key whose plan was released
+     *  because too many others came after it. May allocate and block. Fails with host->fail(). Optional; not for pointwise ops, copy
+     *  and fill, whose kernels run without plans. */
     tl_status (*prepare)(const struct tl_device *device, const struct tl_call *call, struct tl_prep *prep);
 
     /** Do the call, in stream order. Re-entrant: several threads may run one plan. May return before the work is
@@ -145,7 +146,8 @@ struct tl_kernel {
      *  descriptor allows an output to reuse an input's memory exactly. Required. */
     tl_status (*run)(struct tl_stream *stream, const void *plan, const struct tl_call *call, struct tl_mem workspace);
 
-    /** Free a plan. Optional. */
+    /** Free a plan. Called when no call uses it any more and, on a device with a queue, after a sync() that waited for all that was
+     *  enqueued with it. From any thread. Optional. */
     void (*release)(void *plan);
 };
 
@@ -167,7 +169,9 @@ struct tl_device {
 
 struct tl_program; /* a recorded program; the core does not record any yet */
 
-/** The table of a backend. All slots are required unless marked optional. Append only. */
+/** The table of a backend. All slots are required unless marked optional. A backend whose devices have TL_DEVICE_HOST_MEMORY may
+ *  leave out more: the core allocates and copies their memory by itself, and a backend that is done when run() returns needs no
+ *  stream. Append only. */
 struct tl_backend {
     uint32_t struct_size;
     uint32_t flags; /**< 0 */
@@ -177,25 +181,26 @@ struct tl_backend {
     tl_status (*device_open)(int index, struct tl_device **device);
     void (*device_close)(struct tl_device *device);
 
-    /** Raw memory. The core pools, so these may be slow. `bytes` > 0. Contents are undefined. For devices with
-     *  TL_DEVICE_HOST_MEMORY the core allocates and copies by itself, and calls none of these.
-     *  alloc fails with TL_ERR_NOMEM; the core then empties its pool and tries once more. */
+    /** Raw memory. The core pools, so these may be slow. `bytes` > 0. Contents are undefined. Optional for host memory, and never
+     *  called for it. alloc fails with TL_ERR_NOMEM; the core then empties its pool and tries once more. */
     tl_status (*alloc)(const struct tl_device *device, size_t bytes, struct tl_mem *mem);
     void (*free)(const struct tl_device *device, struct tl_mem mem);
 
-    /** One in-order queue. The core uses one per device and serialises calls that enqueue. */
+    /** One in-order queue. The core uses one per device and serialises calls that enqueue. Optional for host memory, together
+     *  with sync: kernels are then given NULL for a stream, and must be done when run() returns. */
     tl_status (*stream_open)(const struct tl_device *device, struct tl_stream **stream);
     void (*stream_close)(struct tl_stream *stream);
 
     /** Wait for all that was enqueued; returns (once) the first error that showed since the last sync. */
     tl_status (*sync)(struct tl_stream *stream);
 
-    /** Copies, in stream order. copy_in and copy_out return when the host's bytes may be reused or read. */
+    /** Copies, in stream order. copy_in and copy_out return when the host's bytes may be reused or read; copy's two places do
+     *  not overlap. Optional for host memory, and never called for it. */
     tl_status (*copy_in)(struct tl_stream *stream, struct tl_mem to, const void *from, size_t bytes);
     tl_status (*copy_out)(struct tl_stream *stream, void *to, struct tl_mem from, size_t bytes);
     tl_status (*copy)(struct tl_stream *stream, struct tl_mem to, struct tl_mem from, size_t bytes);
 
-    /** Layouts. layout_size: bytes of `view` in private layout `layout`; 0 means "not for this view".
+    /** Layouts. layout_size: bytes of `view` in private layout `layout`; 0 means "not for this view". Not asked of a view without elements.
      *  reorder: copy between layouts of one shape and dtype, in stream order. Either side may be contiguous,
      *  channels-last or private; only the source may be strided. Optional: NULL if the backend has no private layout; the
      *  core then reorders between strided layouts with the op "copy". */

@@ -31,6 +31,8 @@ extern void a_function_that_no_library_has(void);
 #define NAME "slot"
 #elif defined FLAW_short
 #define NAME "short"
+#elif defined FLAW_memory
+#define NAME "memory"
 #elif defined FLAW_dependency
 #define NAME "dependency"
 #else
@@ -43,11 +45,27 @@ static tl_status count(int *n)
     return TL_OK;
 }
 
-static tl_status never_index(int i, struct tl_device **d)
+__attribute__((unused)) static tl_status never_index(int i, struct tl_device **d)
 {
     (void)i, (void)d;
     exit(99);
 }
+
+/* Memory of its own, and no slot to get at it. */
+__attribute__((unused)) static tl_status open_distant(int i, struct tl_device **d)
+{
+    static struct tl_device distant = {.struct_size = sizeof distant, .alignment = 64, .description = "far away"};
+    (void)i;
+    *d = &distant;
+    return TL_OK;
+}
+
+__attribute__((unused)) static void close_distant(struct tl_device *d)
+{
+    (void)d;
+}
+
+__attribute__((unused)) static const struct tl_kernel *const no_kernels[] = {NULL};
 
 __attribute__((unused)) static struct tl_backend table = {
 #ifdef FLAW_short
@@ -56,7 +74,13 @@ __attribute__((unused)) static struct tl_backend table = {
     .struct_size = sizeof(struct tl_backend),
 #endif
     .device_count = count,
+#ifdef FLAW_memory
+    .device_open = open_distant,
+    .device_close = close_distant,
+    .kernels = no_kernels,
+#else
     .device_open = never_index,
+#endif
 };
 
 static tl_status open_broken(const struct tl_host *host, const void **iface, struct tl_error *err)
@@ -73,7 +97,7 @@ static tl_status open_broken(const struct tl_host *host, const void **iface, str
     (void)err;
     *iface = NULL;
     return TL_OK;
-#elif defined FLAW_slot || defined FLAW_short
+#elif defined FLAW_slot || defined FLAW_short || defined FLAW_memory
     (void)err;
     *iface = &table;
     return TL_OK;

@@ -17,7 +17,6 @@ extern const struct tl_plugin reference_plugin;
 static const struct tl_host *host;
 static const struct tl_backend *inner;
 static struct tl_device *inner_device;
-static struct tl_stream *inner_stream;
 
 enum { REVERSED = TL_LAYOUT_PRIVATE, MEMORY = 256 << 20, OPERANDS = 64 };
 
@@ -182,7 +181,7 @@ static void do_run(struct job *j, struct tl_error *error)
         j->residual.maker = "reference";
     struct tl_mem workspace = {.handle = j->workspace.handle ? bytes_of(j->workspace) : NULL};
     worker_error = error;
-    tl_status s = j->kernel->run(inner_stream, j->plan, &j->call, workspace);
+    tl_status s = j->kernel->run(NULL, j->plan, &j->call, workspace);
     if (s != TL_OK && error->code == TL_OK)
         error->code = s;
     worker_error = NULL;
@@ -469,7 +468,7 @@ static tl_status open_plugin(const struct tl_host *h, const void **iface, struct
     if (s != TL_OK)
         return s;
     inner = reference;
-    if (inner->device_open(0, &inner_device) != TL_OK || inner->stream_open(inner_device, &inner_stream) != TL_OK) {
+    if (inner->device_open(0, &inner_device) != TL_OK) {
         snprintf(err->message, sizeof err->message, "the reference's device does not open");
         return err->code = TL_ERR_PLUGIN;
     }
@@ -492,7 +491,6 @@ static tl_status open_plugin(const struct tl_host *h, const void **iface, struct
 static void close_plugin(const void *iface)
 {
     (void)iface;
-    inner->stream_close(inner_stream);
     inner->device_close(inner_device);
 }
 
