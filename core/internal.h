@@ -115,6 +115,7 @@ typedef struct storage {
     size_t capacity; /**< of its block; 0 for inline and foreign memory */
     struct tl_mem mem;
     _Atomic uint64_t version;
+    _Atomic uint32_t histories; /**< how often a tensor over it got another history by being written in place */
     _Atomic(struct native *) native; /**< changed with the lock held; NULL is read without */
     bool canonical_stale; /**< the values are in `native` only */
     bool canonical_made;  /**< mem is allocated */
@@ -161,7 +162,7 @@ struct tl_tensor {
     int64_t offset; /**< elements */
     tl_node *grad_fn;
     int32_t output_nr;
-    int32_t reserved;
+    uint32_t histories; /**< of the storage, when this one's own history was last right */
     tl_tensor *grad;
     tl_node *accumulator; /**< weak: the AccumulateGrad node of a leaf, while it lives */
     struct hook *hooks;   /**< of a leaf */
@@ -353,12 +354,28 @@ void node_keep(tl_node *n);
 tl_node *accumulator_of(tl_tensor *leaf);
 void hooks_free(struct hook *h);
 bool any_needs_grad(tl_tensor *const *t, int n);
+/** A view whose base was written in place since, which changed where its gradient belongs. */
+static inline bool view_is_stale(const tl_tensor *t)
+{
+    return (t->flags & T_VIEW) && t->histories != atomic_load_explicit(&t->storage->histories, memory_order_relaxed);
+}
+tl_status stale_view(const char *who);
+/** t was overwritten: n (or nothing) is its history now, and that of views of it is out of date. */
+tl_status rewrite_history(tl_tensor *t, tl_node *n, int output_nr);
+/** The end of a tensor's part in its node. */
+void leave_history(tl_tensor *t);
 extern HOT_TLS bool grad_mode_off;
 
 /* ---- Process-wide --------------------------------------------------------------------------------------------------- */
 
 extern atomic_int process_forked;  /**< set in the child of a fork */
 extern atomic_int process_math;
+/** Is this the child of a fork? Then `who` reports that nothing can be done here. */
+bool fail_forked(const char *who);
+static inline bool forked(const char *who)
+{
+    return UNLIKELY(atomic_load_explicit(&process_forked, memory_order_relaxed)) && fail_forked(who);
+}
 /** Environment variable, or NULL; ignored in set-user-id programs if `path`. */
 const char *env_get(const char *name, bool path);
 void process_init(void);

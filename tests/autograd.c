@@ -168,6 +168,114 @@ static void deep_graphs(void)
     pass("and are released without recursion");
 }
 
+/* The node of y's first history lives on in the graph, and y does not. */
+static void retaining_survives_in_place_writes(void)
+{
+    tl_tensor *x = leaf(1, 2), *z = NULL;
+    TL_SCOPE
+    {
+        tl_tensor *y = tl_mul(x, x);
+        tl_retain_grad(y);
+        tl_add_(y, tl_scalar(1));
+        z = tl_scope_return(tl_sum(tl_mul_s(y, 2)));
+    }
+    ok(tl_backward(z, TL_NONE, (struct tl_backward_options){0}) == TL_OK, "a tensor that retained its gradient was written in place and is gone");
+    is_float(at(tl_grad_of(x), 1), 8, 0, "the gradient passes through both its histories");
+    tl_tensor *w = tl_mul(x, x);
+    tl_retain_grad(w);
+    tl_add_(w, tl_scalar(1));
+    tl_backward(tl_sum(tl_mul_s(w, 3)), TL_NONE, (struct tl_backward_options){0});
+    is_float(at(tl_grad_of(w), 0), 3, 0, "after an in-place write the retained gradient is that of the new value");
+    tl_tensor *v = tl_mul(x, x);
+    tl_retain_grad(v);
+    tl_zero_(v);
+    ok(tl_is_none(tl_grad_of(v)) && !tl_requires_grad(v), "a tensor that was filled retains none");
+}
+
+static void views_of_what_was_written(void)
+{
+    tl_tensor *x = leaf(1, 2), *b = tl_mul(x, tl_scalar(2)), *v = tl_view(b, TL_SHAPE(2, 1));
+    tl_mul_(b, tl_scalar(3));
+    is_float(at(v, 1), 12, 0, "a view sees what was written to its base");
+    ok(tl_sum(v) == NULL && tl_error_code() == TL_ERR_STATE, "but has no gradient any more: using it is refused");
+    contains(tl_error_message(), "take the view again", "and the message says what to do");
+    tl_error_clear();
+    is_int(tl_backward(v, tl_ones_like(v), (struct tl_backward_options){0}), TL_ERR_STATE, "backward from it, too");
+    tl_error_clear();
+    tl_backward(tl_sum(tl_view(b, TL_SHAPE(2, 1))), TL_NONE, (struct tl_backward_options){0});
+    is_float(at(tl_grad_of(x), 0), 6, 0, "a view taken afterwards is right");
+    tl_tensor *constant = tl_ones(TL_SHAPE(2), (struct tl_options){0}), *seen = tl_view(constant, TL_SHAPE(2, 1));
+    tl_mul_(constant, x);
+    ok(tl_sum(seen) == NULL && tl_error_code() == TL_ERR_STATE, "nor does a view of a constant that became a result pass for a constant");
+    tl_error_clear();
+    TL_NO_GRAD
+    {
+        is_float(tl_item(tl_sum(seen)), 3, 0, "values alone can be read");
+    }
+    tl_tensor *w = leaf(1, 2), *turned = tl_view(w, TL_SHAPE(2, 1));
+    TL_NO_GRAD
+    {
+        tl_mul_(w, tl_scalar(2));
+    }
+    ok(tl_backward(tl_sum(tl_mul(turned, tl_scalar(5))), TL_NONE, (struct tl_backward_options){0}) == TL_OK &&
+           at(tl_grad_of(w), 0) == 5,
+       "a write in no_grad leaves views of a leaf as they are");
+}
+
+static void gradients_stop_where_they_are_asked_for(void)
+{
+    tl_tensor *x = leaf(1, 2), *h = tl_mul(x, x), *y = tl_sum(tl_mul(h, h)), *g;
+    ok(tl_grad(&y, 1, NULL, &h, 1, &g, (struct tl_backward_options){0}) == TL_OK && at(g, 1) == 8, "the gradient of a result");
+    ok(tl_backward(tl_sum(h), TL_NONE, (struct tl_backward_options){0}) == TL_OK, "does not use up the graph before it");
+    is_float(at(tl_grad_of(x), 1), 4, 0, "which still gives gradients");
+}
+
+static void failures_change_no_gradient(void)
+{
+    tl_tensor *a = leaf(1, 2), *b = leaf(3, 4), *one = tl_ones(TL_SHAPE(1), (struct tl_options){0});
+    tl_set_grad(a, tl_ones(TL_SHAPE(2), (struct tl_options){0}));
+    tl_set_grad(b, tl_expand(one, 1, (int64_t[]){2}));
+    ok(tl_backward(tl_sum(tl_mul(b, a)), TL_NONE, (struct tl_backward_options){0}) == TL_OK, "a gradient that cannot be written in place is replaced");
+    is_float(at(tl_grad_of(a), 1), 5, 0, "others are added to");
+    is_float(at(tl_contiguous(tl_grad_of(b)), 1), 3, 0, "and so is that one's value");
+    is_float(tl_item(one), 1, 0, "what it was made from is as it was");
+    tl_tensor *h = tl_set_requires_grad(tl_ones(TL_SHAPE(2), (struct tl_options){.dtype = TL_F16}), true), *before = NULL;
+    for (int i = 0; i < 2; i++) {
+        tl_backward(tl_sum(tl_mul(h, tl_scalar(3))), TL_NONE, (struct tl_backward_options){0});
+        before = before ? before : tl_grad_of(h);
+    }
+    ok(tl_grad_of(h) == before, "a half-precision gradient grows in its place, too");
+    is_float(tl_item(tl_sum(tl_grad_of(h))), 12, 0, "by as much");
+}
+
+static tl_tensor *turn(tl_tensor *gradient, void *ctx)
+{
+    (void)ctx;
+    return tl_contiguous(tl_transpose(gradient, 0, 1));
+}
+
+static void hooks_keep_the_shape(void)
+{
+    tl_tensor *x = tl_set_requires_grad(tl_ones(TL_SHAPE(2, 3), (struct tl_options){0}), true), *y = tl_mul(x, x);
+    tl_register_hook(y, turn, NULL);
+    is_int(tl_backward(tl_sum(y), TL_NONE, (struct tl_backward_options){0}), TL_ERR_SHAPE, "a hook's gradient of another shape is refused");
+    contains(tl_error_message(), "returned f32 [3 x 2] for a gradient of f32 [2 x 3]", "by name");
+    tl_error_clear();
+}
+
+static void resizing_is_writing(void)
+{
+    tl_tensor *x = leaf(1, 2), *w = tl_empty(TL_SHAPE(2), (struct tl_options){0});
+    TL_SCOPE
+    {
+        tl_tensor *y = tl_mul(x, w);
+        tl_resize_(w, 1, (int64_t[]){100});
+        is_int(tl_backward(tl_sum(y), TL_NONE, (struct tl_backward_options){0}), TL_ERR_STATE, "a factor that grew since is noticed");
+        contains(tl_error_message(), "overwritten", "as one that was overwritten");
+        tl_error_clear();
+    }
+}
+
 static void *one_thread(void *p)
 {
     tl_tensor *w = p;
@@ -208,6 +316,12 @@ int main(void)
     hooks();
     what_is_not_recorded();
     deep_graphs();
+    retaining_survives_in_place_writes();
+    views_of_what_was_written();
+    gradients_stop_where_they_are_asked_for();
+    failures_change_no_gradient();
+    hooks_keep_the_shape();
+    resizing_is_writing();
     threads_share_a_leaf();
     is_string(tl_error_message(), "", "no error is left over");
     tl_shutdown();

@@ -25,6 +25,12 @@ struct capture {
     tl_tensor *gradient; /* a reference */
 };
 
+/* A gradient that waits for the end, and how it will be joined with what the leaf has. */
+struct staged {
+    tl_tensor *leaf, *gradient; /* references */
+    enum { REPLACE, ADD, COPY } how;
+};
+
 struct engine {
     struct task *tasks;
     size_t n_tasks, capacity;
@@ -34,9 +40,7 @@ struct engine {
     size_t n_heap;
     struct capture *captures;
     int n_captures;
-    struct {
-        tl_tensor *leaf, *gradient; /* references */
-    } *staged;
+    struct staged *staged;
     size_t n_staged, staged_capacity;
     bool to_leaves, retain, create;
 };
@@ -224,8 +228,12 @@ static tl_status run_hooks(struct hook *h, int nr, tl_tensor **slot)
                 return tl_error_code();
             continue;
         }
-        if (r->numel != (*slot)->numel || r->ndim != (*slot)->ndim)
-            return tl_fail(TL_ERR_SHAPE, "a gradient hook returned a tensor of another shape");
+        if (r->ndim != (*slot)->ndim || r->dtype != (*slot)->dtype || memcmp(r->shape, (*slot)->shape, (size_t)r->ndim * sizeof *r->shape) != 0) {
+            char text[2][160];
+            return tl_fail(TL_ERR_SHAPE, "a gradient hook returned %s %s for a gradient of %s %s", tl_dtype_name((tl_dtype)r->dtype),
+                           shape_text(text[0], sizeof text[0], r->ndim, r->shape), tl_dtype_name((tl_dtype)(*slot)->dtype),
+                           shape_text(text[1], sizeof text[1], (*slot)->ndim, (*slot)->shape));
+        }
         tensor_keep(r);
         tensor_release(*slot);
         *slot = r;
@@ -278,6 +286,15 @@ static tl_status arrive_at_outputs(struct engine *e, struct task *t)
     return TL_OK;
 }
 
+/* Does anybody below ask for what this node would compute? A tensor whose own gradient is all that is asked for is an end. */
+static bool wanted_below(const struct engine *e, const tl_node *n)
+{
+    for (int i = 0; i < n->n_in; i++)
+        if (n->next[i].node && task_find(e, n->next[i].node)->wanted)
+            return true;
+    return false;
+}
+
 static tl_status run_node(struct engine *e, struct task *t)
 {
     tl_node *n = t->node;
@@ -291,6 +308,8 @@ static tl_status run_node(struct engine *e, struct task *t)
         return s;
     if (n->variable)
         return e->to_leaves ? stage(e, n->variable, t->arrived[0]) : TL_OK;
+    if (!e->to_leaves && !wanted_below(e, n))
+        return TL_OK;
     if (n->released)
         return tl_fail(TL_ERR_STATE, "backward: the graph was already used at %s and what it saved is gone; pass .retain_graph = true the first time",
                        n->entry->grad_name);
@@ -360,35 +379,60 @@ static bool exclusive(const tl_tensor *g)
     return atomic_load(&((tl_tensor *)(uintptr_t)g)->refs) == 1 && atomic_load(&g->storage->refs) == 1 && (g->flags & T_CONTIGUOUS);
 }
 
+/* May what is added to t be written over it? Its holders see it grow, as in PyTorch. */
+static bool stays(const tl_tensor *t, const tl_tensor *g)
+{
+    return t->dtype == g->dtype && (t->flags & T_CONTIGUOUS);
+}
+
+/* Everything that can fail: the sums that are not made in place by one plain addition, and memory for all of them. */
+static tl_status prepare_commit(struct engine *e, struct staged *s)
+{
+    tl_tensor *old = s->leaf->grad, *g = s->gradient, *better = NULL;
+    s->how = REPLACE;
+    if (old && !e->create && stays(old, g)) {
+        tl_status status = tensor_canonical(old);
+        if (status == TL_OK)
+            status = tensor_canonical(g);
+        if (status != TL_OK)
+            return status;
+        s->how = (old->dtype == TL_F32 || old->dtype == TL_F64) && (g->flags & T_CONTIGUOUS) && old->storage != g->storage ? ADD : COPY;
+    }
+    if (s->how == ADD || (!old && (e->create || exclusive(g))))
+        return TL_OK;
+    better = old ? tl_add(old, g) : tl_clone(g);
+    if (!better || (s->how == COPY && tensor_canonical(better) != TL_OK))
+        return tl_error_code();
+    tensor_keep(better);
+    tensor_release(g);
+    s->gradient = better;
+    return TL_OK;
+}
+
 static tl_status commit(struct engine *e)
 {
-    /* First everything that can fail, then the assignments. */
     for (size_t i = 0; i < e->n_staged; i++) {
-        tl_tensor *leaf = e->staged[i].leaf, *g = e->staged[i].gradient, *better = NULL;
-        if (leaf->grad && e->create)
-            better = tl_add(leaf->grad, g);
-        else if (!leaf->grad && !e->create && !exclusive(g))
-            better = tl_clone(g);
-        else
-            continue;
-        if (!better)
-            return tl_error_code();
-        tensor_keep(better);
-        tensor_release(g);
-        e->staged[i].gradient = better;
+        tl_status s = prepare_commit(e, &e->staged[i]);
+        if (s != TL_OK)
+            return s;
     }
     for (size_t i = 0; i < e->n_staged; i++) {
-        tl_tensor *leaf = e->staged[i].leaf, *g = e->staged[i].gradient;
-        if (leaf->grad && !e->create) {
-            if (!tl_add_(leaf->grad, g))
-                return tl_error_code();
-            continue;
+        tl_tensor *old = e->staged[i].leaf->grad, *g = e->staged[i].gradient;
+        tl_status s = TL_OK;
+        switch (e->staged[i].how) {
+        case ADD: s = tl_add_(old, g) ? TL_OK : tl_error_code(); break;
+        case COPY:
+            if ((s = tensor_written(old)) == TL_OK)
+                s = copy_values(g, old);
+            break;
+        case REPLACE:
+            tensor_keep(g);
+            e->staged[i].leaf->grad = g;
+            if (old)
+                tensor_release(old);
         }
-        tl_tensor *old = leaf->grad;
-        tensor_keep(g);
-        leaf->grad = g;
-        if (old)
-            tensor_release(old);
+        if (s != TL_OK)
+            return s;
     }
     return TL_OK;
 }
@@ -573,6 +617,8 @@ static tl_status add_root(struct engine *e, tl_tensor *t, tl_tensor *gradient)
     bool fresh;
     if (!t || is_none(t) || !gradient)
         return tl_fail(TL_ERR_ARGUMENT, "backward: a tensor is NULL or TL_NONE, and no earlier call failed");
+    if (view_is_stale(t))
+        return stale_view("backward");
     if (!needs_grad(t))
         return tl_fail(TL_ERR_STATE, "backward: the tensor needs no gradient and has no grad_fn: nothing it was made from requires one");
     if (is_none(gradient)) {
@@ -660,13 +706,17 @@ tl_status tl_grad(tl_tensor *const *outputs, int n_outputs, tl_tensor *const *gr
             s = sweep(&e);
     }
     for (int i = 0; i < n_inputs; i++) {
-        if (s == TL_OK)
+        if (s == TL_OK) {
             out[i] = e.captures[i].gradient ? tl_scope_adopt(e.captures[i].gradient) : TL_NONE;
-        else if (e.captures[i].gradient)
+            s = out[i] ? TL_OK : tl_error_code();
+        } else if (e.captures[i].gradient) {
             tensor_release(e.captures[i].gradient);
+        }
         if (e.captures[i].node)
             node_release(e.captures[i].node);
     }
+    for (int i = 0; i < n_inputs && s != TL_OK; i++)
+        out[i] = NULL;
     free(e.captures);
     finish(&e);
     tl_set_grad_enabled(was);

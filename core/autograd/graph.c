@@ -32,9 +32,16 @@ void tl_grad_mode_restore_(const int *was)
 bool any_needs_grad(tl_tensor *const *t, int n)
 {
     for (int i = 0; i < n; i++)
-        if (t[i]->grad_fn || (t[i]->flags & T_REQUIRES_GRAD))
+        if (t[i]->grad_fn || ((t[i]->flags & (T_REQUIRES_GRAD | T_VIEW)) && ((t[i]->flags & T_REQUIRES_GRAD) || view_is_stale(t[i]))))
             return true;
     return false;
+}
+
+tl_status stale_view(const char *who)
+{
+    return tl_fail(TL_ERR_STATE, "%s: an operand is a view of a tensor that was written in place since, so its gradient would go astray; take the "
+                                 "view again, or write in TL_NO_GRAD { }",
+                   who);
 }
 
 /* ---- Life of nodes -------------------------------------------------------------------------------------------------------- */
@@ -209,16 +216,55 @@ static tl_status save(struct saved *s, tl_tensor *t, bool alias)
     return s->tensor ? TL_OK : tl_error_code();
 }
 
-static void connect(tl_node *n, int i, tl_tensor *t)
+static tl_status connect(tl_node *n, int i, tl_tensor *t)
 {
     if (is_none(t))
-        return;
+        return TL_OK;
+    if (UNLIKELY(view_is_stale(t)))
+        return stale_view(n->entry->op->name);
     if (t->grad_fn) {
         node_keep(t->grad_fn);
         n->next[i] = (struct edge){t->grad_fn, t->output_nr};
     } else if (t->flags & T_REQUIRES_GRAD) {
         n->next[i] = (struct edge){accumulator_of(t), 0};
+        return n->next[i].node ? TL_OK : tl_error_code();
     }
+    return TL_OK;
+}
+
+/* Does the tensor keep its gradient? Then the node forgets it. */
+static bool stop_retaining(tl_tensor *t)
+{
+    if (!t->grad_fn || !(t->flags & T_RETAIN_GRAD))
+        return false;
+    t->grad_fn->retain[t->output_nr] = NULL;
+    t->flags &= (uint16_t)~T_RETAIN_GRAD;
+    return true;
+}
+
+void leave_history(tl_tensor *t)
+{
+    stop_retaining(t);
+    node_release(t->grad_fn);
+    t->grad_fn = NULL;
+}
+
+static tl_status set_history(tl_tensor *t, tl_node *n, int output_nr)
+{
+    bool retains = stop_retaining(t);
+    if (n)
+        node_keep(n);
+    if (t->grad_fn)
+        node_release(t->grad_fn);
+    t->grad_fn = n;
+    t->output_nr = output_nr;
+    return retains && n && !tl_retain_grad(t) ? tl_error_code() : TL_OK;
+}
+
+tl_status rewrite_history(tl_tensor *t, tl_node *n, int output_nr)
+{
+    t->histories = atomic_fetch_add_explicit(&t->storage->histories, 1, memory_order_relaxed) + 1;
+    return set_history(t, n, output_nr);
 }
 
 static void describe(const tl_tensor *t, struct tl_meta *m)
@@ -242,14 +288,14 @@ tl_status record(struct op_entry *e, const void *attrs, tl_tensor *const *in, in
         memcpy(n->attrs, attrs, e->op->attrs_size);
     else
         memset(n->attrs, 0, e->op->attrs_size);
-    for (int i = 0; i < n_in; i++) {
-        connect(n, i, in[i]);
+    tl_status s = TL_OK;
+    for (int i = 0; i < n_in && s == TL_OK; i++) {
+        s = connect(n, i, in[i]);
         describe(in[i], &n->in_meta[i]);
     }
     memcpy(n->out_meta, out_meta, (size_t)n_out * sizeof *out_meta);
     uint32_t inputs, outputs;
     needed(e, n, &inputs, &outputs);
-    tl_status s = TL_OK;
     for (int i = 0; i < n_in && s == TL_OK; i++)
         if ((inputs & (1u << (i < 31 ? i : 31))) && !is_none(in[i])) {
             bool written = shares(in[i], into, n_out);
@@ -267,19 +313,13 @@ tl_status record(struct op_entry *e, const void *attrs, tl_tensor *const *in, in
         n->residual = *residual;
         residual->storage = NULL;
     }
-    for (int i = 0; i < n_out; i++) {
-        if (!out[i] || !tl_dtype_is_float((tl_dtype)out[i]->dtype))
+    for (int i = 0; i < n_out && s == TL_OK; i++) {
+        if (!out[i] || !tl_dtype_is_float((tl_dtype)out[i]->dtype) || (e->op->nondifferentiable_out & (1u << i)))
             continue;
-        if (e->op->nondifferentiable_out & (1u << i))
-            continue;
-        node_keep(n);
-        if (out[i]->grad_fn)
-            node_release(out[i]->grad_fn);
-        out[i]->grad_fn = n;
-        out[i]->output_nr = i;
+        s = UNLIKELY(into && into[i]) ? rewrite_history(out[i], n, i) : set_history(out[i], n, i);
     }
     node_release(n);
-    return TL_OK;
+    return s;
 }
 
 /* ---- Questions ------------------------------------------------------------------------------------------------------------------- */

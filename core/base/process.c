@@ -20,6 +20,12 @@ static void init_once(void)
     pthread_atfork(NULL, NULL, after_fork);
 }
 
+bool fail_forked(const char *who)
+{
+    tl_fail(TL_ERR_STATE, "%s: this process was forked from one that used Telar; call exec() first", who);
+    return true;
+}
+
 void process_init(void)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;

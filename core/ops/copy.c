@@ -97,6 +97,8 @@ const tl_op tl_op_fill = {
 
 static tl_status run_strided(device *d, const tl_op *op, const void *attrs, const struct tl_view *in, int n_in, const struct tl_view *out)
 {
+    if (forked(op->name))
+        return tl_error_code();
     registry_init();
     struct op_entry *e = op_entry_of(op);
     const struct bound_kernel *b = device_kernels(d, e->kernel_id, e->kernel_name);
@@ -321,12 +323,8 @@ tl_tensor *tl_fill_(tl_tensor *t, double value)
         if (run_strided(t->storage->device, &tl_op_fill, &a, NULL, 0, &out) != TL_OK)
             return NULL;
     }
-    if (!grad_mode_off && t->grad_fn) {
-        /* Its history is overwritten: it is a constant now. */
-        node_release(t->grad_fn);
-        t->grad_fn = NULL;
-    }
-    return t;
+    /* Its history is overwritten: it is a constant now. */
+    return !grad_mode_off && t->grad_fn && rewrite_history(t, NULL, 0) != TL_OK ? NULL : t;
 }
 
 tl_tensor *tl_zero_(tl_tensor *t)
@@ -385,14 +383,19 @@ tl_tensor *tl_resize_(tl_tensor *t, int ndim, const int64_t *shape)
         tl_tensor *head = old ? tl_as_strided(larger, 1, &have, &one, 0) : NULL;
         if (!head || copy_values(old, head) != TL_OK)
             return NULL;
+        /* Versions go on, so that a backward that saved the old values notices. */
+        atomic_store(&larger->storage->version, storage_version(t->storage));
+        atomic_store(&larger->storage->histories, t->histories);
         storage_keep(larger->storage);
         storage_release(t->storage);
         t->storage = larger->storage;
         t->offset = 0;
+        t->flags &= (uint16_t)~T_VIEW; /* of what it was */
     }
     t->ndim = (uint8_t)ndim;
     t->numel = n;
-    memcpy(t->shape, shape, (size_t)ndim * sizeof *shape);
+    for (int i = 0; i < ndim; i++)
+        t->shape[i] = shape[i];
     contiguous_strides(ndim, t->shape, t->strides);
     t->flags |= T_CONTIGUOUS;
     return t;

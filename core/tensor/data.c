@@ -23,6 +23,7 @@ tl_status tl_set_data(tl_tensor *t, tl_tensor *source)
     t->dtype = source->dtype;
     t->ndim = source->ndim;
     t->numel = source->numel;
+    t->histories = source->histories;
     memcpy(t->shape, source->shape, sizeof t->shape);
     memcpy(t->strides, source->strides, sizeof t->strides);
     t->flags = (uint16_t)((t->flags & ~(T_CONTIGUOUS | T_VIEW)) | (source->flags & (T_CONTIGUOUS | T_VIEW)));

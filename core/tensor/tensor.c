@@ -88,6 +88,7 @@ static tl_tensor *tensor_raw(storage *s, tl_dtype dtype, int ndim, const int64_t
     t->offset = offset;
     t->grad_fn = NULL;
     t->output_nr = 0;
+    t->histories = atomic_load_explicit(&s->histories, memory_order_relaxed);
     t->grad = NULL;
     t->accumulator = NULL;
     t->hooks = NULL;
@@ -151,11 +152,8 @@ void tensor_destroy(tl_tensor *t)
     /* Releasing a gradient may end another tensor, whose gradient …: gradients of gradients form short chains only. */
     if (t->grad)
         tensor_release(t->grad);
-    if (t->grad_fn) {
-        if (t->grad_fn->retain && (t->flags & T_RETAIN_GRAD))
-            t->grad_fn->retain[t->output_nr] = NULL;
-        node_release(t->grad_fn);
-    }
+    if (t->grad_fn)
+        leave_history(t);
     if (t->hooks)
         hooks_free(t->hooks);
     storage_release(t->storage);
