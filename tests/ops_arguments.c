@@ -27,6 +27,10 @@ static tl_tensor *i(int ndim, const int64_t *shape)
 
 /* X(expression, status, part of the message) */
 #define MISUSE(X)                                                                                                              \
+    X(tl_conv2d(f(TL_SHAPE(1, 3, 4, 4)), f(TL_SHAPE(3, 3, 2, 2)), TL_NONE, .groups = INT64_MAX), TL_ERR_ARGUMENT,              \
+      "groups is 9223372036854775807")                                                                                         \
+    X(tl_conv_transpose2d(f(TL_SHAPE(1, 3, 4, 4)), f(TL_SHAPE(3, 3, 2, 2)), TL_NONE, .groups = INT64_MAX), TL_ERR_ARGUMENT,    \
+      "groups is 9223372036854775807")                                                                                         \
     X(tl_sum(f(TL_SHAPE(2, 3)), .dims = TL_DIMS(3)), TL_ERR_SHAPE,                                                             \
       "sum: dimension 3 is out of range for a tensor of rank 2 (expected -2 to 1)")                                            \
     X(tl_sum(f(TL_SHAPE(2, 3)), .dims = TL_DIMS(1, -1)), TL_ERR_ARGUMENT, "sum: dimension -1 is given twice")                  \
@@ -161,6 +165,8 @@ int main(void)
         empty("nonzero", tl_nonzero(f(TL_SHAPE(0, 3))), 0);
         empty("mse_loss", tl_mse_loss(f(TL_SHAPE(0)), f(TL_SHAPE(0))), 1);
         empty("cross_entropy", tl_cross_entropy(f(TL_SHAPE(0, 3)), i(TL_SHAPE(0))), 1);
+        tl_tensor *whole = tl_ones(TL_SHAPE(2, 2), (struct tl_options){.dtype = TL_I32}), *product = tl_einsum("ij,kl->kl", TWO(whole, whole));
+        ok(product && tl_dtype_of(product) == TL_I32 && tl_item(tl_max(product)) == 4, "einsum of integers keeps their type");
         ok(tl_equal(f(TL_SHAPE(0)), f(TL_SHAPE(0))), "tensors without elements are equal");
     }
     return done_testing();

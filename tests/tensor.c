@@ -47,6 +47,62 @@ static void bad_arguments(void)
     tl_error_clear();
 }
 
+static int freed;
+
+static void free_it(void *ctx)
+{
+    (void)ctx;
+    freed++;
+}
+
+static void foreign_memory(void)
+{
+    static _Alignas(16) char bytes[64];
+    refused(tl_from_memory(TL_SHAPE(4), bytes + 1, (struct tl_options){0}, free_it, NULL), TL_ERR_ARGUMENT, "no multiple of 4", "memory that f32 cannot lie in");
+    TL_SCOPE
+    {
+        refused(tl_from_memory(TL_SHAPE(4), bytes, (struct tl_options){.dtype = TL_I32, .requires_grad = true}, free_it, NULL), TL_ERR_DTYPE,
+                "floating", "a gradient of integers in foreign memory");
+    }
+    is_int(freed, 0, "after a failure the memory is the caller's");
+    TL_SCOPE
+    {
+        ok(tl_from_memory(TL_SHAPE(4), bytes, (struct tl_options){0}, free_it, NULL) != NULL, "else it is the tensor's");
+    }
+    is_int(freed, 1, "which gives it back once");
+}
+
+/* The results of a call that fails are NULL, whatever they were before. */
+static void failed_calls_leave_nothing(void)
+{
+    tl_tensor *x = tl_ones(TL_SHAPE(2), (struct tl_options){0}), *y = tl_ones(TL_SHAPE(2), (struct tl_options){.dtype = TL_F64}), *out[2] = {x, x};
+    is_int(tl_op_call(tl_op_find("add"), NULL, &x, 1, out), TL_ERR_ARGUMENT, "one operand of two");
+    ok(out[0] == NULL, "leaves no result");
+    tl_error_clear();
+    out[0] = x;
+    is_int(tl_op_call(tl_op_find("mul_da"), NULL, (tl_tensor *[]){x, y}, 2, out), TL_ERR_DTYPE, "a fused gradient of two types is refused");
+    ok(out[0] == NULL, "and leaves no result");
+    tl_error_clear();
+    out[0] = x;
+    struct tl_shape_attrs a = {.struct_size = sizeof a, .dim = 7};
+    is_int(tl_op_call(tl_op_find("select"), &a, &x, 1, out), TL_ERR_SHAPE, "a view that does not exist");
+    ok(out[0] == NULL, "nor does it");
+    tl_error_clear();
+    static const tl_op pointwise = {.struct_size = sizeof(tl_op), .name = "mine", .flags = TL_OP_POINTWISE, .n_in = 1, .n_out = 1};
+    is_int(tl_op_register(&pointwise), TL_ERR_ARGUMENT, "an op of one's own cannot be pointwise");
+    contains(tl_error_message(), "infer", "and is told what to do instead");
+    tl_error_clear();
+}
+
+static void long_names_in_the_log(void)
+{
+    char name[3000];
+    memset(name, 'x', sizeof name - 1);
+    name[sizeof name - 1] = 0;
+    tl_log_message(TL_LOG_WARN, name, "a component with a long name");
+    pass("a long component does not overflow a log line");
+}
+
 static void errors_travel(void)
 {
     tl_tensor *a = tl_ones(TL_SHAPE(2), (struct tl_options){0}), *b = tl_ones(TL_SHAPE(3), (struct tl_options){0});
@@ -145,12 +201,21 @@ static void values(void)
     is_float(((const float *)tl_data(t))[1], 7 + 4, 0, "and grows, keeping the first elements");
 }
 
+static bool told_of_fork(const void *result)
+{
+    bool told = !result && tl_error_code() == TL_ERR_STATE && strstr(tl_error_message(), "fork");
+    tl_error_clear();
+    return told;
+}
+
 static void after_fork(void)
 {
+    tl_tensor *there = tl_ones(TL_SHAPE(2), (struct tl_options){0});
     pid_t child = fork();
     if (child == 0) {
         tl_tensor *t = tl_scalar(1);
-        bool clear = tl_add(t, t) == NULL && tl_error_code() == TL_ERR_STATE && strstr(tl_error_message(), "fork");
+        bool clear = told_of_fork(tl_add(t, t)) && told_of_fork(tl_ones(TL_SHAPE(2), (struct tl_options){0})) &&
+                     told_of_fork(tl_fill_(there, 3)) && told_of_fork(tl_copy_(tl_narrow(there, 0, 0, 1), t)) && told_of_fork(tl_cast(t, TL_F32));
         _exit(clear ? 42 : 1);
     }
     int status = 0;
@@ -161,6 +226,9 @@ static void after_fork(void)
 int main(void)
 {
     bad_arguments();
+    foreign_memory();
+    failed_calls_leave_nothing();
+    long_names_in_the_log();
     errors_travel();
     promotion();
     scopes();

@@ -26,8 +26,8 @@ static tl_status resolve(const char *op, struct tl_conv2d_attrs *a)
             a->dilation[i] > 1 << 24)
             return tl_fail(TL_ERR_ARGUMENT, "%s: stride %lld, padding %lld, dilation %lld: stride and dilation must be at least 1, padding at least 0",
                            op, (long long)a->stride[i], (long long)a->padding[i], (long long)a->dilation[i]);
-    if (a->groups < 1)
-        return tl_fail(TL_ERR_ARGUMENT, "%s: groups is %lld; it must be at least 1", op, (long long)a->groups);
+    if (a->groups < 1 || a->groups > 1 << 24)
+        return tl_fail(TL_ERR_ARGUMENT, "%s: groups is %lld; it must be at least 1, and no more than there are channels", op, (long long)a->groups);
     return TL_OK;
 }
 
@@ -45,6 +45,9 @@ static tl_status check_rank(const char *op, const char *what, const struct tl_me
 static tl_status output_size(const char *op, const struct tl_conv2d_attrs *a, const int64_t in[2], const int64_t kernel[2], int64_t out[2])
 {
     for (int i = 0; i < 2; i++) {
+        if (in[i] < 0 || in[i] > INT64_MAX / 16 || kernel[i] > INT64_MAX >> 28)
+            return tl_fail(TL_ERR_LIMIT, "%s: an input of %lld x %lld, or a kernel of %lld x %lld, is too large", op, (long long)in[0],
+                           (long long)in[1], (long long)kernel[0], (long long)kernel[1]);
         int64_t window = a->dilation[i] * (kernel[i] - 1) + 1, padded = in[i] + 2 * a->padding[i];
         if (kernel[i] < 1 || window > padded)
             return tl_fail(TL_ERR_SHAPE, "%s: the kernel of %lld x %lld (dilation %lld) is larger than the padded input of %lld x %lld", op,

@@ -26,7 +26,10 @@ static tl_status resolve(struct tl_conv2d_attrs *a)
             return tl_fail(TL_ERR_ARGUMENT, "conv_transpose2d: output_padding %lld must be from 0 to less than the stride of %lld",
                            (long long)a->output_padding[i], (long long)a->stride[i]);
     }
-    return a->groups >= 1 ? TL_OK : tl_fail(TL_ERR_ARGUMENT, "conv_transpose2d: groups is %lld; it must be at least 1", (long long)a->groups);
+    if (a->groups < 1 || a->groups > most)
+        return tl_fail(TL_ERR_ARGUMENT, "conv_transpose2d: groups is %lld; it must be at least 1, and no more than there are channels",
+                       (long long)a->groups);
+    return TL_OK;
 }
 
 static tl_status demand_operands(const struct tl_meta *x, const struct tl_meta *w, const struct tl_meta *b, int64_t groups)

@@ -31,11 +31,12 @@ bool inplace_allowed(const char *op, tl_tensor *t, bool recording)
     return true;
 }
 
-static tl_status check_inputs(const struct op_entry *e, tl_tensor *const *in, int n_in)
+/* *at becomes the device that the inputs are on; NULL without inputs. */
+static tl_status check_inputs(const struct op_entry *e, tl_tensor *const *in, int n_in, device **at)
 {
     const tl_op *op = e->op;
-    if (UNLIKELY(atomic_load_explicit(&process_forked, memory_order_relaxed)))
-        return tl_fail(TL_ERR_STATE, "%s: this process was forked from one that used Telar; call exec() first", op->name);
+    if (UNLIKELY(forked(op->name)))
+        return tl_error_code();
     if (op->n_in != TL_OP_VARIADIC && n_in != op->n_in)
         return tl_fail(TL_ERR_ARGUMENT, "%s: %d inputs given, %d expected", op->name, n_in, op->n_in);
     device *d = NULL;
@@ -52,6 +53,7 @@ static tl_status check_inputs(const struct op_entry *e, tl_tensor *const *in, in
                            in[i]->storage->device->name, d->name);
         d = in[i]->storage->device;
     }
+    *at = d;
     return TL_OK;
 }
 
@@ -63,7 +65,7 @@ static void meta_of(const tl_tensor *t, struct tl_meta *m)
         memcpy(m->shape, t->shape, (size_t)t->ndim * sizeof *t->shape);
 }
 
-static tl_status check_outputs(const tl_op *op, const struct tl_meta *meta, tl_tensor *const *into, bool recording)
+static tl_status check_outputs(const tl_op *op, const device *d, const struct tl_meta *meta, tl_tensor *const *into, bool recording)
 {
     for (int i = 0; i < op->n_out; i++) {
         int64_t n;
@@ -80,35 +82,52 @@ static tl_status check_outputs(const tl_op *op, const struct tl_meta *meta, tl_t
             return tl_fail(TL_ERR_SHAPE, "%s in place: the result is %s %s, the tensor written %s %s", op->name,
                            tl_dtype_name(meta[i].dtype), shape_text(text[0], sizeof text[0], meta[i].ndim, meta[i].shape),
                            tl_dtype_name((tl_dtype)to->dtype), shape_text(text[1], sizeof text[1], to->ndim, to->shape));
+        if (d && to->storage->device != d)
+            return tl_fail(TL_ERR_DEVICE, "%s in place: the inputs are on %s, the tensor written on %s", op->name, d->name,
+                           to->storage->device->name);
         if (!inplace_allowed(op->name, to, recording))
             return tl_error_code();
     }
     return TL_OK;
 }
 
+static void forget(tl_tensor **out, int n)
+{
+    for (int i = 0; i < n; i++)
+        out[i] = NULL;
+}
+
 static tl_status dispatch_view(struct op_entry *e, const void *attrs, tl_tensor *const *in, int n_in, tl_tensor **out)
 {
+    struct tl_meta meta[8];
     bool recording = !grad_mode_off && any_needs_grad(in, n_in);
     bool was = tl_set_grad_enabled(false);
     tl_status s = e->op->view(attrs, in, n_in, out);
     tl_set_grad_enabled(was);
     if (s != TL_OK)
-        return tl_fail(s, "%s: failed", e->op->name);
-    struct tl_meta meta[8];
-    for (int i = 0; i < e->op->n_out; i++) {
-        if (!out[i])
-            return tl_fail(TL_ERR_ARGUMENT, "%s: no result", e->op->name);
+        s = tl_fail(s, "%s: failed", e->op->name);
+    for (int i = 0; i < e->op->n_out && s == TL_OK; i++) {
+        if (!out[i]) {
+            s = tl_fail(TL_ERR_ARGUMENT, "%s: no result", e->op->name);
+            break;
+        }
         /* A view that changes nothing may be its input: give it a face of its own, so that it can have a history. */
         if (out[i] == in[0]) {
             tl_tensor *alias = tensor_alias(in[0]);
-            if (!alias || !scope_own(alias))
-                return tl_error_code();
+            if (!alias || !scope_own(alias)) {
+                s = tl_error_code();
+                break;
+            }
             out[i] = alias;
         }
         out[i]->flags |= T_VIEW;
         meta_of(out[i], &meta[i]);
     }
-    return recording ? record(e, attrs, in, n_in, out, meta, NULL, NULL) : TL_OK;
+    if (s == TL_OK && recording)
+        s = record(e, attrs, in, n_in, out, meta, NULL, NULL);
+    if (s != TL_OK)
+        forget(out, e->op->n_out);
+    return s;
 }
 
 static tl_status dispatch_ready(struct op_entry *e, const void *attrs, tl_tensor *const *in, int n_in, tl_tensor *const *into,
@@ -116,9 +135,9 @@ static tl_status dispatch_ready(struct op_entry *e, const void *attrs, tl_tensor
 {
     const tl_op *op = e->op;
     _Alignas(16) unsigned char normal[MAX_ATTRS];
-    for (int i = 0; i < op->n_out; i++)
-        out[i] = NULL;
-    tl_status s = check_inputs(e, in, n_in);
+    forget(out, op->n_out);
+    device *d;
+    tl_status s = check_inputs(e, in, n_in, &d);
     if (s != TL_OK)
         return s;
     memset(normal, 0, op->attrs_size);
@@ -143,7 +162,7 @@ static tl_status dispatch_ready(struct op_entry *e, const void *attrs, tl_tensor
     if (s != TL_OK)
         return tl_fail(s, "%s: its arguments do not fit", op->name);
     bool recording = !grad_mode_off && any_needs_grad(in, n_in);
-    s = check_outputs(op, meta_out, into, recording);
+    s = check_outputs(op, d, meta_out, into, recording);
     if (s != TL_OK)
         return s;
     struct residual made = {0}, *r = residual ? residual : &made;
@@ -158,8 +177,7 @@ static tl_status dispatch_ready(struct op_entry *e, const void *attrs, tl_tensor
     if (made.storage)
         storage_release(made.storage);
     if (s != TL_OK)
-        for (int i = 0; i < op->n_out; i++)
-            out[i] = NULL;
+        forget(out, op->n_out);
     return s;
 }
 
@@ -221,27 +239,42 @@ static struct op_entry *registered(const tl_op *op)
     return e;
 }
 
+/* The fused gradients of pointwise ops have no descriptor's infer: their operands are what the core's own calls give them, and a
+ * program's must be alike. */
+static tl_status call_gradient(struct op_entry *e, const struct tl_pointwise_attrs *attrs, tl_tensor *const *in, int n_in, tl_tensor **out)
+{
+    struct tl_pointwise_attrs zero = {0};
+    device *d;
+    tl_status s = check_inputs(e, in, n_in, &d);
+    for (int i = 0; i < n_in && s == TL_OK; i++)
+        if (in[i]->dtype != in[0]->dtype || !tl_dtype_is_float((tl_dtype)in[i]->dtype))
+            s = tl_fail(TL_ERR_DTYPE, "%s: input %d is %s, input 0 %s; all must be of one floating type", e->op->name, i,
+                        tl_dtype_name((tl_dtype)in[i]->dtype), tl_dtype_name((tl_dtype)in[0]->dtype));
+    tl_tensor *made = NULL;
+    if (s == TL_OK)
+        s = pointwise_compute(e, attrs ? attrs : &zero, in, n_in, (tl_dtype)in[0]->dtype, &made);
+    out[0] = s == TL_OK ? made : NULL;
+    return s;
+}
+
 tl_status tl_op_call_into(const tl_op *op, const void *attrs, tl_tensor *const *in, int n_in, tl_tensor *const *into, tl_tensor **out)
 {
     struct op_entry *e = registered(op);
+    if (op)
+        forget(out, op->n_out);
     if (!e)
         return tl_error_code();
-    if (e->pointwise) {
-        const struct tl_pointwise_attrs *a = attrs;
-        if (n_in != op->n_in)
-            return tl_fail(TL_ERR_ARGUMENT, "%s: %d inputs given, %d expected", op->name, n_in, op->n_in);
-        if (e->pointwise->rule == RULE_GRADIENT) {
-            struct tl_pointwise_attrs zero = {0};
-            out[0] = into ? into[0] : NULL;
-            for (int i = 0; i < n_in; i++)
-                if (!in[i] || is_none(in[i]))
-                    return tl_fail(TL_ERR_ARGUMENT, "%s: input %d is missing", op->name, i);
-            return pointwise_compute(e, a ? a : &zero, in, n_in, (tl_dtype)in[0]->dtype, out);
-        }
-        out[0] = pointwise_call(e, in, n_in, a ? a->p : 0, a ? a->q : 0, into ? into[0] : NULL);
-        return out[0] ? TL_OK : tl_error_code();
-    }
-    return dispatch(e, attrs, in, n_in, into, out, NULL);
+    if (!e->pointwise)
+        return dispatch(e, attrs, in, n_in, into, out, NULL);
+    const struct tl_pointwise_attrs *a = attrs;
+    if (n_in != op->n_in)
+        return tl_fail(TL_ERR_ARGUMENT, "%s: %d inputs given, %d expected", op->name, n_in, op->n_in);
+    if (e->pointwise->rule == RULE_GRADIENT && into && into[0])
+        return tl_fail(TL_ERR_UNSUPPORTED, "%s: a gradient is not written in place", op->name);
+    if (e->pointwise->rule == RULE_GRADIENT)
+        return call_gradient(e, a, in, n_in, out);
+    out[0] = pointwise_call(e, in, n_in, a ? a->p : 0, a ? a->q : 0, into ? into[0] : NULL);
+    return out[0] ? TL_OK : tl_error_code();
 }
 
 tl_status tl_op_call(const tl_op *op, const void *attrs, tl_tensor *const *in, int n_in, tl_tensor **out)

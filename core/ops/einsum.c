@@ -5,8 +5,6 @@
  * takes the diagonal. Operands are multiplied from left to right; each pair becomes one batched matrix product: letters of both
  * that stay are the batch, letters of both that go are summed by the product.
  */
-#include <ctype.h>
-
 #include "core/ops/shape_util.h"
 
 /* Dimensions are numbered: 0 to 51 for the letters, then those under the dots, counted from the last. */
@@ -25,9 +23,15 @@ struct plan {
     bool is_out[LABELS];
 };
 
+/* Of the alphabet that labels are counted in, whatever the user's locale takes for a letter. */
+static bool is_letter(char c)
+{
+    return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
+}
+
 static int label_of(char c)
 {
-    return isupper((unsigned char)c) ? c - 'A' : c - 'a' + 26;
+    return c <= 'Z' ? c - 'A' : c - 'a' + 26;
 }
 
 static char letter_of(int label)
@@ -54,7 +58,7 @@ static bool parse_labels(const struct plan *p, const char *s, const char *end, i
             seen_dots = true;
             s += 2;
             more = dots;
-        } else if (!isalpha((unsigned char)*s)) {
+        } else if (!is_letter(*s)) {
             tl_fail(TL_ERR_ARGUMENT, "einsum: \"%s\": '%c' at position %d is neither a letter nor \"...\"", p->equation, *s,
                     (int)(s - p->equation));
             return false;
@@ -74,7 +78,7 @@ static int count_letters(const char *s, const char *end, bool *dots)
     int n = 0;
     *dots = false;
     for (; s < end; s++) {
-        n += isalpha((unsigned char)*s) != 0;
+        n += is_letter(*s);
         *dots |= *s == '.';
     }
     return n;
@@ -240,6 +244,7 @@ static bool sum_out(const struct plan *p, struct term *a, const struct term *b, 
             r.dims.v[r.dims.n++] = k;
     }
     a->n = kept;
+    r.dtype = (tl_dtype)a->t->dtype; /* integers stay what the other operands are */
     if (r.dims.n)
         a->t = tl_sum_with(a->t, &r);
     return a->t != NULL;

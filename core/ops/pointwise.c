@@ -97,6 +97,9 @@ static void coalesce(struct walk *w)
     }
 }
 
+/* What run_walk() says, without an error, when no kernel takes the call. */
+#define NO_KERNEL ((tl_status)0x7fff)
+
 static tl_status run_walk(struct op_entry *e, const struct tl_pointwise_attrs *attrs, struct walk *w, device *d)
 {
     const struct bound_kernel *b = device_kernels(d, e->kernel_id, e->kernel_name);
@@ -106,7 +109,7 @@ static tl_status run_walk(struct op_entry *e, const struct tl_pointwise_attrs *a
     struct tl_call c = {.struct_size = sizeof c, .op = e->kernel_name, .attrs = attrs, .n_in = w->n, .n_out = 1, .in = w->in,
                         .out = &w->out, .residual = &none, .math = (uint32_t)tl_get_math()};
     for (; b->kernel; b++) {
-        if (b->kernel->refuses && b->kernel->refuses(b->device, &c))
+        if ((b->kernel->refuses && b->kernel->refuses(b->device, &c)) || UNLIKELY(b->kernel->prepare != NULL))
             continue;
         if (LIKELY(d->host)) {
             tl_status s = b->kernel->run(b->stream, NULL, &c, (struct tl_mem){0});
@@ -117,7 +120,7 @@ static tl_status run_walk(struct op_entry *e, const struct tl_pointwise_attrs *a
         device_unlock(d);
         return s == TL_OK ? s : tl_fail(s, "%s: the kernel of %s failed", e->op->name, b->backend);
     }
-    return TL_ERR_UNSUPPORTED;
+    return NO_KERNEL;
 }
 
 /* The everyday case: contiguous operands of one shape (or single numbers). Nothing to broadcast, nothing to merge. */
@@ -282,7 +285,7 @@ tl_status pointwise_compute(struct op_entry *e, const struct tl_pointwise_attrs 
     if (LIKELY(run_simply(e, attrs, in, n, out_dtype, out, &s))) {
         if (LIKELY(s == TL_OK))
             return TL_OK;
-        return tl_error_code() != TL_OK ? tl_error_code() : compute_elsewhere(e, attrs, in, n, out_dtype, *out);
+        return s == NO_KERNEL ? compute_elsewhere(e, attrs, in, n, out_dtype, *out) : s;
     }
     device *d = in[0]->storage->device;
     bool same = true, natives = storage_native(in[0]->storage) != NULL;
@@ -326,7 +329,7 @@ tl_status pointwise_compute(struct op_entry *e, const struct tl_pointwise_attrs 
     }
     if (LIKELY(s == TL_OK))
         return TL_OK;
-    return tl_error_code() != TL_OK ? tl_error_code() : compute_elsewhere(e, attrs, in, n, out_dtype, *out);
+    return s == NO_KERNEL ? compute_elsewhere(e, attrs, in, n, out_dtype, *out) : s;
 }
 
 /* ---- Calling ------------------------------------------------------------------------------------------------------------------ */
@@ -372,7 +375,8 @@ static tl_status promote_inputs(const struct op_entry *e, tl_tensor *const *in, 
     return operands_as(e->op->name, in, n, dtype, first, to);
 }
 
-static tl_status check_into(const struct op_entry *e, tl_tensor *into, tl_tensor *const *in, int n, tl_dtype result)
+static tl_status check_into(const struct op_entry *e, tl_tensor *into, tl_tensor *const *operands, tl_tensor *const *in, int n,
+                            tl_dtype result)
 {
     int ndim;
     int64_t shape[TL_MAX_DIMS];
@@ -383,6 +387,9 @@ static tl_status check_into(const struct op_entry *e, tl_tensor *into, tl_tensor
         return tl_fail(TL_ERR_SHAPE, "%s in place: the result has shape %s, the tensor written %s", e->op->name,
                        shape_text(text[0], sizeof text[0], ndim, shape), shape_text(text[1], sizeof text[1], into->ndim, into->shape));
     }
+    if (operands[0]->storage->device != into->storage->device)
+        return tl_fail(TL_ERR_DEVICE, "%s in place: the result is on %s, the tensor written on %s", e->op->name,
+                       operands[0]->storage->device->name, into->storage->device->name);
     if (dtype_category(result) > dtype_category((tl_dtype)into->dtype))
         return tl_fail(TL_ERR_DTYPE, "%s in place: a result of %s does not fit a tensor of %s", e->op->name, tl_dtype_name(result),
                        tl_dtype_name((tl_dtype)into->dtype));
@@ -398,10 +405,8 @@ tl_tensor *pointwise_call(struct op_entry *e, tl_tensor *const *in, int n, doubl
             bad_null(e, i);
             return NULL;
         }
-    if (UNLIKELY(atomic_load_explicit(&process_forked, memory_order_relaxed))) {
-        tl_fail(TL_ERR_STATE, "%s: this process was forked from one that used Telar; call exec() first", e->op->name);
+    if (UNLIKELY(forked(e->op->name)))
         return NULL;
-    }
     if (UNLIKELY(!operands_agree(in, n, true) || e->pointwise->rule == RULE_COND)) {
         if (promote_inputs(e, in, n, p, q, same) != TL_OK)
             return NULL;
@@ -410,7 +415,7 @@ tl_tensor *pointwise_call(struct op_entry *e, tl_tensor *const *in, int n, doubl
     tl_dtype dtype = e->pointwise->rule == RULE_TEST ? TL_BOOL : (tl_dtype)operands[n - 1]->dtype;
     bool recording = !grad_mode_off && e->pointwise->rule != RULE_TEST && any_needs_grad(operands, n);
     if (UNLIKELY(into != NULL)) {
-        if (check_into(e, into, in, n, dtype) != TL_OK || !inplace_allowed(e->op->name, into, recording))
+        if (check_into(e, into, operands, in, n, dtype) != TL_OK || !inplace_allowed(e->op->name, into, recording))
             return NULL;
         if (into->dtype == (uint8_t)dtype)
             out = into;

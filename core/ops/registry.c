@@ -76,15 +76,18 @@ static char *grad_name(const tl_op *op)
     return strdup(text);
 }
 
-static tl_status check_descriptor(const tl_op *op)
+static tl_status check_descriptor(const tl_op *op, bool pointwise)
 {
     if (!op || !op->name || !*op->name)
         return tl_fail(TL_ERR_ARGUMENT, "op_register: a descriptor needs a name");
-    if (op->struct_size < offsetof(tl_op, reuses))
+    if (op->struct_size < offsetof(tl_op, batched_rank))
         return tl_fail(TL_ERR_ARGUMENT, "op_register: %s: struct_size is %zu; set it to sizeof(tl_op)", op->name, op->struct_size);
     if (op->n_out < 1 || op->n_out > 8 || (op->n_in < 0 && op->n_in != TL_OP_VARIADIC) || op->n_in > 16)
         return tl_fail(TL_ERR_ARGUMENT, "op_register: %s: %d inputs and %d outputs; at most 16 and 8", op->name, op->n_in, op->n_out);
-    if ((op->flags & TL_OP_VIEW) ? !op->view : !op->infer && !(op->flags & TL_OP_POINTWISE))
+    if ((op->flags & TL_OP_POINTWISE) && !pointwise)
+        return tl_fail(TL_ERR_ARGUMENT, "op_register: %s: TL_OP_POINTWISE is for the ops of <telar/pointwise.def>; infer says how inputs broadcast",
+                       op->name);
+    if ((op->flags & TL_OP_VIEW) ? !op->view : !op->infer && !pointwise)
         return tl_fail(TL_ERR_ARGUMENT, "op_register: %s: %s is missing", op->name, (op->flags & TL_OP_VIEW) ? "view" : "infer");
     if ((op->flags & TL_OP_COMPOSITE) && !op->decompose)
         return tl_fail(TL_ERR_ARGUMENT, "op_register: %s: a composite op needs decompose", op->name);
@@ -111,7 +114,7 @@ static struct op_entry *named_locked(const char *name)
 
 tl_status op_register_entry(const tl_op *op, struct pointwise *pw, struct op_entry **entry)
 {
-    tl_status s = check_descriptor(op);
+    tl_status s = check_descriptor(op, pw != NULL);
     if (s != TL_OK)
         return s;
     pthread_mutex_lock(&registry.lock);
@@ -121,10 +124,14 @@ tl_status op_register_entry(const tl_op *op, struct pointwise *pw, struct op_ent
         s = tl_fail(TL_ERR_ARGUMENT, "op_register: there is an op named \"%s\" already", op->name);
     else if (id == MAX_OPS)
         s = tl_fail(TL_ERR_LIMIT, "op_register: more than %d ops", MAX_OPS);
-    else if (!(e = calloc(1, sizeof *e)))
+    else if (!(e = calloc(1, sizeof *e)) || !(e->grad_name = grad_name(op)))
         s = tl_fail(TL_ERR_NOMEM, "op_register: out of memory");
+    if (s != TL_OK) {
+        free(e);
+        e = NULL;
+    }
     if (e) {
-        *e = (struct op_entry){.op = op, .id = id, .kernel_name = op->kernel ? op->kernel : op->name, .grad_name = grad_name(op), .pointwise = pw};
+        *e = (struct op_entry){.op = op, .id = id, .kernel_name = op->kernel ? op->kernel : op->name, .grad_name = e->grad_name, .pointwise = pw};
         if (op->struct_size > offsetof(tl_op, batched_rank)) /* younger than some plugins */
             e->batched_rank = op->batched_rank;
         e->kernel_id = id;

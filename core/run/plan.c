@@ -69,11 +69,14 @@ static void key_view(struct key *k, const struct tl_view *v)
         key_add(k, v->stride, (size_t)v->ndim * sizeof *v->stride);
 }
 
-static void key_attrs(struct key *k, const struct tl_attr_field *fields, const void *attrs)
+/* Field by field, so that padding does not count; an op without a table of its fields is known by its bytes. */
+static void key_attrs(struct key *k, const tl_op *op, const void *attrs)
 {
     static const size_t sizes[] = {sizeof(int64_t), 2 * sizeof(int64_t), sizeof(double), sizeof(bool), sizeof(struct tl_dims), sizeof(tl_dtype)};
-    for (; fields && fields->name; fields++)
-        key_add(k, (const char *)attrs + fields->offset, sizes[fields->kind]);
+    for (const struct tl_attr_field *field = op->attrs; field && field->name; field++)
+        key_add(k, (const char *)attrs + field->offset, sizes[field->kind]);
+    if (UNLIKELY(!op->attrs && attrs))
+        key_add(k, attrs, op->attrs_size);
 }
 
 static uint64_t hash_bytes(const unsigned char *p, size_t n)
@@ -99,7 +102,7 @@ static void make_key(struct key *k, const struct op_entry *e, const struct bound
     k->overflow = false;
     key_add(k, ids, sizeof ids);
     key_add(k, head, sizeof head);
-    key_attrs(k, e->op->attrs, c->attrs);
+    key_attrs(k, e->op, c->attrs);
     for (int i = 0; i < c->n_in; i++)
         key_view(k, &c->in[i]);
     for (int i = 0; i < c->n_out; i++)

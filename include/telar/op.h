@@ -55,7 +55,7 @@ enum {
 enum {
     TL_OP_VIEW = 1u << 0,       /**< outputs share the first input's storage; never reaches a backend */
     TL_OP_COMPOSITE = 1u << 1,  /**< no kernels: always runs its decomposition (but has a gradient of its own) */
-    TL_OP_POINTWISE = 1u << 2,  /**< inputs broadcast and promote; output i may take the memory of any input */
+    TL_OP_POINTWISE = 1u << 2,  /**< of <telar/pointwise.def>: inputs broadcast and promote. Not for tl_op_register() */
     TL_OP_INTERNAL = 1u << 3,   /**< a gradient or a helper; left out of listings for users */
     TL_OP_REDUCTION = 1u << 4,  /**< attrs is tl_reduce_attrs: outputs may lack the reduced dimensions, kernels see them as 1 */
     TL_OP_PROMOTE = 1u << 5,    /**< inputs are brought to their common dtype (torch.result_type) before infer sees them */
