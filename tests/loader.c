@@ -115,6 +115,18 @@ int main(void)
     tl_error_clear();
     ok(tl_set_backend("nosuch,reference") == TL_OK, "a list goes on to the next entry");
     is_string(tl_backend_name(), "reference", "which then is the default");
+    ok(tl_plugin_open("backend", "reference", TL_BACKEND_ABI + 1) == NULL, "a table of another version is not handed out, though the plugin is open");
+    contains(tl_error_message(), "is asked for", "the caller is told");
+    tl_error_clear();
+    ok(tl_plugin_open("format", "safetensors", 77) == NULL && tl_error_code() == TL_ERR_PLUGIN, "nor is one that is not open yet");
+    tl_error_clear();
+    ok(tl_plugin_open("format", "safetensors", 1) != NULL, "which is no verdict on the plugin");
+    tl_error_clear();
+    ok(tl_set_backend(" reference:0 , nosuch ") == TL_OK, "blanks and numbers in a list");
+    tl_set_backend("cpu, reference"); /* where there is a cpu backend, it comes first now */
+    tl_error_clear();
+    ok(tl_set_backend(" reference:0 ,cpu") == TL_OK, "a list with blanks and a number");
+    is_string(tl_backend_name(), "reference", "is in its own order");
     ok(tl_plugin_open(NULL, NULL, 1) == NULL && tl_error_code() == TL_ERR_ARGUMENT, "NULL names are an error");
     tl_error_clear();
 

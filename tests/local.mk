@@ -3,6 +3,7 @@
 # build by TEST_BUILDDIR. Those of TSAN_TESTS are run again by `make check-threads`.
 C_TESTS = \
 	%D%/parity \
+	%D%/devices \
 	%D%/plans \
 	%D%/reference \
 	%D%/cpu_vector \
@@ -49,6 +50,7 @@ SH_TESTS = \
 
 TSAN_TESTS = \
 	%D%/autograd \
+	%D%/devices \
 	%D%/plans \
 	%D%/nn_module \
 	%D%/data_loader \

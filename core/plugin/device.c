@@ -141,6 +141,7 @@ static bool open_member(const char *name, int index, struct member *m)
 
 static device *new_device(const char *name, bool host)
 {
+    process_init();
     if (state.n == MAX_DEVICES) {
         tl_fail(TL_ERR_LIMIT, "more than %d devices are open", MAX_DEVICES);
         return NULL;
@@ -279,6 +280,22 @@ static device *open_entry(const char *entry)
     return d;
 }
 
+/* The next entry of a list, without the blanks around it; NULL at the end. Cuts the list up. */
+static char *next_entry(char **rest)
+{
+    char *entry;
+    while ((entry = strsep(rest, ","))) {
+        while (isspace((unsigned char)*entry))
+            entry++;
+        size_t n = strlen(entry);
+        while (n && isspace((unsigned char)entry[n - 1]))
+            entry[--n] = 0;
+        if (n)
+            return entry;
+    }
+    return NULL;
+}
+
 /* Open what the list names, in order. The first that opens is the default. With `quiet`, failures are expected. */
 static device *open_list(const char *list, bool quiet)
 {
@@ -286,11 +303,7 @@ static device *open_list(const char *list, bool quiet)
     size_t used = 0;
     device *first = NULL;
     char *copy = strdup(list), *rest = copy;
-    for (char *entry; copy && (entry = strsep(&rest, ","));) {
-        while (isspace((unsigned char)*entry))
-            entry++;
-        if (!*entry)
-            continue;
+    for (char *entry; copy && (entry = next_entry(&rest));) {
         device *d = open_entry(entry);
         if (d) {
             if (!first)
@@ -337,7 +350,6 @@ static device *default_locked(void)
     device *d = atomic_load(&state.preferred);
     if (d)
         return d;
-    process_init();
     const char *list = wanted_list();
     d = list ? open_list(list, false) : open_list("cuda,cpu,reference", true);
     if (!d)
@@ -373,6 +385,8 @@ device *device_host(void)
 
 device *device_find(const char *name)
 {
+    if (forked("devices"))
+        return NULL;
     if (!name)
         return device_default();
     if (strcmp(name, "cpu") == 0 || strcmp(name, "cpu:0") == 0)
@@ -383,6 +397,27 @@ device *device_find(const char *name)
     return d;
 }
 
+/* The order of host kernels follows the list. */
+static void order_members(device *d, const char *list)
+{
+    char *copy = strdup(list), *rest = copy;
+    int at = 0;
+    for (char *entry; copy && (entry = next_entry(&rest));) {
+        size_t n = strcspn(entry, ":");
+        for (int i = at; i < d->n_members; i++)
+            if (strlen(d->members[i].name) == n && strncmp(d->members[i].name, entry, n) == 0) {
+                struct member m = d->members[i];
+                memmove(&d->members[at + 1], &d->members[at], (size_t)(i - at) * sizeof m);
+                d->members[at++] = m;
+                break;
+            }
+    }
+    free(copy);
+    forget_kernels(d);
+    state.host_members = false;
+    gather_host();
+}
+
 tl_status tl_set_backend(const char *list)
 {
     if (!list)
@@ -391,22 +426,8 @@ tl_status tl_set_backend(const char *list)
     device *old = atomic_load(&state.preferred);
     device *d = open_list(list, false);
     if (d) {
-        /* The order of host kernels follows the new list. */
-        if (d->host) {
-            char *copy = strdup(list), *rest = copy;
-            int at = 0;
-            for (char *entry; copy && (entry = strsep(&rest, ","));)
-                for (int i = at; i < d->n_members; i++)
-                    if (strcmp(d->members[i].name, entry) == 0) {
-                        struct member m = d->members[i];
-                        memmove(&d->members[at + 1], &d->members[at], (size_t)(i - at) * sizeof m);
-                        d->members[at++] = m;
-                    }
-            free(copy);
-            forget_kernels(d);
-            state.host_members = false;
-            gather_host();
-        }
+        if (d->host)
+            order_members(d, list);
         free(state.wanted);
         state.wanted = strdup(list);
         atomic_store(&state.preferred, d);

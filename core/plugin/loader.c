@@ -203,7 +203,14 @@ static tl_status check_file(struct candidate *c)
     return TL_OK;
 }
 
-static tl_status check_plugin(struct candidate *c, const struct tl_plugin *p, uint32_t abi)
+static uint32_t abi_of(const char *kind)
+{
+    if (strcmp(kind, "backend") == 0)
+        return TL_BACKEND_ABI;
+    return 1; /* models, formats and data sets are at their first version */
+}
+
+static tl_status check_plugin(struct candidate *c, const struct tl_plugin *p)
 {
     if (p->magic != TL_PLUGIN_MAGIC)
         return refuse(c, TL_ERR_PLUGIN, "magic: %08x where %08x is expected; not a Telar plugin", p->magic, TL_PLUGIN_MAGIC);
@@ -216,12 +223,12 @@ static tl_status check_plugin(struct candidate *c, const struct tl_plugin *p, ui
         return refuse(c, TL_ERR_PLUGIN, "kind: it says \"%s\" but lies in the folder for \"%s\"", p->kind, c->info.kind);
     if (strcmp(p->name, c->info.name) != 0)
         return refuse(c, TL_ERR_PLUGIN, "name: it says \"%s\" but its file is \"%s.so\"", p->name, c->info.name);
-    if (p->abi != abi)
-        return refuse(c, TL_ERR_PLUGIN, "abi: version %u, this Telar has %u for %s plugins", p->abi, abi, p->kind);
+    if (p->abi != abi_of(p->kind))
+        return refuse(c, TL_ERR_PLUGIN, "abi: version %u, this Telar has %u for %s plugins", p->abi, abi_of(p->kind), p->kind);
     return TL_OK;
 }
 
-static tl_status open_candidate(struct candidate *c, uint32_t abi)
+static tl_status open_candidate(struct candidate *c)
 {
     if (c->iface)
         return TL_OK;
@@ -236,7 +243,7 @@ static tl_status open_candidate(struct candidate *c, uint32_t abi)
     const struct tl_plugin *p = dlsym(handle, TL_PLUGIN_SYMBOL);
     if (!p)
         return refuse(c, TL_ERR_PLUGIN, "symbol: it has no \"%s\"", TL_PLUGIN_SYMBOL);
-    s = check_plugin(c, p, abi);
+    s = check_plugin(c, p);
     if (s != TL_OK)
         return s;
     c->info.version = p->version;
@@ -257,13 +264,6 @@ static tl_status open_candidate(struct candidate *c, uint32_t abi)
     return TL_OK;
 }
 
-static uint32_t abi_of(const char *kind)
-{
-    if (strcmp(kind, "backend") == 0)
-        return TL_BACKEND_ABI;
-    return 1; /* models, formats and data sets are at their first version */
-}
-
 /* ---- Public ------------------------------------------------------------------------------------------------------------- */
 
 size_t tl_plugins(const char *kind, bool load, struct tl_plugin_info *list, size_t capacity)
@@ -271,21 +271,17 @@ size_t tl_plugins(const char *kind, bool load, struct tl_plugin_info *list, size
     size_t found = 0;
     pthread_mutex_lock(&state.lock);
     scan();
-    size_t n = state.n;
-    pthread_mutex_unlock(&state.lock);
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = 0; i < state.n; i++) {
         struct candidate *c = state.list[i];
         if (kind && strcmp(kind, c->info.kind) != 0)
             continue;
-        if (load) {
-            pthread_mutex_lock(&state.lock);
-            open_candidate(c, abi_of(c->info.kind));
-            pthread_mutex_unlock(&state.lock);
-        }
+        if (load)
+            open_candidate(c);
         if (found < capacity)
             list[found] = c->info;
         found++;
     }
+    pthread_mutex_unlock(&state.lock);
     return found;
 }
 
@@ -322,7 +318,10 @@ const void *tl_plugin_open(const char *kind, const char *name, uint32_t abi)
     const void *iface = NULL;
     if (!c) {
         not_found(kind, name);
-    } else if (open_candidate(c, abi) == TL_OK) {
+    } else if (abi != abi_of(c->info.kind)) {
+        tl_fail(TL_ERR_PLUGIN, "%s plugin \"%s\": version %u of its table is asked for, this Telar has %u", kind, c->info.name, abi,
+                abi_of(c->info.kind));
+    } else if (open_candidate(c) == TL_OK) {
         iface = c->iface;
     } else {
         tl_fail(c->info.status, "%s plugin \"%s\" (%s): %s", kind, c->info.name, c->info.path, c->info.verdict);

@@ -167,8 +167,17 @@ tl_tensor *tl_from_memory(int ndim, const int64_t *shape, void *data, struct tl_
         return NULL;
     }
     tl_dtype dtype = o.dtype ? o.dtype : TL_F32;
-    storage *s = storage_foreign(data, (size_t)n * tl_dtype_size(dtype), release, ctx);
-    return s ? with_options(tensor_over(s, dtype, ndim, shape, NULL, 0), o) : NULL;
+    if ((uintptr_t)data % tl_dtype_size(dtype) != 0) {
+        tl_fail(TL_ERR_ARGUMENT, "from_memory: %p is no multiple of %zu, the size of %s", data, tl_dtype_size(dtype), tl_dtype_name(dtype));
+        return NULL;
+    }
+    storage *s = storage_foreign(data, (size_t)n * tl_dtype_size(dtype), NULL, NULL);
+    tl_tensor *t = s ? with_options(tensor_over(s, dtype, ndim, shape, NULL, 0), o) : NULL;
+    if (t) { /* only now: after a failure the memory is the caller's */
+        s->release = release;
+        s->release_ctx = ctx;
+    }
+    return t;
 }
 
 static tl_tensor *literal(int ndim, const int64_t *shape, size_t n, const void *data, tl_dtype dtype)

@@ -108,7 +108,8 @@ TL_PUBLIC tl_tensor *tl_linspace(double start, double end, int64_t n, struct tl_
 TL_PUBLIC tl_tensor *tl_eye(int64_t n, struct tl_options o);
 /** Copy host values of the tensor's dtype, row-major. `data` holds the shape's number of elements. */
 TL_PUBLIC tl_tensor *tl_from_data(int ndim, const int64_t *shape, const void *data, struct tl_options o);
-/** Use the caller's memory without a copy (host only); `release(ctx)` is called when it is no longer used. */
+/** Use the caller's memory without a copy (host only, aligned as the dtype needs it); `release(ctx)` is called when it is no longer
+ *  used, but not after a failure: then it stays the caller's. */
 TL_PUBLIC tl_tensor *tl_from_memory(int ndim, const int64_t *shape, void *data, struct tl_options o, void (*release)(void *ctx),
                                     void *ctx);
 /** Literals: tl_tensor_f32(TL_SHAPE(2, 2), 1, 2, 3, 4). */
@@ -183,7 +184,8 @@ TL_PUBLIC void tl_set_print_options(struct tl_print_options o);
 
 /** Move to a device ("cpu", "cuda", "cuda:1"); the same tensor if it is there already. Differentiable. */
 TL_PUBLIC tl_tensor *tl_to_device(tl_tensor *t, const char *device);
-/** Set the device that new tensors are made on. Beats TELAR_BACKEND. Also takes a list: "cuda,cpu". */
+/** Set the device that new tensors are made on. Beats TELAR_BACKEND. Also takes a list: "cuda,cpu". Not while other
+ *  threads compute. */
 TL_PUBLIC tl_status tl_set_backend(const char *list);
 /** Name of the default device, opening it if need be; NULL and an error if no backend works. */
 TL_PUBLIC const char *tl_default_device(void);
