@@ -11,6 +11,7 @@ backends_reference_reference_la_SOURCES += \
 	%D%/each_type.h \
 	%D%/elements.c \
 	%D%/elements.h \
+	%D%/extreme.h \
 	%D%/half.h \
 	%D%/ops/adaptive_avg_pool2d.c \
 	%D%/ops/adaptive_avg_pool2d_grad.c \
@@ -75,6 +76,7 @@ backends_reference_reference_la_SOURCES += \
 	%D%/reduce.h \
 	%D%/reference.c \
 	%D%/reference.h \
+	%D%/softmax.h \
 	%D%/verbs.h \
 	%D%/walk.c \
 	%D%/walk.h

@@ -13,31 +13,18 @@ static body *const table[TL_DTYPE_COUNT] = {FLOATING(log_softmax)};
 KERNEL(log_softmax, 0, call->out[0], table);
 
 #else
+#include "../softmax.h"
 
-/** One line along the dimension: n elements, `step` apart. */
-static void NAME(line)(const T *x, T *y, int64_t n, int64_t step)
+static void NAME(line)(const T *x, const T *none, T *y, int64_t n, int64_t step)
 {
-    double largest = -INFINITY, sum = 0;
-    for (int64_t i = 0; i < n; i++)
-        if ((double)x[i * step] > largest)
-            largest = (double)x[i * step];
-    for (int64_t i = 0; i < n; i++)
-        sum += exp((double)x[i * step] - largest);
-    const double logarithm = log(sum);
-    for (int64_t i = 0; i < n; i++)
-        y[i * step] = (T)((double)x[i * step] - largest - logarithm);
+    (void)none;
+    double largest, logarithm = log(NAME(exponentials)(x, n, step, &largest));
+    for (int64_t i = 0; i < n * step; i += step)
+        y[i] = (T)((double)x[i] - largest - logarithm);
 }
 
 static tl_status NAME(log_softmax)(const struct tl_call *call)
 {
-    const struct tl_along_attrs *attrs = call->attrs;
-    const struct axes a = axes_around(&call->out[0], attrs->dim);
-    for (int64_t outer = 0; outer < a.outer; outer++) {
-        for (int64_t inner = 0; inner < a.inner; inner++) {
-            const int64_t first = outer * a.n * a.inner + inner;
-            NAME(line)((const T *)input(call, 0) + first, (T *)output(call, 0) + first, a.n, a.inner);
-        }
-    }
-    return TL_OK;
+    return NAME(lines)(call, NAME(line));
 }
 #endif
