@@ -276,6 +276,8 @@ tl_status compute(struct op_entry *e, const void *attrs, tl_tensor *const *in, i
                   struct residual *residual, bool want_residual);
 tl_status pointwise_compute(struct op_entry *e, const struct tl_pointwise_attrs *attrs, tl_tensor *const *in, int n_in, tl_dtype out_dtype,
                             tl_tensor **out);
+/** The shape that n operands have together; an error that names `name` if they do not go together. */
+tl_status pointwise_broadcast(const char *name, tl_tensor *const *in, int n, int *ndim, int64_t *shape);
 tl_status dispatch(struct op_entry *e, const void *attrs, tl_tensor *const *in, int n_in, tl_tensor *const *into, tl_tensor **out,
                    struct residual *residual);
 tl_tensor *pointwise_call(struct op_entry *e, tl_tensor *const *in, int n_in, double p, double q, tl_tensor *into);

@@ -5,6 +5,7 @@ core_libtelar_la_SOURCES += \
 	%D%/operands.c \
 	%D%/plan.c \
 	%D%/plan.h \
+	%D%/pointwise.c \
 	%D%/run.c \
 	%D%/run.h \
 	%D%/ways.c

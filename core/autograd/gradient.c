@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What gradient functions ask (<telar/op.h>): the operands of the forward call, what arrives, and where to put what they compute.
+ */
+#include <stdio.h>
+
+#include "core/autograd/engine.h"
+
+struct op_entry *grad_entry(struct tl_grad_ctx *g)
+{
+    return g->node->entry;
+}
+
+static tl_status overwritten(const struct tl_grad_ctx *g, const char *what, int i, const struct saved *s)
+{
+    return tl_fail(TL_ERR_STATE, "%s %d of %s, needed for its gradient, was overwritten since by an in-place operation (version %llu, was %llu)",
+                   what, i, g->node->entry->op->name, (unsigned long long)storage_version(s->tensor->storage), (unsigned long long)s->version);
+}
+
+tl_tensor *tl_grad_input(struct tl_grad_ctx *g, int i)
+{
+    tl_node *n = g->node;
+    if (i < 0 || i >= n->n_in) {
+        tl_fail(TL_ERR_ARGUMENT, "grad: %s has no input %d", n->entry->op->name, i);
+        return NULL;
+    }
+    if (n->in_meta[i].ndim < 0)
+        return TL_NONE;
+    struct saved *s = &n->in[i];
+    if (!s->tensor) {
+        tl_fail(TL_ERR_ARGUMENT, "grad: %s does not save input %d (saves_inputs)", n->entry->op->name, i);
+        return NULL;
+    }
+    if (storage_version(s->tensor->storage) != s->version) {
+        overwritten(g, "input", i, s);
+        return NULL;
+    }
+    return s->tensor;
+}
+
+tl_tensor *tl_grad_output(struct tl_grad_ctx *g, int i)
+{
+    tl_node *n = g->node;
+    struct saved *s = i >= 0 && i < n->n_out ? &n->out[i] : NULL;
+    if (!s || !s->tensor) {
+        tl_fail(TL_ERR_ARGUMENT, "grad: %s does not save output %d (saves_outputs)", n->entry->op->name, i);
+        return NULL;
+    }
+    if (storage_version(s->tensor->storage) != s->version) {
+        overwritten(g, "output", i, s);
+        return NULL;
+    }
+    if (!g->engine->create)
+        return s->tensor;
+    /* Under create_graph it needs its history back, on a face that does not outlive this call. */
+    tl_tensor *face = tensor_alias(s->tensor);
+    if (!face || !scope_own(face))
+        return NULL;
+    node_keep(n);
+    face->grad_fn = n;
+    face->output_nr = i;
+    return face;
+}
+
+tl_tensor *tl_grad_arriving(struct tl_grad_ctx *g, int i)
+{
+    if (i < 0 || i >= g->node->n_out) {
+        tl_fail(TL_ERR_ARGUMENT, "grad: %s has no output %d", g->node->entry->op->name, i);
+        return NULL;
+    }
+    if (g->task->arrived[i])
+        return g->task->arrived[i];
+    const struct tl_meta *m = &g->node->out_meta[i];
+    device *d = NULL;
+    for (int k = 0; k < g->node->n_out && !d; k++)
+        d = g->task->arrived[k] ? g->task->arrived[k]->storage->device : NULL;
+    return m->ndim < 0 ? TL_NONE : tl_zero_(tensor_new(d ? d : device_default(), m->dtype, m->ndim, m->shape, false));
+}
+
+const struct tl_meta *tl_grad_input_meta(struct tl_grad_ctx *g, int i)
+{
+    return i >= 0 && i < g->node->n_in ? &g->node->in_meta[i] : NULL;
+}
+
+bool tl_grad_wants(struct tl_grad_ctx *g, int i)
+{
+    if (i < 0 || i >= g->node->n_in || !g->node->next[i].node)
+        return false;
+    const struct task *t = task_find(g->engine, g->node->next[i].node);
+    return t && t->wanted;
+}
+
+const void *tl_grad_attrs(struct tl_grad_ctx *g)
+{
+    return g->node->attrs;
+}
+
+int tl_grad_n_inputs(struct tl_grad_ctx *g)
+{
+    return g->node->n_in;
+}
+
+/* Undo broadcasting: sum what was stretched. A gradient that is one number for all is stretched itself. */
+static tl_tensor *fit(tl_tensor *g, const struct tl_meta *m)
+{
+    if (g->ndim == m->ndim && memcmp(g->shape, m->shape, (size_t)m->ndim * sizeof *m->shape) == 0)
+        return g;
+    if (g->ndim < m->ndim)
+        return tl_contiguous(tl_expand(g, m->ndim, m->shape));
+    struct tl_reduce_attrs a = {.struct_size = sizeof a, .keepdim = true};
+    int extra = g->ndim - m->ndim;
+    for (int i = 0; i < g->ndim; i++) {
+        int64_t want = i < extra ? 1 : m->shape[i - extra];
+        if (want == 1 && (g->shape[i] != 1 || i < extra))
+            a.dims.v[a.dims.n++] = i;
+        else if (want != g->shape[i] && g->shape[i] == 1)
+            return tl_contiguous(tl_expand(g, m->ndim, m->shape));
+    }
+    tl_tensor *sum = a.dims.n ? tl_sum_with(g, &a) : g;
+    return extra ? tl_view(sum, m->ndim, m->shape) : sum;
+}
+
+tl_status tl_grad_set(struct tl_grad_ctx *g, int i, tl_tensor *gradient)
+{
+    tl_node *n = g->node;
+    if (!gradient)
+        return tl_error_code() != TL_OK ? tl_error_code()
+                                        : tl_fail(TL_ERR_ARGUMENT, "grad of %s: the gradient of input %d is NULL", n->entry->op->name, i);
+    if (i < 0 || i >= n->n_in)
+        return tl_fail(TL_ERR_ARGUMENT, "grad: %s has no input %d", n->entry->op->name, i);
+    if (is_none(gradient) || n->in_meta[i].ndim < 0)
+        return TL_OK;
+    const struct tl_meta *m = &n->in_meta[i];
+    tl_tensor *fitted = fit(gradient, m);
+    if (fitted && fitted->dtype != (uint8_t)m->dtype)
+        fitted = tl_cast(fitted, m->dtype);
+    /* The gradient of a tensor that lives elsewhere (to_device) goes back there. */
+    if (fitted && n->in[i].tensor && n->in[i].tensor->storage->device != fitted->storage->device)
+        fitted = tl_to_device(fitted, n->in[i].tensor->storage->device->name);
+    else if (fitted && n->next[i].node && n->next[i].node->variable && n->next[i].node->variable->storage->device != fitted->storage->device)
+        fitted = tl_to_device(fitted, n->next[i].node->variable->storage->device->name);
+    if (!fitted)
+        return tl_error_code();
+    if (fitted->ndim != m->ndim || memcmp(fitted->shape, m->shape, (size_t)m->ndim * sizeof *m->shape) != 0) {
+        char text[2][160];
+        return tl_fail(TL_ERR_SHAPE, "grad of %s: input %d has shape %s, the gradient %s", n->entry->op->name, i,
+                       shape_text(text[0], sizeof text[0], m->ndim, m->shape),
+                       shape_text(text[1], sizeof text[1], fitted->ndim, fitted->shape));
+    }
+    g->set[i] = fitted;
+    return TL_OK;
+}
+
+tl_status tl_grad_call(struct tl_grad_ctx *g, const char *name, const void *attrs, tl_tensor *const *in, int n_in, tl_tensor **out)
+{
+    struct op_entry *e = op_entry_named(name);
+    if (!e)
+        return tl_fail(TL_ERR_NOT_FOUND, "grad of %s: there is no op \"%s\"", g->node->entry->op->name, name);
+    struct residual r = g->node->residual;
+    return dispatch(e, attrs, in, n_in, NULL, out, &r);
+}
