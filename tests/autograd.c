@@ -248,6 +248,16 @@ static void failures_change_no_gradient(void)
     is_float(tl_item(tl_sum(tl_grad_of(h))), 12, 0, "by as much");
 }
 
+static void numbers_of_another_type_have_gradients(void)
+{
+    tl_tensor *x = tl_set_requires_grad(tl_full(TL_SHAPE0, 2, (struct tl_options){.dtype = TL_F64}), true);
+    tl_tensor *y = tl_mul(tl_ones(TL_SHAPE(3), (struct tl_options){0}), x);
+    is_int(tl_dtype_of(y), TL_F32, "a number in f64 is the weaker one");
+    ok(tl_requires_grad(y), "and still has a gradient");
+    tl_backward(tl_sum(y), TL_NONE, (struct tl_backward_options){0});
+    is_float(tl_item(tl_grad_of(x)), 3, 0, "of its own type and value");
+}
+
 static tl_tensor *turn(tl_tensor *gradient, void *ctx)
 {
     (void)ctx;
@@ -320,6 +330,7 @@ int main(void)
     views_of_what_was_written();
     gradients_stop_where_they_are_asked_for();
     failures_change_no_gradient();
+    numbers_of_another_type_have_gradients();
     hooks_keep_the_shape();
     resizing_is_writing();
     threads_share_a_leaf();
