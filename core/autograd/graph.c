@@ -29,10 +29,11 @@ void tl_grad_mode_restore_(const int *was)
     grad_mode_off = !(*was & 1);
 }
 
+/* A stale view is as good as one that needs a gradient: recording it says what is wrong. */
 bool any_needs_grad(tl_tensor *const *t, int n)
 {
     for (int i = 0; i < n; i++)
-        if (t[i]->grad_fn || ((t[i]->flags & (T_REQUIRES_GRAD | T_VIEW)) && ((t[i]->flags & T_REQUIRES_GRAD) || view_is_stale(t[i]))))
+        if (UNLIKELY(t[i]->grad_fn || (t[i]->flags & (T_REQUIRES_GRAD | T_VIEW))) && (needs_grad(t[i]) || view_is_stale(t[i])))
             return true;
     return false;
 }
