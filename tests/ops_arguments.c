@@ -165,6 +165,11 @@ int main(void)
         empty("nonzero", tl_nonzero(f(TL_SHAPE(0, 3))), 0);
         empty("mse_loss", tl_mse_loss(f(TL_SHAPE(0)), f(TL_SHAPE(0))), 1);
         empty("cross_entropy", tl_cross_entropy(f(TL_SHAPE(0, 3)), i(TL_SHAPE(0))), 1);
+        int pieces = 10;
+        ok(tl_chunk(f(TL_SHAPE(0, 2)), 3, 0, ten, &pieces) == TL_OK && pieces == 3, "nothing in three pieces is three nothings");
+        tl_tensor *count = tl_arange(0, 4, 1, (struct tl_options){0}), *between = tl_clamp(count, 0.5, 2.5);
+        ok(tl_dtype_of(between) == TL_F32 && tl_item(tl_sum(between)) == 6, "integers between fractions are f32");
+        is_int(tl_dtype_of(tl_clamp(count, 1, INFINITY)), TL_I64, "between whole numbers they stay what they are");
         tl_tensor *whole = tl_ones(TL_SHAPE(2, 2), (struct tl_options){.dtype = TL_I32}), *product = tl_einsum("ij,kl->kl", TWO(whole, whole));
         ok(product && tl_dtype_of(product) == TL_I32 && tl_item(tl_max(product)) == 4, "einsum of integers keeps their type");
         ok(tl_equal(f(TL_SHAPE(0)), f(TL_SHAPE(0))), "tensors without elements are equal");

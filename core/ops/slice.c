@@ -221,5 +221,15 @@ tl_status tl_chunk(tl_tensor *t, int chunks, int dim, tl_tensor **out, int *n)
     if (s != TL_OK)
         return s;
     int64_t whole = t->shape[d];
+    for (int i = 0; whole == 0 && i < chunks; i++) { /* as many pieces of nothing, as PyTorch gives */
+        if (chunks > *n)
+            return tl_fail(TL_ERR_ARGUMENT, "chunk: %d pieces, but room for %d", chunks, *n);
+        if (!(out[i] = tl_narrow(t, (int)d, 0, 0)))
+            return tl_error_code();
+    }
+    if (whole == 0) {
+        *n = chunks;
+        return TL_OK;
+    }
     return tl_split(t, whole / chunks + (whole % chunks != 0), (int)d, out, n);
 }
