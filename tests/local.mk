@@ -8,6 +8,7 @@ C_TESTS = \
 	%D%/reference \
 	%D%/cpu_vector \
 	%D%/tensor \
+	%D%/unload \
 	%D%/autograd \
 	%D%/data_loader \
 	%D%/data_pictures \
@@ -58,6 +59,8 @@ TSAN_TESTS = \
 
 # This one calls the plugin without the core.
 %C%_reference_LDADD = $(LIBM)
+# And this one loads the core by itself.
+%C%_unload_LDADD = $(LIBM)
 
 check_PROGRAMS += $(C_TESTS)
 TESTS += $(C_TESTS) $(SH_TESTS)
