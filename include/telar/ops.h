@@ -34,8 +34,8 @@ extern "C" {
  * tl_round tl_relu tl_relu6 tl_sigmoid tl_hard_sigmoid tl_hardswish tl_tanh tl_gelu tl_silu tl_selu tl_mish tl_log_sigmoid
  * take one; so do
  * tl_leaky_relu(x, slope), tl_elu(x, alpha), tl_softplus(x, beta, threshold) and tl_clamp(x, low, high), where an infinite
- * bound leaves that end open, and a bound that is not whole makes integers f32. tl_where(condition, b, c) chooses. tl_eq tl_ne
- * tl_lt tl_le tl_gt tl_ge tl_logical_and tl_logical_or tl_logical_not tl_isnan tl_isfinite give bool and have no gradient.
+ * bound leaves that end open. tl_where(condition, b, c) chooses. tl_eq tl_ne tl_lt tl_le tl_gt tl_ge tl_logical_and
+ * tl_logical_or tl_logical_not tl_isnan tl_isfinite give bool and have no gradient.
  *
  * Dtypes promote as in PyTorch, where it has them: i8 with u8 gives i32, as there is no i16. On purpose otherwise: bool operands may be
  * subtracted from numbers (true is 1); the bounds of tl_clamp() leave integers what they are if both are whole or infinite, and
