@@ -7,6 +7,7 @@ C_TESTS = \
 	%D%/cpu_vector \
 	%D%/tensor \
 	%D%/autograd \
+	%D%/autograd_views \
 	%D%/data_loader \
 	%D%/data_pictures \
 	%D%/data_tables \
@@ -162,7 +163,9 @@ EXTRA_DIST += \
 	%D%/demo.sh \
 	%D%/files.h \
 	%D%/golden.h \
+	%D%/golden/autograd.txt \
 	%D%/golden/loader.txt \
+	%D%/golden/make_autograd.py \
 	%D%/golden/make_loader.py \
 	%D%/golden/make_nn.py \
 	%D%/golden/make_ops.py \

@@ -4,6 +4,7 @@
  * in a node are added in that order (which is PyTorch's, so sums round alike). Gradients of leaves are staged, and
  * committed when all is done.
  */
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -16,7 +17,8 @@ struct task {
     tl_node *node;
     tl_tensor **arrived; /* n_out references */
     int waiting;
-    bool wanted, seen;
+    bool wanted; /* on the way to something that is asked for */
+    bool needed; /* and not only asked for itself: its gradient function has to run */
 };
 
 struct capture {
@@ -36,6 +38,7 @@ struct engine {
     int n_captures;
     struct {
         tl_tensor *leaf, *gradient; /* references */
+        bool in_place;
     } *staged;
     size_t n_staged, staged_capacity;
     bool to_leaves, retain, create;
@@ -44,8 +47,8 @@ struct engine {
 struct tl_grad_ctx {
     struct engine *engine;
     tl_node *node;
-    struct task *task;
-    tl_tensor **set; /* scope-owned */
+    tl_tensor **arrived; /* n_out, borrowed */
+    tl_tensor **set;     /* n_in, scope-owned */
 };
 
 /* ---- Tasks ------------------------------------------------------------------------------------------------------------------ */
@@ -141,12 +144,12 @@ static tl_status mark_wanted(struct engine *e)
 {
     if (e->to_leaves) {
         for (size_t t = 0; t < e->n_tasks; t++)
-            e->tasks[t].wanted = true;
+            e->tasks[t].wanted = e->tasks[t].needed = true;
         return TL_OK;
     }
     struct task **order = malloc((e->n_tasks ? e->n_tasks : 1) * sizeof *order);
     if (!order)
-        return tl_fail(TL_ERR_NOMEM, "grad: out of memory");
+        return tl_fail(TL_ERR_NOMEM, "grad: out of memory for %zu nodes", e->n_tasks);
     for (size_t t = 0; t < e->n_tasks; t++)
         order[t] = &e->tasks[t];
     for (int c = 0; c < e->n_captures; c++) {
@@ -155,11 +158,13 @@ static tl_status mark_wanted(struct engine *e)
             t->wanted = true;
     }
     qsort(order, e->n_tasks, sizeof *order, by_sequence);
-    for (size_t t = 0; t < e->n_tasks; t++)
-        for (int i = 0; i < order[t]->node->n_in && !order[t]->wanted; i++) {
+    for (size_t t = 0; t < e->n_tasks; t++) {
+        for (int i = 0; i < order[t]->node->n_in && !order[t]->needed; i++) {
             struct task *next = order[t]->node->next[i].node ? task_find(e, order[t]->node->next[i].node) : NULL;
-            order[t]->wanted = next && next->wanted;
+            order[t]->needed = next && next->wanted;
         }
+        order[t]->wanted |= order[t]->needed;
+    }
     free(order);
     return TL_OK;
 }
@@ -213,24 +218,43 @@ static tl_status add_to(tl_tensor **slot, tl_tensor *g)
     return TL_OK;
 }
 
-static tl_status run_hooks(struct hook *h, int nr, tl_tensor **slot)
+/* What a hook gave takes the place of the gradient: it must be one of the same tensor. */
+static tl_status replace_by(tl_tensor **slot, tl_tensor *r, const char *node)
 {
-    for (; h; h = h->next) {
+    tl_tensor *g = *slot;
+    char text[2][160];
+    if (is_none(r) || r->ndim != g->ndim || memcmp(r->shape, g->shape, (size_t)g->ndim * sizeof *g->shape) != 0)
+        return tl_fail(TL_ERR_SHAPE, "a gradient hook of %s returned %s, but the gradient is %s; return one of that shape, or NULL to keep it", node,
+                       is_none(r) ? "TL_NONE" : shape_text(text[0], sizeof text[0], r->ndim, r->shape),
+                       shape_text(text[1], sizeof text[1], g->ndim, g->shape));
+    if (r->storage->device != g->storage->device)
+        return tl_fail(TL_ERR_DEVICE, "a gradient hook of %s returned a tensor on %s, but the gradient is on %s", node, r->storage->device->name,
+                       g->storage->device->name);
+    if (r->dtype != g->dtype && !(r = tl_cast(r, (tl_dtype)g->dtype)))
+        return tl_error_code();
+    tensor_keep(r);
+    tensor_release(g);
+    *slot = r;
+    return TL_OK;
+}
+
+/* In a scope of their own: what they make on the way goes at once. */
+static tl_status run_hooks(const tl_node *n, struct hook *h, int nr, tl_tensor **slot)
+{
+    tl_status s = TL_OK;
+    tl_scope scope = tl_scope_begin();
+    for (struct hook *next; h && s == TL_OK; h = next) {
+        next = h->next; /* it may remove itself */
         if (h->output_nr != nr)
             continue;
         tl_tensor *r = h->fn(*slot, h->ctx);
-        if (!r) {
-            if (tl_error_code() != TL_OK)
-                return tl_error_code();
-            continue;
-        }
-        if (r->numel != (*slot)->numel || r->ndim != (*slot)->ndim)
-            return tl_fail(TL_ERR_SHAPE, "a gradient hook returned a tensor of another shape");
-        tensor_keep(r);
-        tensor_release(*slot);
-        *slot = r;
+        if (r)
+            s = replace_by(slot, r, tl_node_name(n));
+        else if ((s = tl_error_code()) != TL_OK)
+            tl_error_prefix("a gradient hook of %s: ", tl_node_name(n));
     }
-    return TL_OK;
+    tl_scope_end(&scope);
+    return s;
 }
 
 static tl_status stage(struct engine *e, tl_tensor *leaf, tl_tensor *g)
@@ -267,15 +291,49 @@ static tl_status arrive_at_outputs(struct engine *e, struct task *t)
     for (int i = 0; i < n->n_out; i++) {
         if (!t->arrived[i])
             continue;
-        tl_status s = hooks ? run_hooks(hooks, i, &t->arrived[i]) : TL_OK;
+        tl_status s = hooks ? run_hooks(n, hooks, i, &t->arrived[i]) : TL_OK;
         if (s != TL_OK)
             return s;
-        if (n->retain && n->retain[i] && e->to_leaves && (s = stage(e, n->retain[i], t->arrived[i])) != TL_OK)
+        if (n->retain && n->retain[i] && (s = stage(e, n->retain[i], t->arrived[i])) != TL_OK)
             return s;
         if (e->n_captures && (s = capture(e, n, i, t->arrived[i])) != TL_OK)
             return s;
     }
     return TL_OK;
+}
+
+static tl_status usable(const tl_node *n)
+{
+    if (n->released)
+        return tl_fail(TL_ERR_STATE,
+                       "backward: the graph was already used at %s, and what it had saved for that is gone; pass .retain_graph = true the first time",
+                       tl_node_name(n));
+    if (!n->entry->op->grad)
+        return tl_fail(TL_ERR_UNSUPPORTED, "backward: %s is not differentiable%s", n->entry->op->name,
+                       (n->entry->op->flags & TL_OP_INTERNAL) ? " twice" : "");
+    return TL_OK;
+}
+
+/* The node's gradient function. If the node wrote a region of its output, the function sees the region only. */
+static tl_status call_gradient(struct engine *e, struct task *t, tl_tensor **set)
+{
+    tl_node *n = t->node;
+    tl_tensor *slice = NULL;
+    tl_tensor **arrived = t->arrived;
+    if (n->region && !(slice = region_slice(n->region, t->arrived[0])))
+        return tl_error_code();
+    struct tl_grad_ctx g = {.engine = e, .node = n, .arrived = n->region ? &slice : arrived, .set = set};
+    tl_status s = n->entry->op->grad(&g);
+    if (s != TL_OK)
+        s = tl_fail(s, "its gradient function failed without saying why");
+    if (s == TL_OK && n->region && n->next[n->region->self].node) {
+        tl_tensor **self = &set[n->region->self];
+        *self = region_replace(n->region, arrived[0], *self);
+        s = *self ? TL_OK : tl_error_code();
+    }
+    if (s != TL_OK)
+        tl_error_prefix("%s: ", n->entry->grad_name);
+    return s;
 }
 
 static tl_status run_node(struct engine *e, struct task *t)
@@ -291,20 +349,15 @@ static tl_status run_node(struct engine *e, struct task *t)
         return s;
     if (n->variable)
         return e->to_leaves ? stage(e, n->variable, t->arrived[0]) : TL_OK;
-    if (n->released)
-        return tl_fail(TL_ERR_STATE, "backward: the graph was already used at %s and what it saved is gone; pass .retain_graph = true the first time",
-                       n->entry->grad_name);
-    if (!n->entry->op->grad)
-        return tl_fail(TL_ERR_UNSUPPORTED, "backward: %s is not differentiable%s", n->entry->op->name,
-                       (n->entry->op->flags & TL_OP_INTERNAL) ? " twice" : "");
+    if (!t->needed)
+        return TL_OK;
+    if ((s = usable(n)) != TL_OK)
+        return s;
     tl_tensor *few[16] = {0}, **set = n->n_in <= 16 ? few : calloc((size_t)n->n_in, sizeof *set);
     if (!set)
-        return tl_fail(TL_ERR_NOMEM, "backward: out of memory");
+        return tl_fail(TL_ERR_NOMEM, "backward: out of memory for the gradients of %d inputs", n->n_in);
     tl_scope scope = tl_scope_begin();
-    struct tl_grad_ctx g = {.engine = e, .node = n, .task = t, .set = set};
-    s = n->entry->op->grad(&g);
-    if (s != TL_OK)
-        tl_error_prefix("%s: ", n->entry->grad_name);
+    s = call_gradient(e, t, set);
     for (int i = 0; i < n->n_in && s == TL_OK; i++) {
         if (!n->next[i].node || !set[i])
             continue;
@@ -360,17 +413,26 @@ static bool exclusive(const tl_tensor *g)
     return atomic_load(&((tl_tensor *)(uintptr_t)g)->refs) == 1 && atomic_load(&g->storage->refs) == 1 && (g->flags & T_CONTIGUOUS);
 }
 
-static tl_status commit(struct engine *e)
+static bool repeats_elements(const tl_tensor *t)
+{
+    for (int i = 0; i < t->ndim; i++)
+        if (t->strides[i] == 0 && t->shape[i] > 1)
+            return true;
+    return false;
+}
+
+/* Threads that go backward at once may meet in a leaf. */
+static pthread_mutex_t committing = PTHREAD_MUTEX_INITIALIZER;
+
+static tl_status commit_locked(struct engine *e)
 {
     /* First everything that can fail, then the assignments. */
     for (size_t i = 0; i < e->n_staged; i++) {
-        tl_tensor *leaf = e->staged[i].leaf, *g = e->staged[i].gradient, *better = NULL;
-        if (leaf->grad && e->create)
-            better = tl_add(leaf->grad, g);
-        else if (!leaf->grad && !e->create && !exclusive(g))
-            better = tl_clone(g);
-        else
+        tl_tensor *old = e->staged[i].leaf->grad, *g = e->staged[i].gradient, *better = NULL;
+        e->staged[i].in_place = old && !e->create && !repeats_elements(old) && old->storage->device == g->storage->device;
+        if (e->staged[i].in_place || (!old && exclusive(g)))
             continue;
+        better = old ? tl_add(old, g) : tl_clone(g);
         if (!better)
             return tl_error_code();
         tensor_keep(better);
@@ -378,19 +440,28 @@ static tl_status commit(struct engine *e)
         e->staged[i].gradient = better;
     }
     for (size_t i = 0; i < e->n_staged; i++) {
-        tl_tensor *leaf = e->staged[i].leaf, *g = e->staged[i].gradient;
-        if (leaf->grad && !e->create) {
-            if (!tl_add_(leaf->grad, g))
+        tl_tensor *leaf = e->staged[i].leaf, *g = e->staged[i].gradient, *old = leaf->grad;
+        if (e->staged[i].in_place) {
+            if (!tl_add_(old, g))
                 return tl_error_code();
             continue;
         }
-        tl_tensor *old = leaf->grad;
         tensor_keep(g);
         leaf->grad = g;
         if (old)
             tensor_release(old);
     }
     return TL_OK;
+}
+
+static tl_status commit(struct engine *e)
+{
+    if (e->n_staged == 0)
+        return TL_OK;
+    pthread_mutex_lock(&committing);
+    tl_status s = commit_locked(e);
+    pthread_mutex_unlock(&committing);
+    return s;
 }
 
 static void finish(struct engine *e)
@@ -417,10 +488,37 @@ struct op_entry *grad_entry(struct tl_grad_ctx *g)
     return g->node->entry;
 }
 
-static tl_status overwritten(const struct tl_grad_ctx *g, const char *what, int i, const struct saved *s)
+/* What was saved, unless it was overwritten since. */
+static tl_status unchanged(const struct tl_grad_ctx *g, const char *what, int i, const struct saved *s)
 {
-    return tl_fail(TL_ERR_STATE, "%s %d of %s, needed for its gradient, was overwritten since by an in-place operation (version %llu, was %llu)",
-                   what, i, g->node->entry->op->name, (unsigned long long)storage_version(s->tensor->storage), (unsigned long long)s->version);
+    char text[160];
+    uint64_t now = storage_version(s->tensor->storage);
+    if (now == s->version)
+        return TL_OK;
+    return tl_fail(TL_ERR_STATE,
+                   "%s %d of %s (%s %s) is needed for its gradient, but was overwritten since by an in-place operation: it is at version %llu, "
+                   "expected was %llu; use the form without underscore there, or tl_clone() it before",
+                   what, i, g->node->entry->op->name, tl_dtype_name((tl_dtype)s->tensor->dtype),
+                   shape_text(text, sizeof text, s->tensor->ndim, s->tensor->shape), (unsigned long long)now, (unsigned long long)s->version);
+}
+
+/* A handle of saved values whose history is output nr of `made_by` (NULL: none), for the length of this call. */
+static tl_tensor *face_of(tl_tensor *saved, tl_node *made_by, int nr)
+{
+    tl_tensor *face = tensor_alias(saved);
+    if (!face || !scope_own(face))
+        return NULL;
+    return history_set(face, made_by, nr) == TL_OK ? face : NULL;
+}
+
+/* The same for values that are a region of a whole base, which is what the edge leads to. */
+static tl_tensor *face_in_region(const tl_node *n, tl_tensor *saved, struct edge base)
+{
+    tl_node *view = region_view(n, saved, base);
+    tl_tensor *face = view ? face_of(saved, view, 0) : NULL;
+    if (view)
+        node_release(view);
+    return face;
 }
 
 tl_tensor *tl_grad_input(struct tl_grad_ctx *g, int i)
@@ -437,11 +535,16 @@ tl_tensor *tl_grad_input(struct tl_grad_ctx *g, int i)
         tl_fail(TL_ERR_ARGUMENT, "grad: %s does not save input %d (saves_inputs)", n->entry->op->name, i);
         return NULL;
     }
-    if (storage_version(s->tensor->storage) != s->version) {
-        overwritten(g, "input", i, s);
+    if (unchanged(g, "input", i, s) != TL_OK)
         return NULL;
-    }
-    return s->tensor;
+    tl_node *next = n->next[i].node;
+    if (!g->engine->create && tensor_revive(s->tensor))
+        return scope_own(s->tensor) ? s->tensor : NULL;
+    if (!g->engine->create || !next)
+        return face_of(s->tensor, NULL, 0);
+    if (n->region && n->region->self == i)
+        return face_in_region(n, s->tensor, n->next[i]);
+    return next->variable == s->tensor ? s->tensor : face_of(s->tensor, next, n->next[i].nr);
 }
 
 tl_tensor *tl_grad_output(struct tl_grad_ctx *g, int i)
@@ -452,20 +555,11 @@ tl_tensor *tl_grad_output(struct tl_grad_ctx *g, int i)
         tl_fail(TL_ERR_ARGUMENT, "grad: %s does not save output %d (saves_outputs)", n->entry->op->name, i);
         return NULL;
     }
-    if (storage_version(s->tensor->storage) != s->version) {
-        overwritten(g, "output", i, s);
+    if (unchanged(g, "output", i, s) != TL_OK)
         return NULL;
-    }
     if (!g->engine->create)
         return s->tensor;
-    /* Under create_graph it needs its history back, on a face that does not outlive this call. */
-    tl_tensor *face = tensor_alias(s->tensor);
-    if (!face || !scope_own(face))
-        return NULL;
-    node_keep(n);
-    face->grad_fn = n;
-    face->output_nr = i;
-    return face;
+    return n->region ? face_in_region(n, s->tensor, (struct edge){n, i}) : face_of(s->tensor, n, i);
 }
 
 tl_tensor *tl_grad_arriving(struct tl_grad_ctx *g, int i)
@@ -474,12 +568,12 @@ tl_tensor *tl_grad_arriving(struct tl_grad_ctx *g, int i)
         tl_fail(TL_ERR_ARGUMENT, "grad: %s has no output %d", g->node->entry->op->name, i);
         return NULL;
     }
-    if (g->task->arrived[i])
-        return g->task->arrived[i];
+    if (g->arrived[i])
+        return g->arrived[i];
     const struct tl_meta *m = &g->node->out_meta[i];
     device *d = NULL;
     for (int k = 0; k < g->node->n_out && !d; k++)
-        d = g->task->arrived[k] ? g->task->arrived[k]->storage->device : NULL;
+        d = g->arrived[k] ? g->arrived[k]->storage->device : NULL;
     return m->ndim < 0 ? TL_NONE : tl_zero_(tensor_new(d ? d : device_default(), m->dtype, m->ndim, m->shape, false));
 }
 
@@ -541,10 +635,9 @@ tl_status tl_grad_set(struct tl_grad_ctx *g, int i, tl_tensor *gradient)
     if (fitted && fitted->dtype != (uint8_t)m->dtype)
         fitted = tl_cast(fitted, m->dtype);
     /* The gradient of a tensor that lives elsewhere (to_device) goes back there. */
-    if (fitted && n->in[i].tensor && n->in[i].tensor->storage->device != fitted->storage->device)
-        fitted = tl_to_device(fitted, n->in[i].tensor->storage->device->name);
-    else if (fitted && n->next[i].node && n->next[i].node->variable && n->next[i].node->variable->storage->device != fitted->storage->device)
-        fitted = tl_to_device(fitted, n->next[i].node->variable->storage->device->name);
+    const tl_node *next = n->next[i].node;
+    if (fitted && next && next->device != fitted->storage->device)
+        fitted = tl_to_device(fitted, next->device->name);
     if (!fitted)
         return tl_error_code();
     if (fitted->ndim != m->ndim || memcmp(fitted->shape, m->shape, (size_t)m->ndim * sizeof *m->shape) != 0) {
@@ -568,37 +661,59 @@ tl_status tl_grad_call(struct tl_grad_ctx *g, const char *name, const void *attr
 
 /* ---- Public ----------------------------------------------------------------------------------------------------------------------------- */
 
-static tl_status add_root(struct engine *e, tl_tensor *t, tl_tensor *gradient)
+static tl_status check_root(const char *who, int i, tl_tensor *t, tl_tensor *gradient)
 {
-    bool fresh;
+    char text[2][160];
     if (!t || is_none(t) || !gradient)
-        return tl_fail(TL_ERR_ARGUMENT, "backward: a tensor is NULL or TL_NONE, and no earlier call failed");
+        return tl_fail(TL_ERR_ARGUMENT, "%s: %s %d is NULL or TL_NONE, and no earlier call failed", who,
+                       !t || is_none(t) ? "output" : "the gradient of output", i);
     if (!needs_grad(t))
-        return tl_fail(TL_ERR_STATE, "backward: the tensor needs no gradient and has no grad_fn: nothing it was made from requires one");
-    if (is_none(gradient)) {
-        char text[160];
-        if (t->numel != 1)
-            return tl_fail(TL_ERR_SHAPE, "backward: of a tensor of shape %s a gradient of the same shape is needed; only single numbers have a default",
-                           shape_text(text, sizeof text, t->ndim, t->shape));
-        gradient = tl_ones_like(t);
-        if (!gradient)
-            return tl_error_code();
-    } else if (gradient->ndim != t->ndim || memcmp(gradient->shape, t->shape, (size_t)t->ndim * sizeof *t->shape) != 0) {
-        char text[2][160];
-        return tl_fail(TL_ERR_SHAPE, "backward: the gradient has shape %s, the tensor %s",
-                       shape_text(text[0], sizeof text[0], gradient->ndim, gradient->shape),
-                       shape_text(text[1], sizeof text[1], t->ndim, t->shape));
-    }
-    if (gradient->dtype != t->dtype && !(gradient = tl_cast(gradient, (tl_dtype)t->dtype)))
-        return tl_error_code();
-    tl_node *n = t->grad_fn;
+        return tl_fail(TL_ERR_STATE, "%s: output %d needs no gradient and has no grad_fn: nothing that it was made from requires one "
+                                     "(tl_set_requires_grad()), or nothing was recorded (TL_NO_GRAD)",
+                       who, i);
+    if (is_none(gradient))
+        return t->numel == 1 ? TL_OK
+                             : tl_fail(TL_ERR_SHAPE, "%s: output %d has shape %s, so a gradient of that shape has to be given; only a single number "
+                                                     "has a default, 1",
+                                       who, i, shape_text(text[0], sizeof text[0], t->ndim, t->shape));
+    if (gradient->ndim != t->ndim || memcmp(gradient->shape, t->shape, (size_t)t->ndim * sizeof *t->shape) != 0)
+        return tl_fail(TL_ERR_SHAPE, "%s: the gradient of output %d has shape %s, the output %s", who, i,
+                       shape_text(text[0], sizeof text[0], gradient->ndim, gradient->shape), shape_text(text[1], sizeof text[1], t->ndim, t->shape));
+    if (!tl_dtype_is_float((tl_dtype)gradient->dtype))
+        return tl_fail(TL_ERR_DTYPE, "%s: the gradient of output %d is %s; a floating one is expected", who, i,
+                       tl_dtype_name((tl_dtype)gradient->dtype));
+    if (gradient->storage->device != t->storage->device)
+        return tl_fail(TL_ERR_DEVICE, "%s: the gradient of output %d is on %s, the output on %s; move it with tl_to_device()", who, i,
+                       gradient->storage->device->name, t->storage->device->name);
+    return TL_OK;
+}
+
+/* The node whose output t is; a new reference. NULL and an error. */
+static tl_node *node_of(tl_tensor *t)
+{
+    tl_node *n = history_of(t);
     if (n)
         node_keep(n);
-    else if (!(n = accumulator_of(t)))
+    return n ? n : (t->flags & T_REQUIRES_GRAD) ? accumulator_of(t) : NULL;
+}
+
+static tl_status add_root(struct engine *e, const char *who, int i, tl_tensor *t, tl_tensor *gradient)
+{
+    bool fresh;
+    tl_status s = check_root(who, i, t, gradient);
+    if (s != TL_OK)
+        return s;
+    if (is_none(gradient))
+        gradient = tl_ones_like(t);
+    else if (gradient->dtype != t->dtype)
+        gradient = tl_cast(gradient, (tl_dtype)t->dtype);
+    tl_node *n = gradient ? node_of(t) : NULL;
+    if (!n)
         return tl_error_code();
     size_t k = task_add(e, n, &fresh);
+    int nr = n->variable ? 0 : t->output_nr;
     node_release(n);
-    return k == SIZE_MAX ? tl_error_code() : add_to(&e->tasks[k].arrived[t->grad_fn ? t->output_nr : 0], gradient);
+    return k == SIZE_MAX ? tl_error_code() : add_to(&e->tasks[k].arrived[nr], gradient);
 }
 
 static tl_status sweep(struct engine *e)
@@ -618,7 +733,7 @@ tl_status tl_backward(tl_tensor *t, tl_tensor *gradient, struct tl_backward_opti
     tl_status s = TL_OK;
     TL_SCOPE
     {
-        s = add_root(&e, t, gradient);
+        s = add_root(&e, "backward", 0, t, gradient);
         if (s == TL_OK)
             s = sweep(&e);
         if (s == TL_OK)
@@ -629,40 +744,76 @@ tl_status tl_backward(tl_tensor *t, tl_tensor *gradient, struct tl_backward_opti
     return s;
 }
 
+static tl_status add_capture(struct engine *e, int i, tl_tensor *input)
+{
+    if (!input || is_none(input))
+        return tl_fail(TL_ERR_ARGUMENT, "grad: input %d is NULL or TL_NONE, and no earlier call failed", i);
+    if (!needs_grad(input))
+        return tl_fail(TL_ERR_STATE, "grad: input %d needs no gradient; call tl_set_requires_grad() on it before the outputs are computed", i);
+    tl_node *n = node_of(input);
+    if (!n)
+        return tl_error_code();
+    e->captures[i] = (struct capture){.node = n, .nr = n->variable ? 0 : input->output_nr};
+    return TL_OK;
+}
+
+/* What arrived at input i, as a tensor that its receiver may write: not as a view that the engine made on the way. */
+static tl_status take_capture(struct engine *e, int i, tl_tensor *input, struct tl_backward_options o, tl_tensor **out)
+{
+    tl_tensor *g = e->captures[i].gradient;
+    if (!g && o.materialize_grads)
+        return (*out = tl_zeros_like(input)) ? TL_OK : tl_error_code();
+    if (!g && !o.allow_unused)
+        return tl_fail(TL_ERR_STATE, "grad: no output depends on input %d; pass .allow_unused = true to get TL_NONE for it, or .materialize_grads = "
+                                     "true for zeros",
+                       i);
+    if (!g) {
+        *out = TL_NONE;
+        return TL_OK;
+    }
+    e->captures[i].gradient = NULL;
+    if (g->flags & T_QUIET_VIEW) {
+        tl_tensor *face = tensor_alias(g);
+        tensor_release(g);
+        if (!(g = face))
+            return tl_error_code();
+    }
+    if (!scope_own(g))
+        return tl_error_code();
+    *out = g;
+    return TL_OK;
+}
+
 tl_status tl_grad(tl_tensor *const *outputs, int n_outputs, tl_tensor *const *grad_outputs, tl_tensor *const *inputs, int n_inputs,
                   tl_tensor **out, struct tl_backward_options o)
 {
+    if (n_outputs < 1 || n_inputs < 1 || !outputs || !inputs || !out)
+        return tl_fail(TL_ERR_ARGUMENT, "grad: %d outputs and %d inputs; there must be one of each, and no list may be NULL", n_outputs, n_inputs);
     for (int i = 0; i < n_inputs; i++)
         out[i] = NULL;
     struct engine e = {.retain = o.retain_graph || o.create_graph, .create = o.create_graph, .n_captures = n_inputs};
-    e.captures = calloc((size_t)n_inputs + 1, sizeof *e.captures);
+    e.captures = calloc((size_t)n_inputs, sizeof *e.captures);
     if (!e.captures)
-        return tl_fail(TL_ERR_NOMEM, "grad: out of memory");
+        return tl_fail(TL_ERR_NOMEM, "grad: out of memory for %d inputs", n_inputs);
     bool was = tl_set_grad_enabled(o.create_graph);
     tl_status s = TL_OK;
     TL_SCOPE
     {
-        for (int i = 0; i < n_inputs && s == TL_OK; i++) {
-            if (!inputs[i] || is_none(inputs[i]) || !needs_grad(inputs[i])) {
-                s = tl_fail(TL_ERR_STATE, "grad: input %d is missing or needs no gradient", i);
-                break;
-            }
-            e.captures[i].nr = inputs[i]->grad_fn ? inputs[i]->output_nr : 0;
-            e.captures[i].node = inputs[i]->grad_fn ? inputs[i]->grad_fn : accumulator_of(inputs[i]);
-            if (inputs[i]->grad_fn)
-                node_keep(e.captures[i].node);
-            if (!e.captures[i].node)
-                s = tl_error_code();
-        }
+        for (int i = 0; i < n_inputs && s == TL_OK; i++)
+            s = add_capture(&e, i, inputs[i]);
         for (int i = 0; i < n_outputs && s == TL_OK; i++)
-            s = add_root(&e, outputs[i], grad_outputs ? grad_outputs[i] : TL_NONE);
+            s = add_root(&e, "grad", i, outputs[i], grad_outputs ? grad_outputs[i] : TL_NONE);
         if (s == TL_OK)
             s = sweep(&e);
-    }
-    for (int i = 0; i < n_inputs; i++) {
         if (s == TL_OK)
-            out[i] = e.captures[i].gradient ? tl_scope_adopt(e.captures[i].gradient) : TL_NONE;
-        else if (e.captures[i].gradient)
+            s = commit(&e); /* tensors that retain their gradients */
+    }
+    for (int i = 0; i < n_inputs && s == TL_OK; i++)
+        s = take_capture(&e, i, inputs[i], o, &out[i]);
+    for (int i = 0; i < n_inputs; i++) {
+        if (s != TL_OK)
+            out[i] = NULL;
+        if (e.captures[i].gradient)
             tensor_release(e.captures[i].gradient);
         if (e.captures[i].node)
             node_release(e.captures[i].node);
