@@ -247,10 +247,11 @@ static tl_status run_hooks(const tl_node *n, struct hook *h, int nr, tl_tensor *
         next = h->next; /* it may remove itself */
         if (h->output_nr != nr)
             continue;
+        tl_status before = tl_error_code(); /* one that nobody cleared is not the hook's */
         tl_tensor *r = h->fn(*slot, h->ctx);
         if (r)
             s = replace_by(slot, r, tl_node_name(n));
-        else if ((s = tl_error_code()) != TL_OK)
+        else if (before == TL_OK && (s = tl_error_code()) != TL_OK)
             tl_error_prefix("a gradient hook of %s: ", tl_node_name(n));
     }
     tl_scope_end(&scope);

@@ -62,15 +62,16 @@ static tl_tensor *project(const struct check *c)
 
 static tl_status value(const struct check *c, double *v)
 {
+    tl_status s = TL_OK;
     TL_SCOPE
     {
         TL_NO_GRAD
         {
             tl_tensor *y = project(c);
-            *v = y ? tl_item(y) : 0;
+            s = y ? tl_copy_out(y, TL_F64, v, sizeof *v) : tl_error_code();
         }
     }
-    return tl_error_code();
+    return s;
 }
 
 /* (f(x + eps) - f(x - eps)) / (2 eps), one element after the other; x is as before when it is done. */

@@ -100,10 +100,17 @@ static tl_tensor *buffer(const struct region *r, tl_tensor *like)
     return zeros_for(&m, like);
 }
 
+/* All elements in one dimension, one after the other in memory (an expanded gradient is one number for all). */
+static tl_tensor *flattened(tl_tensor *t)
+{
+    t = t ? tl_contiguous(t) : NULL;
+    return t ? tl_view(t, 1, &(int64_t){t->numel}) : NULL;
+}
+
 /* A tensor of `from`'s shape as the buffer, and back. */
 static tl_tensor *spread(const struct region *r, tl_tensor *whole)
 {
-    return r->plain ? tl_reshape(whole, 1, &(int64_t){whole->numel}) : scatter(buffer(r, whole), whole, &r->from);
+    return r->plain ? flattened(whole) : scatter(buffer(r, whole), whole, &r->from);
 }
 
 static tl_tensor *gathered(const struct region *r, tl_tensor *flat)
@@ -282,7 +289,7 @@ static tl_status scatter_grad(struct tl_grad_ctx *g)
 {
     const struct tl_strided_attrs *a = tl_grad_attrs(g);
     tl_tensor *dy = tl_grad_arriving(g, 0);
-    tl_tensor *flat = dy ? tl_reshape(dy, 1, &(int64_t){dy->numel}) : NULL;
+    tl_tensor *flat = flattened(dy);
     tl_status s = made(flat);
     if (s == TL_OK && tl_grad_wants(g, 0))
         s = tl_grad_set(g, 0, scatter(dy, zeros_for(tl_grad_input_meta(g, 1), dy), a));
