@@ -7,6 +7,7 @@ C_TESTS = \
 	%D%/cpu_vector \
 	%D%/tensor \
 	%D%/autograd \
+	%D%/autograd_hooks \
 	%D%/autograd_inplace \
 	%D%/autograd_views \
 	%D%/data_loader \

@@ -423,10 +423,10 @@ int tl_node_n_next(const tl_node *n)
 
 tl_status tl_register_hook(tl_tensor *t, tl_grad_hook fn, void *ctx)
 {
-    if (!t || !fn)
+    if (!t || is_none(t) || !fn)
         return tl_fail(TL_ERR_ARGUMENT, "register_hook: the tensor or the function is NULL");
     if (!needs_grad(t))
-        return tl_fail(TL_ERR_STATE, "register_hook: the tensor needs no gradient");
+        return tl_fail(TL_ERR_STATE, "register_hook: the tensor needs no gradient, so none will arrive: nothing it was made from requires one");
     tl_node *n = history_of(t);
     if (!n && !(t->flags & T_REQUIRES_GRAD))
         return tl_error_code();
@@ -439,4 +439,21 @@ tl_status tl_register_hook(tl_tensor *t, tl_grad_hook fn, void *ctx)
         end = &(*end)->next;
     *end = h;
     return TL_OK;
+}
+
+tl_status tl_remove_hook(tl_tensor *t, tl_grad_hook fn, void *ctx)
+{
+    if (!t || is_none(t) || !fn)
+        return tl_fail(TL_ERR_ARGUMENT, "remove_hook: the tensor or the function is NULL");
+    tl_node *n = history_of(t);
+    for (struct hook **h = n ? &n->hooks : &t->hooks; *h; h = &(*h)->next) {
+        struct hook *found = *h;
+        if (found->fn != fn || found->ctx != ctx || found->output_nr != (n ? t->output_nr : 0))
+            continue;
+        *h = found->next;
+        free(found);
+        return TL_OK;
+    }
+    return tl_fail(TL_ERR_NOT_FOUND, "remove_hook: the tensor has no hook with this function and this ctx; after a write in place its hooks stay with "
+                                     "the value that it had before");
 }

@@ -62,9 +62,17 @@ TL_PUBLIC const char *tl_node_name(const tl_node *n);
 TL_PUBLIC tl_node *tl_node_next(const tl_node *n, int i);
 TL_PUBLIC int tl_node_n_next(const tl_node *n);
 
-/** Called during backward with the gradient that arrives at t; may return a replacement, or NULL to keep it. */
+/** Called during backward (also tl_grad) with the sum of the gradients that arrive at t, in a scope of its own. May return a replacement of
+ *  the same shape (cast to the gradient's dtype), or NULL to keep it; must not write it, for others may hold it. An error that it
+ *  sets with tl_fail() ends the pass, which then changes no gradient. */
 typedef tl_tensor *(*tl_grad_hook)(tl_tensor *gradient, void *ctx);
+/** Hooks of one tensor run in the order of registration, each with what the one before gave; .grad, of a leaf or a tensor that
+ *  retains it, comes after the last. A hook belongs to the value that t has now: after a write in place it still sees the old
+ *  value's gradient. `ctx` must live as long as t's graph. */
 TL_PUBLIC tl_status tl_register_hook(tl_tensor *t, tl_grad_hook hook, void *ctx);
+/** Remove the first hook of t's present value that was registered with these; TL_ERR_NOT_FOUND if there is none. A hook
+ *  may remove itself, but no other while a pass runs. */
+TL_PUBLIC tl_status tl_remove_hook(tl_tensor *t, tl_grad_hook hook, void *ctx);
 
 /* ---- Are gradients right? ------------------------------------------------------------------------------------ */
 
