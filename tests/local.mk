@@ -7,8 +7,11 @@ C_TESTS = \
 	%D%/cpu_vector \
 	%D%/tensor \
 	%D%/autograd \
+	%D%/autograd_backward \
 	%D%/autograd_hooks \
 	%D%/autograd_inplace \
+	%D%/autograd_memory \
+	%D%/autograd_threads \
 	%D%/autograd_views \
 	%D%/data_loader \
 	%D%/data_pictures \
@@ -50,6 +53,7 @@ SH_TESTS = \
 	%D%/demo.sh
 
 TSAN_TESTS = \
+	%D%/autograd_threads \
 	%D%/nn_module \
 	%D%/data_loader \
 	%D%/rng
