@@ -8,6 +8,7 @@ C_TESTS = \
 	%D%/tensor \
 	%D%/autograd \
 	%D%/autograd_backward \
+	%D%/autograd_devices \
 	%D%/autograd_hooks \
 	%D%/autograd_inplace \
 	%D%/autograd_memory \
