@@ -115,7 +115,6 @@ typedef struct storage {
     size_t capacity; /**< of its block; 0 for inline and foreign memory */
     struct tl_mem mem;
     _Atomic uint64_t version;
-    _Atomic uint32_t histories; /**< how often a tensor over it got another history by being written in place */
     _Atomic(struct native *) native; /**< changed with the lock held; NULL is read without */
     bool canonical_stale; /**< the values are in `native` only */
     bool canonical_made;  /**< mem is allocated */
@@ -148,7 +147,7 @@ enum {
     T_WRAPPED = 1,       /**< a plain number: weak in promotion */
     T_REQUIRES_GRAD = 2, /**< a leaf that wants a gradient */
     T_CONTIGUOUS = 4,
-    T_VIEW = 8,          /**< shares storage with a base by a view op */
+    T_QUIET_VIEW = 8,    /**< a view made while nothing was recorded: it takes no part in its base's history */
     T_NONE = 16,
     T_RETAIN_GRAD = 32
 };
@@ -162,10 +161,12 @@ struct tl_tensor {
     int64_t offset; /**< elements */
     tl_node *grad_fn;
     int32_t output_nr;
-    uint32_t histories; /**< of the storage, when this one's own history was last right */
+    atomic_int holds;      /**< one for all of refs, one for each node that saved it: see tensor_hold() */
     tl_tensor *grad;
-    tl_node *accumulator; /**< weak: the AccumulateGrad node of a leaf, while it lives */
-    struct hook *hooks;   /**< of a leaf */
+    tl_node *accumulator;  /**< weak: the AccumulateGrad node of a leaf, while it lives */
+    struct hook *hooks;    /**< of a leaf */
+    tl_tensor *base;       /**< of a view: the tensor that it was first taken from, which is no view; a reference */
+    atomic_uint epoch;     /**< how often the history was replaced; of a view: its base's epoch that grad_fn stands for */
     int64_t shape[TL_MAX_DIMS];
     int64_t strides[TL_MAX_DIMS];
 };
@@ -185,20 +186,39 @@ static inline bool is_none(const tl_tensor *t)
 {
     return (t->flags & T_NONE) != 0;
 }
+/** Was the base written, and its history replaced, since this view's grad_fn was made? */
+static inline bool history_stale(const tl_tensor *t)
+{
+    return UNLIKELY(t->base != NULL) && atomic_load_explicit(&((tl_tensor *)(uintptr_t)t)->epoch, memory_order_acquire) !=
+                                            atomic_load_explicit(&t->base->epoch, memory_order_relaxed);
+}
 static inline bool needs_grad(const tl_tensor *t)
 {
-    return t->grad_fn != NULL || (t->flags & T_REQUIRES_GRAD);
+    return (UNLIKELY(history_stale(t)) ? t->base : t)->grad_fn != NULL || (t->flags & T_REQUIRES_GRAD);
 }
 static inline void tensor_keep(tl_tensor *t)
 {
     atomic_fetch_add_explicit(&t->refs, 1, memory_order_relaxed);
 }
+/** The last handle is gone: what hangs on handles (history, gradient, hooks, base) goes at once, the values when no node holds them. */
 void tensor_destroy(tl_tensor *t);
+/** Keep the values, not the history: what nodes do with the tensors that they save, whose history they have as edges. So a node that
+ *  becomes part of the history of what it saved, by a write in place, forms no cycle. */
+static inline void tensor_hold(tl_tensor *t)
+{
+    atomic_fetch_add_explicit(&t->holds, 1, memory_order_relaxed);
+}
+void tensor_unhold(tl_tensor *t);
+/** A reference to a held tensor; false if its last handle is gone. */
+bool tensor_revive(tl_tensor *t);
 static inline void tensor_release(tl_tensor *t)
 {
     if (atomic_fetch_sub_explicit(&t->refs, 1, memory_order_acq_rel) == 1)
         tensor_destroy(t);
 }
+/** A tensor over t's storage (strides and offset are the storage's), checked against its size; not recorded, no view of t. What
+ *  the view functions of ops build with. */
+tl_tensor *strided_over(tl_tensor *t, int ndim, const int64_t *shape, const int64_t *strides, int64_t offset);
 /** Hand one reference to the current scope. false (and the reference dropped) if out of memory. */
 bool scope_own(tl_tensor *t);
 
@@ -281,7 +301,8 @@ tl_status pointwise_broadcast(const char *name, tl_tensor *const *in, int n, int
 tl_status dispatch(struct op_entry *e, const void *attrs, tl_tensor *const *in, int n_in, tl_tensor *const *into, tl_tensor **out,
                    struct residual *residual);
 tl_tensor *pointwise_call(struct op_entry *e, tl_tensor *const *in, int n_in, double p, double q, tl_tensor *into);
-/** May t be written in place now? Reports why not: a leaf that needs a gradient, a view of one, an expanded tensor. */
+/** May t be written in place now? Reports why not: a leaf that needs a gradient, a view of one, a view made while nothing was recorded,
+ *  an expanded tensor. */
 bool inplace_allowed(const char *op, tl_tensor *t, bool recording);
 /** TELAR_CHECK=reference: repeat a call on the reference backend and compare (ops/check.c). */
 bool check_reference_on(void);
@@ -321,8 +342,17 @@ struct hook {
 };
 
 struct saved {
-    tl_tensor *tensor; /**< a reference; NULL: not saved */
+    tl_tensor *tensor; /**< an input: held; an output: a reference to a face of its own. NULL: not saved */
     uint64_t version;
+};
+
+/** Of a node that wrote through a view: its output is the whole base, its op's result only a region of it. */
+struct region {
+    int self; /**< the edge that leads to the base's history before the write */
+    bool plain; /**< the base is contiguous, and the region lies in it */
+    struct tl_meta base;
+    struct tl_strided_attrs from, to; /**< the base's elements and the region's, counted from the lower of the two first ones */
+    int64_t extent; /**< elements from there to the last one of both */
 };
 
 struct edge {
@@ -337,6 +367,7 @@ struct tl_node {
     size_t size; /**< of this block */
     uint64_t sequence;
     struct op_entry *entry; /**< NULL: AccumulateGrad */
+    device *device;         /**< of its outputs */
     tl_tensor *variable;    /**< AccumulateGrad: the leaf, a reference */
     void *attrs;
     struct edge *next;      /**< n_in */
@@ -344,28 +375,64 @@ struct tl_node {
     struct tl_meta *in_meta, *out_meta;
     struct residual residual;
     struct hook *hooks;
+    struct region *region;  /**< NULL: an ordinary node */
     tl_tensor **retain; /**< n_out weak references, or NULL */
 };
 
-/** Record a call whose outputs are made: sets their grad_fn. `original` are the inputs before promotion. */
+/** Record a call whose outputs are made: sets their grad_fn. `into`: what was written in place, or NULL; `values`: what to save as the
+ *  inputs' values where a write has replaced them, or NULL. */
 tl_status record(struct op_entry *e, const void *attrs, tl_tensor *const *in, int n_in, tl_tensor **out, const struct tl_meta *out_meta,
-                 struct residual *residual, tl_tensor *const *into);
+                 struct residual *residual, tl_tensor *const *into, tl_tensor *const *values);
+/** Before a call that writes `into` and will be recorded: values[i] is in[i], or a copy if its gradient needs it and it is about to be
+ *  overwritten. */
+tl_status keep_overwritten(const struct op_entry *e, tl_tensor *const *in, int n_in, tl_tensor *const *into, tl_tensor **values);
 void node_release(tl_node *n);
 void node_keep(tl_node *n);
+/** A node of e, with outputs on d, with room for its edges, metas and attributes, all empty. One reference; NULL and an error. */
+tl_node *node_new(struct op_entry *e, device *d, int n_in, int n_out, bool metas);
+/** Lead edge i of n to what t was made by. */
+tl_status node_connect(tl_node *n, int i, tl_tensor *t);
+/** All edges are there: give n its place in the order of recording, after everything that they lead to. */
+void node_number(tl_node *n);
 /** The AccumulateGrad node of a leaf; a new reference. */
 tl_node *accumulator_of(tl_tensor *leaf);
 void hooks_free(struct hook *h);
-bool any_needs_grad(tl_tensor *const *t, int n);
-/** A view whose base was written in place since, which changed where its gradient belongs. */
-static inline bool view_is_stale(const tl_tensor *t)
+
+/* Histories (autograd/history.c). */
+
+/** What made t, bringing a view up to date with its base: borrowed; NULL: nothing, or an error. */
+tl_node *history_update(tl_tensor *t);
+static inline tl_node *history_of(tl_tensor *t)
 {
-    return (t->flags & T_VIEW) && t->histories != atomic_load_explicit(&t->storage->histories, memory_order_relaxed);
+    return UNLIKELY(history_stale(t)) ? history_update(t) : t->grad_fn;
 }
-tl_status stale_view(const char *who);
-/** t was overwritten: n (or nothing) is its history now, and that of views of it is out of date. */
-tl_status rewrite_history(tl_tensor *t, tl_node *n, int output_nr);
-/** The end of a tensor's part in its node. */
-void leave_history(tl_tensor *t);
+/** t is output nr of n from now on (n NULL: a leaf). Takes a reference of its own. */
+tl_status history_set(tl_tensor *t, tl_node *n, int nr);
+/** The same for a tensor that was written in place: through a view, it is the base that n made. */
+tl_status history_rewrite(tl_tensor *t, tl_node *n, int nr);
+/** A node that says how v was taken from its base (a: as attributes of as_strided), not yet connected; NULL and an error. */
+tl_node *view_node(const struct tl_strided_attrs *a, const struct tl_meta *base, const tl_tensor *v);
+/** v is a view of t: remember whose, and whether that was recorded. */
+void history_view(tl_tensor *v, tl_tensor *t);
+/** v is a tensor of its own after all. */
+void history_forget_base(tl_tensor *v);
+
+/* Writing through views (autograd/region.c). */
+
+/** Make n, a node that writes v, one that writes v's base: edge `self` leads to the base's history. */
+tl_status region_attach(tl_node *n, tl_tensor *v, int self);
+/** The node of v, the view that n wrote, as one of the base at the end of an edge; NULL and an error. */
+tl_node *region_view(const tl_node *n, const tl_tensor *v, struct edge base);
+/** Two sets of places in one storage, described in a buffer that has both. */
+void region_describe(struct region *r, tl_dtype dtype, const struct tl_strided_attrs *from, const struct tl_strided_attrs *to);
+/** Where t's elements lie; and, as attributes of as_strided, where y's lie that is to be seen as made from x. */
+struct tl_strided_attrs strided_places(const tl_tensor *t);
+struct tl_strided_attrs strided_between(const tl_tensor *x, const tl_tensor *y);
+/** The part of the base's gradient that arrives at the op's own output. */
+tl_tensor *region_slice(const struct region *r, tl_tensor *whole);
+/** The gradient of the base before the write: the arriving one, with the region's part replaced (NULL: by zeros). */
+tl_tensor *region_replace(const struct region *r, tl_tensor *whole, tl_tensor *part);
+bool any_needs_grad(tl_tensor *const *t, int n);
 extern HOT_TLS bool grad_mode_off;
 
 /* ---- Process-wide --------------------------------------------------------------------------------------------------- */

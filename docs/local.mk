@@ -8,6 +8,7 @@ EXTRA_DIST += \
 	%D%/adr/005-pytorch-random-streams.md \
 	%D%/adr/006-names-not-numbers.md \
 	%D%/adr/007-host-backends-merge.md \
+	%D%/adr/008-writes-through-views.md \
 	%D%/design.md \
 	%D%/kernels.md \
 	%D%/ops.md

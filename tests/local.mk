@@ -10,6 +10,13 @@ C_TESTS = \
 	%D%/tensor \
 	%D%/unload \
 	%D%/autograd \
+	%D%/autograd_backward \
+	%D%/autograd_devices \
+	%D%/autograd_hooks \
+	%D%/autograd_inplace \
+	%D%/autograd_memory \
+	%D%/autograd_threads \
+	%D%/autograd_views \
 	%D%/data_loader \
 	%D%/data_pictures \
 	%D%/data_tables \
@@ -53,6 +60,7 @@ TSAN_TESTS = \
 	%D%/autograd \
 	%D%/devices \
 	%D%/plans \
+	%D%/autograd_threads \
 	%D%/nn_module \
 	%D%/data_loader \
 	%D%/rng
@@ -182,7 +190,9 @@ EXTRA_DIST += \
 	%D%/demo.sh \
 	%D%/files.h \
 	%D%/golden.h \
+	%D%/golden/autograd.txt \
 	%D%/golden/loader.txt \
+	%D%/golden/make_autograd.py \
 	%D%/golden/make_loader.py \
 	%D%/golden/make_nn.py \
 	%D%/golden/make_ops.py \

@@ -2,6 +2,7 @@
  *
  * The end of a backward pass: gradients of leaves were staged, and are added to what the leaves have when nothing can fail any more.
  */
+#include <pthread.h>
 #include <stdlib.h>
 
 #include "core/autograd/engine.h"
@@ -32,7 +33,7 @@ static bool exclusive(const tl_tensor *g)
 /* May what is added to t be written over it? Its holders see it grow, as in PyTorch. */
 static bool stays(const tl_tensor *t, const tl_tensor *g)
 {
-    return t->dtype == g->dtype && (t->flags & T_CONTIGUOUS);
+    return t->dtype == g->dtype && t->storage->device == g->storage->device && (t->flags & T_CONTIGUOUS);
 }
 
 /* Everything that can fail: the sums that are not made in place by one plain addition, and memory for all of them. */
@@ -48,7 +49,7 @@ static tl_status prepare_commit(struct engine *e, struct staged *s)
             return status;
         s->how = (old->dtype == TL_F32 || old->dtype == TL_F64) && (g->flags & T_CONTIGUOUS) && old->storage != g->storage ? ADD : COPY;
     }
-    if (s->how == ADD || (!old && (e->create || exclusive(g))))
+    if (s->how == ADD || (!old && exclusive(g)))
         return TL_OK;
     better = old ? tl_add(old, g) : tl_clone(g);
     if (!better || (s->how == COPY && tensor_canonical(better) != TL_OK))
@@ -59,7 +60,10 @@ static tl_status prepare_commit(struct engine *e, struct staged *s)
     return TL_OK;
 }
 
-tl_status engine_commit(struct engine *e)
+/* Threads that go backward at once may meet in a leaf. */
+static pthread_mutex_t committing = PTHREAD_MUTEX_INITIALIZER;
+
+static tl_status commit_locked(struct engine *e)
 {
     for (size_t i = 0; i < e->n_staged; i++) {
         tl_status s = prepare_commit(e, &e->staged[i]);
@@ -85,4 +89,14 @@ tl_status engine_commit(struct engine *e)
             return s;
     }
     return TL_OK;
+}
+
+tl_status engine_commit(struct engine *e)
+{
+    if (e->n_staged == 0)
+        return TL_OK;
+    pthread_mutex_lock(&committing);
+    tl_status s = commit_locked(e);
+    pthread_mutex_unlock(&committing);
+    return s;
 }

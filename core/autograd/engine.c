@@ -101,12 +101,12 @@ static tl_status mark_wanted(struct engine *e)
 {
     if (e->to_leaves) {
         for (size_t t = 0; t < e->n_tasks; t++)
-            e->tasks[t].wanted = true;
+            e->tasks[t].wanted = e->tasks[t].needed = true;
         return TL_OK;
     }
     struct task **order = malloc((e->n_tasks ? e->n_tasks : 1) * sizeof *order);
     if (!order)
-        return tl_fail(TL_ERR_NOMEM, "grad: out of memory");
+        return tl_fail(TL_ERR_NOMEM, "grad: out of memory for %zu nodes", e->n_tasks);
     for (size_t t = 0; t < e->n_tasks; t++)
         order[t] = &e->tasks[t];
     for (int c = 0; c < e->n_captures; c++) {
@@ -115,11 +115,13 @@ static tl_status mark_wanted(struct engine *e)
             t->wanted = true;
     }
     qsort(order, e->n_tasks, sizeof *order, by_sequence);
-    for (size_t t = 0; t < e->n_tasks; t++)
-        for (int i = 0; i < order[t]->node->n_in && !order[t]->wanted; i++) {
+    for (size_t t = 0; t < e->n_tasks; t++) {
+        for (int i = 0; i < order[t]->node->n_in && !order[t]->needed; i++) {
             struct task *next = order[t]->node->next[i].node ? task_find(e, order[t]->node->next[i].node) : NULL;
-            order[t]->wanted = next && next->wanted;
+            order[t]->needed = next && next->wanted;
         }
+        order[t]->wanted |= order[t]->needed;
+    }
     free(order);
     return TL_OK;
 }
@@ -172,28 +174,44 @@ tl_status add_gradient(tl_tensor **slot, tl_tensor *g)
     return TL_OK;
 }
 
-static tl_status run_hooks(struct hook *h, int nr, tl_tensor **slot)
+/* What a hook gave takes the place of the gradient: it must be one of the same tensor. */
+static tl_status replace_by(tl_tensor **slot, tl_tensor *r, const char *node)
 {
-    for (; h; h = h->next) {
+    tl_tensor *g = *slot;
+    char text[2][160];
+    if (is_none(r) || r->ndim != g->ndim || memcmp(r->shape, g->shape, (size_t)g->ndim * sizeof *g->shape) != 0)
+        return tl_fail(TL_ERR_SHAPE, "a gradient hook of %s returned %s, but the gradient is %s; return one of that shape, or NULL to keep it", node,
+                       is_none(r) ? "TL_NONE" : shape_text(text[0], sizeof text[0], r->ndim, r->shape),
+                       shape_text(text[1], sizeof text[1], g->ndim, g->shape));
+    if (r->storage->device != g->storage->device)
+        return tl_fail(TL_ERR_DEVICE, "a gradient hook of %s returned a tensor on %s, but the gradient is on %s", node, r->storage->device->name,
+                       g->storage->device->name);
+    if (r->dtype != g->dtype && !(r = tl_cast(r, (tl_dtype)g->dtype)))
+        return tl_error_code();
+    tensor_keep(r);
+    tensor_release(g);
+    *slot = r;
+    return TL_OK;
+}
+
+/* In a scope of their own: what they make on the way goes at once. */
+static tl_status run_hooks(const tl_node *n, struct hook *h, int nr, tl_tensor **slot)
+{
+    tl_status s = TL_OK;
+    tl_scope scope = tl_scope_begin();
+    for (struct hook *next; h && s == TL_OK; h = next) {
+        next = h->next; /* it may remove itself */
         if (h->output_nr != nr)
             continue;
+        tl_status before = tl_error_code(); /* one that nobody cleared is not the hook's */
         tl_tensor *r = h->fn(*slot, h->ctx);
-        if (!r) {
-            if (tl_error_code() != TL_OK)
-                return tl_error_code();
-            continue;
-        }
-        if (r->ndim != (*slot)->ndim || r->dtype != (*slot)->dtype || memcmp(r->shape, (*slot)->shape, (size_t)r->ndim * sizeof *r->shape) != 0) {
-            char text[2][160];
-            return tl_fail(TL_ERR_SHAPE, "a gradient hook returned %s %s for a gradient of %s %s", tl_dtype_name((tl_dtype)r->dtype),
-                           shape_text(text[0], sizeof text[0], r->ndim, r->shape), tl_dtype_name((tl_dtype)(*slot)->dtype),
-                           shape_text(text[1], sizeof text[1], (*slot)->ndim, (*slot)->shape));
-        }
-        tensor_keep(r);
-        tensor_release(*slot);
-        *slot = r;
+        if (r)
+            s = replace_by(slot, r, tl_node_name(n));
+        else if (before == TL_OK && (s = tl_error_code()) != TL_OK)
+            tl_error_prefix("a gradient hook of %s: ", tl_node_name(n));
     }
-    return TL_OK;
+    tl_scope_end(&scope);
+    return s;
 }
 
 static tl_status capture(struct engine *e, const tl_node *n, int nr, tl_tensor *g)
@@ -213,10 +231,10 @@ static tl_status arrive_at_outputs(struct engine *e, struct task *t)
     for (int i = 0; i < n->n_out; i++) {
         if (!t->arrived[i])
             continue;
-        tl_status s = hooks ? run_hooks(hooks, i, &t->arrived[i]) : TL_OK;
+        tl_status s = hooks ? run_hooks(n, hooks, i, &t->arrived[i]) : TL_OK;
         if (s != TL_OK)
             return s;
-        if (n->retain && n->retain[i] && e->to_leaves && (s = engine_stage(e, n->retain[i], t->arrived[i])) != TL_OK)
+        if (n->retain && n->retain[i] && (s = engine_stage(e, n->retain[i], t->arrived[i])) != TL_OK)
             return s;
         if (e->n_captures && (s = capture(e, n, i, t->arrived[i])) != TL_OK)
             return s;
@@ -224,13 +242,38 @@ static tl_status arrive_at_outputs(struct engine *e, struct task *t)
     return TL_OK;
 }
 
-/* Does anybody below ask for what this node would compute? A tensor whose own gradient is all that is asked for is an end. */
-static bool wanted_below(const struct engine *e, const tl_node *n)
+static tl_status usable(const tl_node *n)
 {
-    for (int i = 0; i < n->n_in; i++)
-        if (n->next[i].node && task_find(e, n->next[i].node)->wanted)
-            return true;
-    return false;
+    if (n->released)
+        return tl_fail(TL_ERR_STATE,
+                       "backward: the graph was already used at %s, and what it had saved for that is gone; pass .retain_graph = true the first time",
+                       tl_node_name(n));
+    if (!n->entry->op->grad)
+        return tl_fail(TL_ERR_UNSUPPORTED, "backward: %s is not differentiable%s", n->entry->op->name,
+                       (n->entry->op->flags & TL_OP_INTERNAL) ? " twice" : "");
+    return TL_OK;
+}
+
+/* The node's gradient function. If the node wrote a region of its output, the function sees the region only. */
+static tl_status call_gradient(struct engine *e, struct task *t, tl_tensor **set)
+{
+    tl_node *n = t->node;
+    tl_tensor *slice = NULL;
+    tl_tensor **arrived = t->arrived;
+    if (n->region && !(slice = region_slice(n->region, t->arrived[0])))
+        return tl_error_code();
+    struct tl_grad_ctx g = {.engine = e, .node = n, .arrived = n->region ? &slice : arrived, .set = set};
+    tl_status s = n->entry->op->grad(&g);
+    if (s != TL_OK)
+        s = tl_fail(s, "its gradient function failed without saying why");
+    if (s == TL_OK && n->region && n->next[n->region->self].node) {
+        tl_tensor **self = &set[n->region->self];
+        *self = region_replace(n->region, arrived[0], *self);
+        s = *self ? TL_OK : tl_error_code();
+    }
+    if (s != TL_OK)
+        tl_error_prefix("%s: ", n->entry->grad_name);
+    return s;
 }
 
 static tl_status run_node(struct engine *e, struct task *t)
@@ -246,22 +289,15 @@ static tl_status run_node(struct engine *e, struct task *t)
         return s;
     if (n->variable)
         return e->to_leaves ? engine_stage(e, n->variable, t->arrived[0]) : TL_OK;
-    if (!e->to_leaves && !wanted_below(e, n))
+    if (!t->needed)
         return TL_OK;
-    if (n->released)
-        return tl_fail(TL_ERR_STATE, "backward: the graph was already used at %s and what it saved is gone; pass .retain_graph = true the first time",
-                       n->entry->grad_name);
-    if (!n->entry->op->grad)
-        return tl_fail(TL_ERR_UNSUPPORTED, "backward: %s is not differentiable%s", n->entry->op->name,
-                       (n->entry->op->flags & TL_OP_INTERNAL) ? " twice" : "");
+    if ((s = usable(n)) != TL_OK)
+        return s;
     tl_tensor *few[16] = {0}, **set = n->n_in <= 16 ? few : calloc((size_t)n->n_in, sizeof *set);
     if (!set)
-        return tl_fail(TL_ERR_NOMEM, "backward: out of memory");
+        return tl_fail(TL_ERR_NOMEM, "backward: out of memory for the gradients of %d inputs", n->n_in);
     tl_scope scope = tl_scope_begin();
-    struct tl_grad_ctx g = {.engine = e, .node = n, .task = t, .set = set};
-    s = n->entry->op->grad(&g);
-    if (s != TL_OK)
-        tl_error_prefix("%s: ", n->entry->grad_name);
+    s = call_gradient(e, t, set);
     for (int i = 0; i < n->n_in && s == TL_OK; i++) {
         if (!n->next[i].node || !set[i])
             continue;

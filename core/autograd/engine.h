@@ -12,7 +12,8 @@ struct task {
     tl_node *node;
     tl_tensor **arrived; /* n_out references */
     int waiting;
-    bool wanted, seen;
+    bool wanted; /* on the way to something that is asked for */
+    bool needed; /* and not only asked for itself: its gradient function has to run */
 };
 
 struct capture {
@@ -44,8 +45,8 @@ struct engine {
 struct tl_grad_ctx {
     struct engine *engine;
     tl_node *node;
-    struct task *task;
-    tl_tensor **set; /* scope-owned */
+    tl_tensor **arrived; /* n_out, borrowed */
+    tl_tensor **set;     /* n_in, scope-owned */
 };
 
 /* ---- The pass (engine.c) ------------------------------------------------------------------------------------------ */

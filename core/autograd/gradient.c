@@ -11,10 +11,37 @@ struct op_entry *grad_entry(struct tl_grad_ctx *g)
     return g->node->entry;
 }
 
-static tl_status overwritten(const struct tl_grad_ctx *g, const char *what, int i, const struct saved *s)
+/* What was saved, unless it was overwritten since. */
+static tl_status unchanged(const struct tl_grad_ctx *g, const char *what, int i, const struct saved *s)
 {
-    return tl_fail(TL_ERR_STATE, "%s %d of %s, needed for its gradient, was overwritten since by an in-place operation (version %llu, was %llu)",
-                   what, i, g->node->entry->op->name, (unsigned long long)storage_version(s->tensor->storage), (unsigned long long)s->version);
+    char text[160];
+    uint64_t now = storage_version(s->tensor->storage);
+    if (now == s->version)
+        return TL_OK;
+    return tl_fail(TL_ERR_STATE,
+                   "%s %d of %s (%s %s) is needed for its gradient, but was overwritten since by an in-place operation: it is at version %llu, "
+                   "expected was %llu; use the form without underscore there, or tl_clone() it before",
+                   what, i, g->node->entry->op->name, tl_dtype_name((tl_dtype)s->tensor->dtype),
+                   shape_text(text, sizeof text, s->tensor->ndim, s->tensor->shape), (unsigned long long)now, (unsigned long long)s->version);
+}
+
+/* A handle of saved values whose history is output nr of `made_by` (NULL: none), for the length of this call. */
+static tl_tensor *face_of(tl_tensor *saved, tl_node *made_by, int nr)
+{
+    tl_tensor *face = tensor_alias(saved);
+    if (!face || !scope_own(face))
+        return NULL;
+    return history_set(face, made_by, nr) == TL_OK ? face : NULL;
+}
+
+/* The same for values that are a region of a whole base, which is what the edge leads to. */
+static tl_tensor *face_in_region(const tl_node *n, tl_tensor *saved, struct edge base)
+{
+    tl_node *view = region_view(n, saved, base);
+    tl_tensor *face = view ? face_of(saved, view, 0) : NULL;
+    if (view)
+        node_release(view);
+    return face;
 }
 
 tl_tensor *tl_grad_input(struct tl_grad_ctx *g, int i)
@@ -31,11 +58,16 @@ tl_tensor *tl_grad_input(struct tl_grad_ctx *g, int i)
         tl_fail(TL_ERR_ARGUMENT, "grad: %s does not save input %d (saves_inputs)", n->entry->op->name, i);
         return NULL;
     }
-    if (storage_version(s->tensor->storage) != s->version) {
-        overwritten(g, "input", i, s);
+    if (unchanged(g, "input", i, s) != TL_OK)
         return NULL;
-    }
-    return s->tensor;
+    tl_node *next = n->next[i].node;
+    if (!g->engine->create && tensor_revive(s->tensor))
+        return scope_own(s->tensor) ? s->tensor : NULL;
+    if (!g->engine->create || !next)
+        return face_of(s->tensor, NULL, 0);
+    if (n->region && n->region->self == i)
+        return face_in_region(n, s->tensor, n->next[i]);
+    return next->variable == s->tensor ? s->tensor : face_of(s->tensor, next, n->next[i].nr);
 }
 
 tl_tensor *tl_grad_output(struct tl_grad_ctx *g, int i)
@@ -46,20 +78,11 @@ tl_tensor *tl_grad_output(struct tl_grad_ctx *g, int i)
         tl_fail(TL_ERR_ARGUMENT, "grad: %s does not save output %d (saves_outputs)", n->entry->op->name, i);
         return NULL;
     }
-    if (storage_version(s->tensor->storage) != s->version) {
-        overwritten(g, "output", i, s);
+    if (unchanged(g, "output", i, s) != TL_OK)
         return NULL;
-    }
     if (!g->engine->create)
         return s->tensor;
-    /* Under create_graph it needs its history back, on a face that does not outlive this call. */
-    tl_tensor *face = tensor_alias(s->tensor);
-    if (!face || !scope_own(face))
-        return NULL;
-    node_keep(n);
-    face->grad_fn = n;
-    face->output_nr = i;
-    return face;
+    return n->region ? face_in_region(n, s->tensor, (struct edge){n, i}) : face_of(s->tensor, n, i);
 }
 
 tl_tensor *tl_grad_arriving(struct tl_grad_ctx *g, int i)
@@ -68,12 +91,12 @@ tl_tensor *tl_grad_arriving(struct tl_grad_ctx *g, int i)
         tl_fail(TL_ERR_ARGUMENT, "grad: %s has no output %d", g->node->entry->op->name, i);
         return NULL;
     }
-    if (g->task->arrived[i])
-        return g->task->arrived[i];
+    if (g->arrived[i])
+        return g->arrived[i];
     const struct tl_meta *m = &g->node->out_meta[i];
     device *d = NULL;
     for (int k = 0; k < g->node->n_out && !d; k++)
-        d = g->task->arrived[k] ? g->task->arrived[k]->storage->device : NULL;
+        d = g->arrived[k] ? g->arrived[k]->storage->device : NULL;
     return m->ndim < 0 ? TL_NONE : tl_zero_(tensor_new(d ? d : device_default(), m->dtype, m->ndim, m->shape, false));
 }
 
@@ -135,10 +158,9 @@ tl_status tl_grad_set(struct tl_grad_ctx *g, int i, tl_tensor *gradient)
     if (fitted && fitted->dtype != (uint8_t)m->dtype)
         fitted = tl_cast(fitted, m->dtype);
     /* The gradient of a tensor that lives elsewhere (to_device) goes back there. */
-    if (fitted && n->in[i].tensor && n->in[i].tensor->storage->device != fitted->storage->device)
-        fitted = tl_to_device(fitted, n->in[i].tensor->storage->device->name);
-    else if (fitted && n->next[i].node && n->next[i].node->variable && n->next[i].node->variable->storage->device != fitted->storage->device)
-        fitted = tl_to_device(fitted, n->next[i].node->variable->storage->device->name);
+    const tl_node *next = n->next[i].node;
+    if (fitted && next && next->device != fitted->storage->device)
+        fitted = tl_to_device(fitted, next->device->name);
     if (!fitted)
         return tl_error_code();
     if (fitted->ndim != m->ndim || memcmp(fitted->shape, m->shape, (size_t)m->ndim * sizeof *m->shape) != 0) {

@@ -29,20 +29,12 @@ void tl_grad_mode_restore_(const int *was)
     grad_mode_off = !(*was & 1);
 }
 
-/* A stale view is as good as one that needs a gradient: recording it says what is wrong. */
 bool any_needs_grad(tl_tensor *const *t, int n)
 {
     for (int i = 0; i < n; i++)
-        if (UNLIKELY(t[i]->grad_fn || (t[i]->flags & (T_REQUIRES_GRAD | T_VIEW))) && (needs_grad(t[i]) || view_is_stale(t[i])))
+        if (needs_grad(t[i]))
             return true;
     return false;
-}
-
-tl_status stale_view(const char *who)
-{
-    return tl_fail(TL_ERR_STATE, "%s: an operand is a view of a tensor that was written in place since, so its gradient would go astray; take the "
-                                 "view again, or write in TL_NO_GRAD { }",
-                   who);
 }
 
 /* ---- Life of nodes -------------------------------------------------------------------------------------------------------- */
@@ -55,21 +47,24 @@ void node_keep(tl_node *n)
 /* Drop what the gradient needed, but keep the node itself in the graph. */
 void node_release_saved(tl_node *n)
 {
+    bool any = n->residual.storage != NULL;
     for (int i = 0; i < n->n_in; i++)
         if (n->in && n->in[i].tensor) {
-            tensor_release(n->in[i].tensor);
+            tensor_unhold(n->in[i].tensor);
             n->in[i].tensor = NULL;
+            any = true;
         }
     for (int i = 0; i < n->n_out; i++)
         if (n->out && n->out[i].tensor) {
             tensor_release(n->out[i].tensor);
             n->out[i].tensor = NULL;
+            any = true;
         }
     if (n->residual.storage) {
         storage_release(n->residual.storage);
         n->residual.storage = NULL;
     }
-    n->released = true;
+    n->released |= any; /* else it can be used again, as in PyTorch */
 }
 
 void hooks_free(struct hook *h)
@@ -102,6 +97,7 @@ static void node_destroy(tl_node *n)
             node_release(n->next[i].node);
     hooks_free(n->hooks);
     free(n->retain);
+    free(n->region);
     pool_free(n, n->size);
 }
 
@@ -127,21 +123,24 @@ static size_t round_up(size_t n)
     return (n + 15) & ~(size_t)15;
 }
 
-static tl_node *node_new(int n_in, int n_out, size_t attrs_size, bool metas)
+tl_node *node_new(struct op_entry *e, device *d, int n_in, int n_out, bool metas)
 {
     size_t edges = round_up((size_t)n_in * sizeof(struct edge)), saved_in = round_up((size_t)n_in * sizeof(struct saved)),
            saved_out = round_up((size_t)n_out * sizeof(struct saved)),
-           meta = metas ? round_up((size_t)(n_in + n_out) * sizeof(struct tl_meta)) : 0;
-    size_t size = round_up(sizeof(tl_node)) + edges + saved_in + saved_out + meta + round_up(attrs_size);
+           meta = metas ? round_up((size_t)(n_in + n_out) * sizeof(struct tl_meta)) : 0, attrs = e ? e->op->attrs_size : 0;
+    size_t size = round_up(sizeof(tl_node)) + edges + saved_in + saved_out + meta + round_up(attrs);
     char *p = pool_alloc(size);
     if (!p)
         return NULL;
     tl_node *n = (tl_node *)(void *)p;
     memset(n, 0, sizeof *n);
     atomic_init(&n->refs, 1);
+    n->entry = e;
+    n->device = d;
     n->n_in = n_in;
     n->n_out = n_out;
     n->size = size;
+    n->sequence = UINT64_MAX;
     p += round_up(sizeof(tl_node));
     memset(p, 0, edges + saved_in + saved_out);
     n->next = (struct edge *)(void *)p;
@@ -169,11 +168,10 @@ tl_node *accumulator_of(tl_tensor *leaf)
             return n;
         }
     }
-    n = node_new(0, 1, 0, false);
+    n = node_new(NULL, leaf->storage->device, 0, 1, false);
     if (n) {
         tensor_keep(leaf);
         n->variable = leaf;
-        n->sequence = UINT64_MAX;
         leaf->accumulator = n;
     }
     storage_unlock(leaf->storage);
@@ -184,14 +182,14 @@ tl_node *accumulator_of(tl_tensor *leaf)
 
 static bool shares(const tl_tensor *t, tl_tensor *const *into, int n_out)
 {
-    for (int i = 0; into && i < n_out; i++)
+    for (int i = 0; i < n_out; i++)
         if (into[i] && into[i]->storage == t->storage)
             return true;
     return false;
 }
 
 /* Which inputs and outputs must be saved: for pointwise ops only what the wanted gradients mention. */
-static void needed(const struct op_entry *e, const tl_node *n, uint32_t *inputs, uint32_t *outputs)
+static void needed(const struct op_entry *e, tl_tensor *const *in, uint32_t *inputs, uint32_t *outputs)
 {
     *inputs = e->op->saves_inputs;
     *outputs = e->op->saves_outputs;
@@ -199,73 +197,70 @@ static void needed(const struct op_entry *e, const tl_node *n, uint32_t *inputs,
         return;
     *inputs = *outputs = 0;
     for (int i = 0; i < e->op->n_in; i++)
-        if (n->next[i].node) {
+        if (needs_grad(in[i])) {
             *inputs |= e->pointwise->uses[i] >> 1 & 7; /* a, b, c */
             *outputs |= e->pointwise->uses[i] >> 4 & 1; /* y */
         }
 }
 
-static tl_status save(struct saved *s, tl_tensor *t, bool alias)
+static bool saves(uint32_t inputs, int i)
 {
-    s->version = storage_version(t->storage);
-    if (!alias) {
-        tensor_keep(t);
-        s->tensor = t;
-        return TL_OK;
-    }
-    s->tensor = tensor_alias(t);
-    return s->tensor ? TL_OK : tl_error_code();
+    return (inputs & (1u << (i < 31 ? i : 31))) != 0;
 }
 
-static tl_status connect(tl_node *n, int i, tl_tensor *t)
+tl_status keep_overwritten(const struct op_entry *e, tl_tensor *const *in, int n_in, tl_tensor *const *into, tl_tensor **values)
 {
-    if (is_none(t))
-        return TL_OK;
-    if (UNLIKELY(view_is_stale(t)))
-        return stale_view(n->entry->op->name);
-    if (t->grad_fn) {
-        node_keep(t->grad_fn);
-        n->next[i] = (struct edge){t->grad_fn, t->output_nr};
-    } else if (t->flags & T_REQUIRES_GRAD) {
-        n->next[i] = (struct edge){accumulator_of(t), 0};
-        return n->next[i].node ? TL_OK : tl_error_code();
+    uint32_t inputs, outputs;
+    needed(e, in, &inputs, &outputs);
+    for (int i = 0; i < n_in; i++) {
+        values[i] = in[i];
+        if (is_none(in[i]) || !saves(inputs, i) || !shares(in[i], into, e->op->n_out))
+            continue;
+        for (int k = 0; k < i && values[i] == in[i]; k++)
+            if (in[k] == in[i])
+                values[i] = values[k];
+        bool was = tl_set_grad_enabled(false);
+        if (values[i] == in[i])
+            values[i] = tl_clone(in[i]);
+        tl_set_grad_enabled(was);
+        if (!values[i])
+            return tl_error_code();
     }
     return TL_OK;
 }
 
-/* Does the tensor keep its gradient? Then the node forgets it. */
-static bool stop_retaining(tl_tensor *t)
+/* Its values, without its handle: see tensor_hold(). */
+static void save_input(struct saved *s, tl_tensor *t)
 {
-    if (!t->grad_fn || !(t->flags & T_RETAIN_GRAD))
-        return false;
-    t->grad_fn->retain[t->output_nr] = NULL;
-    t->flags &= (uint16_t)~T_RETAIN_GRAD;
-    return true;
+    tensor_hold(t);
+    s->tensor = t;
+    s->version = storage_version(t->storage);
 }
 
-void leave_history(tl_tensor *t)
+/* A face without history, so that no cycle forms. */
+static tl_status save_output(struct saved *s, tl_tensor *t)
 {
-    stop_retaining(t);
-    node_release(t->grad_fn);
-    t->grad_fn = NULL;
+    s->version = storage_version(t->storage);
+    s->tensor = tensor_alias(t);
+    return s->tensor ? TL_OK : tl_error_code();
 }
 
-static tl_status set_history(tl_tensor *t, tl_node *n, int output_nr)
+tl_status node_connect(tl_node *n, int i, tl_tensor *t)
 {
-    bool retains = stop_retaining(t);
-    if (n)
-        node_keep(n);
-    if (t->grad_fn)
-        node_release(t->grad_fn);
-    t->grad_fn = n;
-    t->output_nr = output_nr;
-    return retains && n && !tl_retain_grad(t) ? tl_error_code() : TL_OK;
+    if (!needs_grad(t))
+        return TL_OK;
+    tl_node *next = history_of(t);
+    if (next)
+        node_keep(next);
+    else if (!(t->flags & T_REQUIRES_GRAD) || !(next = accumulator_of(t)))
+        return tl_error_code();
+    n->next[i] = (struct edge){next, next->variable ? 0 : t->output_nr};
+    return TL_OK;
 }
 
-tl_status rewrite_history(tl_tensor *t, tl_node *n, int output_nr)
+void node_number(tl_node *n)
 {
-    t->histories = atomic_fetch_add_explicit(&t->storage->histories, 1, memory_order_relaxed) + 1;
-    return set_history(t, n, output_nr);
+    n->sequence = atomic_fetch_add_explicit(&sequence, 1, memory_order_relaxed);
 }
 
 static void describe(const tl_tensor *t, struct tl_meta *m)
@@ -276,36 +271,56 @@ static void describe(const tl_tensor *t, struct tl_meta *m)
         memcpy(m->shape, t->shape, (size_t)t->ndim * sizeof *t->shape);
 }
 
+static tl_status save_what_is_needed(tl_node *n, tl_tensor *const *in, int n_in, tl_tensor *const *values, tl_tensor **out)
+{
+    uint32_t inputs, outputs;
+    tl_status s = TL_OK;
+    needed(n->entry, in, &inputs, &outputs);
+    for (int i = 0; i < n_in; i++)
+        if (saves(inputs, i) && !is_none(in[i]))
+            save_input(&n->in[i], values ? values[i] : in[i]);
+    for (int i = 0; i < n->n_out && s == TL_OK; i++)
+        if ((outputs & (1u << i)) && out[i])
+            s = save_output(&n->out[i], out[i]);
+    return s;
+}
+
+/* The operand that is the view itself, or n_in. */
+static int operand_written(tl_tensor *const *in, int n_in, const tl_tensor *into)
+{
+    int i = 0;
+    while (i < n_in && in[i] != into)
+        i++;
+    return i;
+}
+
 tl_status record(struct op_entry *e, const void *attrs, tl_tensor *const *in, int n_in, tl_tensor **out, const struct tl_meta *out_meta,
-                 struct residual *residual, tl_tensor *const *into)
+                 struct residual *residual, tl_tensor *const *into, tl_tensor *const *values)
 {
     int n_out = e->op->n_out;
-    tl_node *n = node_new(n_in, n_out, e->op->attrs_size, true);
+    tl_tensor *view = into && into[0] && into[0]->base ? into[0] : NULL;
+    int self = view ? operand_written(in, n_in, view) : -1;
+    device *d = NULL;
+    for (int i = 0; i < n_out && !d; i++)
+        d = out[i] ? out[i]->storage->device : NULL;
+    tl_node *n = node_new(e, d, self == n_in ? n_in + 1 : n_in, n_out, true);
     if (!n)
         return tl_error_code();
-    n->entry = e;
-    n->sequence = atomic_fetch_add_explicit(&sequence, 1, memory_order_relaxed);
     if (attrs)
         memcpy(n->attrs, attrs, e->op->attrs_size);
     else
         memset(n->attrs, 0, e->op->attrs_size);
     tl_status s = TL_OK;
     for (int i = 0; i < n_in && s == TL_OK; i++) {
-        s = connect(n, i, in[i]);
+        s = i == self ? TL_OK : node_connect(n, i, in[i]);
         describe(in[i], &n->in_meta[i]);
     }
     memcpy(n->out_meta, out_meta, (size_t)n_out * sizeof *out_meta);
-    uint32_t inputs, outputs;
-    needed(e, n, &inputs, &outputs);
-    for (int i = 0; i < n_in && s == TL_OK; i++)
-        if ((inputs & (1u << (i < 31 ? i : 31))) && !is_none(in[i])) {
-            bool written = shares(in[i], into, n_out);
-            s = save(&n->in[i], in[i], written);
-            n->in[i].version -= written; /* the value that was used is gone */
-        }
-    for (int i = 0; i < n_out && s == TL_OK; i++)
-        if ((outputs & (1u << i)) && out[i])
-            s = save(&n->out[i], out[i], true);
+    if (s == TL_OK && view)
+        s = region_attach(n, view, self);
+    node_number(n);
+    if (s == TL_OK)
+        s = save_what_is_needed(n, in, n_in, values, out);
     if (s != TL_OK) {
         node_release(n);
         return s;
@@ -317,7 +332,7 @@ tl_status record(struct op_entry *e, const void *attrs, tl_tensor *const *in, in
     for (int i = 0; i < n_out && s == TL_OK; i++) {
         if (!out[i] || !tl_dtype_is_float((tl_dtype)out[i]->dtype) || (e->op->nondifferentiable_out & (1u << i)))
             continue;
-        s = UNLIKELY(into && into[i]) ? rewrite_history(out[i], n, i) : set_history(out[i], n, i);
+        s = into && into[i] ? history_rewrite(out[i], n, i) : history_set(out[i], n, i);
     }
     node_release(n);
     return s;
@@ -332,7 +347,7 @@ bool tl_requires_grad(const tl_tensor *t)
 
 bool tl_is_leaf(const tl_tensor *t)
 {
-    return t && !t->grad_fn;
+    return t && (!needs_grad(t) || (t->flags & T_REQUIRES_GRAD));
 }
 
 tl_tensor *tl_set_requires_grad(tl_tensor *t, bool on)
@@ -345,10 +360,11 @@ tl_tensor *tl_set_requires_grad(tl_tensor *t, bool on)
         tl_fail(TL_ERR_DTYPE, "set_requires_grad: only floating tensors have gradients, not %s", tl_dtype_name((tl_dtype)t->dtype));
         return NULL;
     }
-    if (t->grad_fn) {
+    if (!tl_is_leaf(t)) {
         if (on)
             return t;
-        tl_fail(TL_ERR_STATE, "set_requires_grad: it can be switched off for leaves only; use tl_detach()");
+        tl_fail(TL_ERR_STATE, "set_requires_grad: it can be switched off for leaves only, and this is the result of %s; use tl_detach()",
+                tl_node_name(history_of(t)));
         return NULL;
     }
     if (on)
@@ -383,43 +399,16 @@ tl_status tl_set_grad(tl_tensor *t, tl_tensor *grad)
     return TL_OK;
 }
 
-tl_tensor *tl_retain_grad(tl_tensor *t)
-{
-    if (!t || !needs_grad(t)) {
-        tl_fail(TL_ERR_STATE, "retain_grad: the tensor needs no gradient");
-        return NULL;
-    }
-    if (!t->grad_fn || (t->flags & T_RETAIN_GRAD))
-        return t;
-    if (!t->grad_fn->retain && !(t->grad_fn->retain = calloc((size_t)t->grad_fn->n_out, sizeof *t->grad_fn->retain))) {
-        tl_fail(TL_ERR_NOMEM, "retain_grad: out of memory");
-        return NULL;
-    }
-    t->grad_fn->retain[t->output_nr] = t;
-    t->flags |= T_RETAIN_GRAD;
-    return t;
-}
-
-tl_tensor *tl_detach(tl_tensor *t)
-{
-    if (!t || is_none(t)) {
-        tl_fail(TL_ERR_ARGUMENT, "detach: the tensor is NULL or TL_NONE, and no earlier call failed");
-        return NULL;
-    }
-    tl_tensor *a = tensor_alias(t);
-    return a && scope_own(a) ? a : NULL;
-}
-
 tl_node *tl_grad_fn(tl_tensor *t)
 {
     if (!t || is_none(t))
         return NULL;
-    return t->grad_fn;
+    return history_of(t);
 }
 
 const char *tl_node_name(const tl_node *n)
 {
-    return !n ? "" : n->variable ? "AccumulateGrad" : n->entry->grad_name;
+    return !n ? "" : n->variable ? "AccumulateGrad" : n->region ? "CopySlices" : n->entry->grad_name;
 }
 
 tl_node *tl_node_next(const tl_node *n, int i)
@@ -434,17 +423,37 @@ int tl_node_n_next(const tl_node *n)
 
 tl_status tl_register_hook(tl_tensor *t, tl_grad_hook fn, void *ctx)
 {
-    if (!t || !fn)
+    if (!t || is_none(t) || !fn)
         return tl_fail(TL_ERR_ARGUMENT, "register_hook: the tensor or the function is NULL");
     if (!needs_grad(t))
-        return tl_fail(TL_ERR_STATE, "register_hook: the tensor needs no gradient");
+        return tl_fail(TL_ERR_STATE, "register_hook: the tensor needs no gradient, so none will arrive: nothing it was made from requires one");
+    tl_node *n = history_of(t);
+    if (!n && !(t->flags & T_REQUIRES_GRAD))
+        return tl_error_code();
     struct hook *h = malloc(sizeof *h);
     if (!h)
         return tl_fail(TL_ERR_NOMEM, "register_hook: out of memory");
-    *h = (struct hook){.fn = fn, .ctx = ctx, .output_nr = t->output_nr};
-    struct hook **end = t->grad_fn ? &t->grad_fn->hooks : &t->hooks;
+    *h = (struct hook){.fn = fn, .ctx = ctx, .output_nr = n ? t->output_nr : 0};
+    struct hook **end = n ? &n->hooks : &t->hooks;
     while (*end)
         end = &(*end)->next;
     *end = h;
     return TL_OK;
+}
+
+tl_status tl_remove_hook(tl_tensor *t, tl_grad_hook fn, void *ctx)
+{
+    if (!t || is_none(t) || !fn)
+        return tl_fail(TL_ERR_ARGUMENT, "remove_hook: the tensor or the function is NULL");
+    tl_node *n = history_of(t);
+    for (struct hook **h = n ? &n->hooks : &t->hooks; *h; h = &(*h)->next) {
+        struct hook *found = *h;
+        if (found->fn != fn || found->ctx != ctx || found->output_nr != (n ? t->output_nr : 0))
+            continue;
+        *h = found->next;
+        free(found);
+        return TL_OK;
+    }
+    return tl_fail(TL_ERR_NOT_FOUND, "remove_hook: the tensor has no hook with this function and this ctx; after a write in place its hooks stay with "
+                                     "the value that it had before");
 }

@@ -6,5 +6,7 @@ core_libtelar_la_SOURCES += \
 	%D%/engine.h \
 	%D%/gradcheck.c \
 	%D%/gradient.c \
-	%D%/graph.c
+	%D%/graph.c \
+	%D%/history.c \
+	%D%/region.c
 # end (kept by build-aux/update-sources)

@@ -77,7 +77,8 @@ static tl_status fill_infer(const struct tl_meta *in, int n_in, void *attrs, str
 
 static tl_status fill_grad(struct tl_grad_ctx *g)
 {
-    return tl_grad_set(g, 0, TL_NONE);
+    tl_tensor *dy = tl_grad_arriving(g, 0);
+    return tl_grad_set(g, 0, dy ? tl_zeros_like(dy) : NULL);
 }
 
 /* Its input only says where and how large; kernels see no input. */
@@ -89,8 +90,57 @@ const tl_op tl_op_fill = {
     .n_out = 1,
     .attrs = fill_fields,
     .attrs_size = sizeof(struct tl_fill_attrs),
+    .grad_name = "FillBackward2",
     .infer = fill_infer,
     .grad = fill_grad,
+};
+
+/* What zero_ and copy_ are in the graph: functions of the tensor that they overwrite, whose gradient is zero. */
+static tl_status zero_decompose(const void *attrs, tl_tensor *const *in, int n_in, tl_tensor **out)
+{
+    (void)attrs, (void)n_in;
+    out[0] = tl_zeros_like(in[0]);
+    return out[0] ? TL_OK : tl_error_code();
+}
+
+const tl_op tl_op_zero = {
+    .struct_size = sizeof(tl_op),
+    .name = "zero",
+    .formula = "y = 0, in x's shape",
+    .flags = TL_OP_COMPOSITE | TL_OP_INTERNAL,
+    .n_in = 1,
+    .n_out = 1,
+    .infer = copy_infer,
+    .grad = fill_grad,
+    .decompose = zero_decompose,
+};
+
+static tl_status copy_into_grad(struct tl_grad_ctx *g)
+{
+    tl_tensor *dy = tl_grad_arriving(g, 0);
+    tl_status s = dy ? tl_grad_set(g, 1, dy) : tl_error_code();
+    return s == TL_OK && tl_grad_wants(g, 0) ? tl_grad_set(g, 0, tl_zeros_like(dy)) : s;
+}
+
+static tl_status copy_into_decompose(const void *attrs, tl_tensor *const *in, int n_in, tl_tensor **out)
+{
+    (void)attrs, (void)n_in;
+    tl_tensor *y = tl_empty_like(in[0]);
+    out[0] = y ? tl_copy_(y, in[1]) : NULL;
+    return out[0] ? TL_OK : tl_error_code();
+}
+
+const tl_op tl_op_copy_into = {
+    .struct_size = sizeof(tl_op),
+    .name = "copy_into",
+    .formula = "y = source, broadcast to x's shape",
+    .flags = TL_OP_COMPOSITE | TL_OP_INTERNAL,
+    .n_in = 2,
+    .n_out = 1,
+    .grad_name = "CopyBackwards",
+    .infer = copy_infer,
+    .grad = copy_into_grad,
+    .decompose = copy_into_decompose,
 };
 
 /* ---- Kernels called directly ---------------------------------------------------------------------------------------------------- */
@@ -301,30 +351,42 @@ tl_tensor *tl_to_device(tl_tensor *t, const char *name)
         struct tl_meta meta = {.dtype = (tl_dtype)t->dtype, .ndim = t->ndim};
         memcpy(meta.shape, t->shape, sizeof meta.shape);
         registry_init();
-        if (record(op_entry_of(&tl_op_copy), NULL, &t, 1, &moved, &meta, NULL, NULL) != TL_OK)
+        if (record(op_entry_of(&tl_op_copy), NULL, &t, 1, &moved, &meta, NULL, NULL, NULL) != TL_OK)
             return NULL;
     }
     return moved;
 }
 
+/* t was written by op, whose first operand it is. */
+static bool record_in_place(const tl_op *op, const void *attrs, tl_tensor *const *in, int n_in, tl_tensor *t)
+{
+    struct tl_meta meta = {.dtype = (tl_dtype)t->dtype, .ndim = t->ndim};
+    memcpy(meta.shape, t->shape, sizeof meta.shape);
+    registry_init();
+    return record(op_entry_of(op), attrs, in, n_in, &t, &meta, NULL, &t, NULL) == TL_OK;
+}
+
 tl_tensor *tl_fill_(tl_tensor *t, double value)
 {
-    if (missing("fill_", t) || demand_value("fill_", &value, (tl_dtype)t->dtype) != TL_OK || !inplace_allowed("fill_", t, false) ||
+    bool recording = t && !grad_mode_off && needs_grad(t);
+    struct tl_fill_attrs a = {.struct_size = sizeof a, .value = value};
+    if (missing("fill_", t) || demand_value("fill_", &a.value, (tl_dtype)t->dtype) != TL_OK || !inplace_allowed("fill_", t, recording) ||
         tensor_written(t) != TL_OK)
         return NULL;
-    if (t->numel == 0)
-        return t;
-    if (value == 0 && !signbit(value) && t->storage->device->host && (t->flags & T_CONTIGUOUS)) {
+    value = a.value;
+    if (t->numel == 0) {
+        /* Nothing to write; recorded all the same. */
+    } else if (value == 0 && !signbit(value) && t->storage->device->host && (t->flags & T_CONTIGUOUS)) {
         memset(tl_mem_ptr(tensor_mem(t)), 0, (size_t)t->numel * tl_dtype_size((tl_dtype)t->dtype));
     } else {
         struct tl_view out;
-        struct tl_fill_attrs a = {.struct_size = sizeof a, .value = value};
         tensor_view(t, &out);
         if (run_strided(t->storage->device, &tl_op_fill, &a, NULL, 0, &out) != TL_OK)
             return NULL;
     }
-    /* Its history is overwritten: it is a constant now. */
-    return !grad_mode_off && t->grad_fn && rewrite_history(t, NULL, 0) != TL_OK ? NULL : t;
+    if (!recording)
+        return t;
+    return (value == 0 ? record_in_place(&tl_op_zero, NULL, &t, 1, t) : record_in_place(&tl_op_fill, &a, &t, 1, t)) ? t : NULL;
 }
 
 tl_tensor *tl_zero_(tl_tensor *t)
@@ -340,22 +402,15 @@ tl_tensor *tl_copy_(tl_tensor *t, tl_tensor *source)
     if (!inplace_allowed("copy_", t, recording))
         return NULL;
     tl_tensor *same = source;
+    bool was = tl_set_grad_enabled(false);
     if (source->ndim != t->ndim || memcmp(source->shape, t->shape, (size_t)t->ndim * sizeof *t->shape) != 0)
         same = tl_expand(source, t->ndim, t->shape);
-    if (!same)
-        return NULL;
-    if (same->storage == t->storage)
+    if (same && same->storage == t->storage)
         same = tl_clone(same); /* the two may overlap */
+    tl_set_grad_enabled(was);
     if (!same || tensor_written(t) != TL_OK || copy_values(same, t) != TL_OK)
         return NULL;
-    if (recording) {
-        struct tl_meta meta = {.dtype = (tl_dtype)t->dtype, .ndim = t->ndim};
-        memcpy(meta.shape, t->shape, sizeof meta.shape);
-        registry_init();
-        if (record(op_entry_of(&tl_op_copy), NULL, &same, 1, &t, &meta, NULL, &t) != TL_OK)
-            return NULL;
-    }
-    return t;
+    return !recording || record_in_place(&tl_op_copy_into, NULL, (tl_tensor *[]){t, source}, 2, t) ? t : NULL;
 }
 
 /* Shrinking keeps the storage; growing moves the leading elements to a new one. */
@@ -379,18 +434,17 @@ tl_tensor *tl_resize_(tl_tensor *t, int ndim, const int64_t *shape)
     if ((size_t)(n + t->offset) * size > t->storage->bytes) {
         tl_tensor *larger = tensor_new(t->storage->device, (tl_dtype)t->dtype, 1, &n, false);
         int64_t have = (int64_t)(t->storage->bytes / size) - t->offset, one = 1;
-        tl_tensor *old = larger ? tl_as_strided(t, 1, &have, &one, t->offset) : NULL;
-        tl_tensor *head = old ? tl_as_strided(larger, 1, &have, &one, 0) : NULL;
+        tl_tensor *old = larger ? strided_over(t, 1, &have, &one, t->offset) : NULL;
+        tl_tensor *head = old ? strided_over(larger, 1, &have, &one, 0) : NULL;
         if (!head || copy_values(old, head) != TL_OK)
             return NULL;
         /* Versions go on, so that a backward that saved the old values notices. */
         atomic_store(&larger->storage->version, storage_version(t->storage));
-        atomic_store(&larger->storage->histories, t->histories);
         storage_keep(larger->storage);
         storage_release(t->storage);
         t->storage = larger->storage;
         t->offset = 0;
-        t->flags &= (uint16_t)~T_VIEW; /* of what it was */
+        history_forget_base(t); /* of what it was */
     }
     t->ndim = (uint8_t)ndim;
     t->numel = n;
@@ -399,32 +453,4 @@ tl_tensor *tl_resize_(tl_tensor *t, int ndim, const int64_t *shape)
     contiguous_strides(ndim, t->shape, t->strides);
     t->flags |= T_CONTIGUOUS;
     return t;
-}
-
-tl_tensor *tl_as_strided(tl_tensor *t, int ndim, const int64_t *shape, const int64_t *strides, int64_t offset)
-{
-    if (missing("as_strided", t))
-        return NULL;
-    int64_t n, last = offset;
-    if (ndim < 0 || ndim > TL_MAX_DIMS || !shape_numel(ndim, shape, &n) || offset < 0) {
-        tl_fail(TL_ERR_SHAPE, "as_strided: bad shape or offset");
-        return NULL;
-    }
-    for (int i = 0; i < ndim && n; i++) {
-        int64_t step;
-        if (strides[i] < 0 || __builtin_mul_overflow(shape[i] - 1, strides[i], &step) || __builtin_add_overflow(last, step, &last)) {
-            tl_fail(TL_ERR_SHAPE, "as_strided: stride %lld of dimension %d is negative or too large", (long long)strides[i], i);
-            return NULL;
-        }
-    }
-    if (n && (uint64_t)last >= t->storage->bytes / tl_dtype_size((tl_dtype)t->dtype)) {
-        tl_fail(TL_ERR_SHAPE, "as_strided: element %lld lies beyond the storage's %zu", (long long)last,
-                t->storage->bytes / tl_dtype_size((tl_dtype)t->dtype));
-        return NULL;
-    }
-    storage_keep(t->storage);
-    tl_tensor *v = tensor_over(t->storage, (tl_dtype)t->dtype, ndim, shape, strides, offset);
-    if (v)
-        v->flags |= T_VIEW;
-    return v;
 }

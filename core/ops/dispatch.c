@@ -10,6 +10,25 @@
 
 enum { MAX_ATTRS = 512, MAX_INPUTS = 16 };
 
+/* May a view be written while gradients are recorded? */
+static bool view_allowed(const char *op, const tl_tensor *t, bool recording)
+{
+    bool base_needs = needs_grad(t->base);
+    if ((t->flags & T_QUIET_VIEW) && (recording || base_needs)) {
+        tl_fail(TL_ERR_STATE, "%s in place: the view was made under TL_NO_GRAD but is written while gradients are recorded; make it outside, "
+                              "or write it under TL_NO_GRAD { } as well",
+                op);
+        return false;
+    }
+    if (base_needs && (t->base->flags & T_REQUIRES_GRAD)) {
+        tl_fail(TL_ERR_STATE, "%s in place: the tensor is a view of a leaf that requires gradients, which cannot be written; use the form without "
+                              "underscore, or make the view and write it under TL_NO_GRAD { }",
+                op);
+        return false;
+    }
+    return true;
+}
+
 bool inplace_allowed(const char *op, tl_tensor *t, bool recording)
 {
     if (!grad_mode_off && (t->flags & T_REQUIRES_GRAD)) {
@@ -17,12 +36,10 @@ bool inplace_allowed(const char *op, tl_tensor *t, bool recording)
                 op);
         return false;
     }
-    if (!grad_mode_off && (t->flags & T_VIEW) && (recording || t->grad_fn)) {
-        tl_fail(TL_ERR_STATE, "%s in place: writing through a view would lose the gradient of its base; use the form without underscore, "
-                              "or TL_NO_GRAD { }",
-                op);
+    if (t->base && t->base->storage != t->storage)
+        history_forget_base(t); /* tl_set_data() gave the base another one */
+    if (!grad_mode_off && t->base && !view_allowed(op, t, recording))
         return false;
-    }
     for (int i = 0; i < t->ndim; i++)
         if (t->strides[i] == 0 && t->shape[i] > 1) {
             tl_fail(TL_ERR_STATE, "%s in place: several elements of the expanded tensor share one place in memory; tl_clone() it first", op);
@@ -87,6 +104,10 @@ static tl_status check_outputs(const tl_op *op, const device *d, const struct tl
                            to->storage->device->name);
         if (!inplace_allowed(op->name, to, recording))
             return tl_error_code();
+        if (recording && to->base && op->n_out > 1)
+            return tl_fail(TL_ERR_UNSUPPORTED, "%s in place: it has %d outputs, and only ops with one can be recorded while they write through a "
+                                               "view; write a tensor of its own and tl_copy_() it",
+                           op->name, op->n_out);
     }
     return TL_OK;
 }
@@ -120,11 +141,11 @@ static tl_status dispatch_view(struct op_entry *e, const void *attrs, tl_tensor 
             }
             out[i] = alias;
         }
-        out[i]->flags |= T_VIEW;
+        history_view(out[i], in[0]);
         meta_of(out[i], &meta[i]);
     }
     if (s == TL_OK && recording)
-        s = record(e, attrs, in, n_in, out, meta, NULL, NULL);
+        s = record(e, attrs, in, n_in, out, meta, NULL, NULL, NULL);
     if (s != TL_OK)
         forget(out, e->op->n_out);
     return s;
@@ -165,6 +186,9 @@ static tl_status dispatch_ready(struct op_entry *e, const void *attrs, tl_tensor
     s = check_outputs(op, d, meta_out, into, recording);
     if (s != TL_OK)
         return s;
+    tl_tensor *kept[MAX_INPUTS];
+    if (recording && into && n_in <= MAX_INPUTS && (s = keep_overwritten(e, in, n_in, into, kept)) != TL_OK)
+        return s;
     struct residual made = {0}, *r = residual ? residual : &made;
     for (int i = 0; i < op->n_out; i++)
         out[i] = into ? into[i] : NULL;
@@ -173,7 +197,7 @@ static tl_status dispatch_ready(struct op_entry *e, const void *attrs, tl_tensor
         s = check_against_reference(e, normal, in, n_in, out);
     /* Also without a gradient function: then backward says that there is none, instead of taking the result for a constant. */
     if (s == TL_OK && recording)
-        s = record(e, normal, in, n_in, out, meta_out, residual ? NULL : &made, into);
+        s = record(e, normal, in, n_in, out, meta_out, residual ? NULL : &made, into, into && n_in <= MAX_INPUTS ? kept : NULL);
     if (made.storage)
         storage_release(made.storage);
     if (s != TL_OK)

@@ -30,7 +30,7 @@ static tl_status view(const void *attrs, tl_tensor *const *in, int n_in, tl_tens
     int64_t elements;
     if (!shape_numel((int)to->n, shape, &elements))
         return tl_fail(TL_ERR_LIMIT, "expand: %s is too large", SHAPE_TEXT((int)to->n, shape));
-    out[0] = tl_as_strided(in[0], (int)to->n, shape, strides, t->offset);
+    out[0] = strided_over(in[0], (int)to->n, shape, strides, t->offset);
     return made(out[0]);
 }
 

@@ -32,7 +32,7 @@ static tl_status permute_view(const void *attrs, tl_tensor *const *in, int n_in,
         shape[i] = t->shape[order[i]];
         strides[i] = t->strides[order[i]];
     }
-    out[0] = tl_as_strided(in[0], t->ndim, shape, strides, t->offset);
+    out[0] = strided_over(in[0], t->ndim, shape, strides, t->offset);
     return made(out[0]);
 }
 
@@ -78,7 +78,7 @@ static tl_status swapped(const char *op, tl_tensor *t, int64_t i, int64_t j, tl_
         strides[i] = t->strides[j];
         strides[j] = t->strides[i];
     }
-    out[0] = tl_as_strided(t, t->ndim, shape, strides, t->offset);
+    out[0] = strided_over(t, t->ndim, shape, strides, t->offset);
     return made(out[0]);
 }
 

@@ -76,7 +76,7 @@ static tl_status check_into(const struct op_entry *e, tl_tensor *into, tl_tensor
 
 tl_tensor *pointwise_call(struct op_entry *e, tl_tensor *const *in, int n, double p, double q, tl_tensor *into)
 {
-    tl_tensor *same[3], *out = NULL;
+    tl_tensor *same[3], *kept[3], *out = NULL;
     tl_tensor *const *operands = in;
     for (int i = 0; i < n; i++)
         if (UNLIKELY(!in[i] || is_none(in[i]))) {
@@ -95,6 +95,8 @@ tl_tensor *pointwise_call(struct op_entry *e, tl_tensor *const *in, int n, doubl
     if (UNLIKELY(into != NULL)) {
         if (check_into(e, into, operands, in, n, dtype) != TL_OK || !inplace_allowed(e->op->name, into, recording))
             return NULL;
+        if (recording && keep_overwritten(e, operands, n, &into, kept) != TL_OK)
+            return NULL;
         if (into->dtype == (uint8_t)dtype)
             out = into;
     }
@@ -111,7 +113,7 @@ tl_tensor *pointwise_call(struct op_entry *e, tl_tensor *const *in, int n, doubl
     if (recording) {
         struct tl_meta meta = {.dtype = (tl_dtype)out->dtype, .ndim = out->ndim};
         memcpy(meta.shape, out->shape, sizeof meta.shape);
-        if (record(e, &attrs, operands, n, &out, &meta, NULL, into ? &into : NULL) != TL_OK)
+        if (record(e, &attrs, operands, n, &out, &meta, NULL, into ? &into : NULL, into ? kept : NULL) != TL_OK)
             return NULL;
     }
     return out;
@@ -266,7 +268,7 @@ static const char *torch_name(const char *name)
                                            {"squared_error", "MseLossBackward0"},    {"smooth_l1_error", "SmoothL1LossBackward0"},
                                            {"bce_error", "BinaryCrossEntropyBackward0"},
                                            {"bce_logits_error", "BinaryCrossEntropyWithLogitsBackward0"},
-                                           {"pow", "PowBackward1"}};
+                                           {"pow", "PowBackward1"},                 {"clamp", "ClampBackward1"}};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (strcmp(names[i][0], name) == 0)
             return names[i][1];

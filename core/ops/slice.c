@@ -47,7 +47,7 @@ static tl_status slice_view(const void *attrs, tl_tensor *const *in, int n_in, t
     memcpy(strides, t->strides, sizeof strides);
     shape[r.dim] = r.n;
     strides[r.dim] = r.n > 1 ? t->strides[r.dim] * r.step : t->strides[r.dim];
-    out[0] = tl_as_strided(t, t->ndim, shape, strides, t->offset + (r.n ? r.start * t->strides[r.dim] : 0));
+    out[0] = strided_over(t, t->ndim, shape, strides, t->offset + (r.n ? r.start * t->strides[r.dim] : 0));
     return made(out[0]);
 }
 
@@ -122,7 +122,7 @@ static tl_status select_view(const void *attrs, tl_tensor *const *in, int n_in, 
         shape[k] = t->shape[k + (k >= dim)];
         strides[k] = t->strides[k + (k >= dim)];
     }
-    out[0] = tl_as_strided(t, t->ndim - 1, shape, strides, t->offset + i * t->strides[dim]);
+    out[0] = strided_over(t, t->ndim - 1, shape, strides, t->offset + i * t->strides[dim]);
     return made(out[0]);
 }
 

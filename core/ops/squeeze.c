@@ -16,7 +16,7 @@ static tl_status drop(tl_tensor *t, int only, tl_tensor **out)
         shape[n] = t->shape[i];
         strides[n++] = t->strides[i];
     }
-    out[0] = tl_as_strided(t, n, shape, strides, t->offset);
+    out[0] = strided_over(t, n, shape, strides, t->offset);
     return made(out[0]);
 }
 
@@ -48,7 +48,7 @@ static tl_status unsqueeze_view(const void *attrs, tl_tensor *const *in, int n_i
         shape[i] = i == dim ? 1 : t->shape[i - (i > dim)];
         strides[i] = i == dim ? (dim < t->ndim ? t->shape[dim] * t->strides[dim] : 1) : t->strides[i - (i > dim)];
     }
-    out[0] = tl_as_strided(t, t->ndim + 1, shape, strides, t->offset);
+    out[0] = strided_over(t, t->ndim + 1, shape, strides, t->offset);
     return made(out[0]);
 }
 

@@ -84,7 +84,7 @@ static tl_status view(const void *attrs, tl_tensor *const *in, int n_in, tl_tens
     if (!view_strides(t, ndim, shape, strides))
         return tl_fail(TL_ERR_SHAPE, "view: %s with strides %s cannot be seen as %s without a copy; use tl_reshape()", TENSOR_TEXT(t),
                        SHAPE_TEXT(t->ndim, t->strides), SHAPE_TEXT(ndim, shape));
-    out[0] = tl_as_strided(t, ndim, shape, strides, t->offset);
+    out[0] = strided_over(t, ndim, shape, strides, t->offset);
     return made(out[0]);
 }
 

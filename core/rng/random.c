@@ -148,7 +148,7 @@ static bool writable(const char *who, const tl_tensor *t)
     }
     if (needs_grad(t) && tl_grad_enabled()) {
         tl_fail(TL_ERR_STATE, "%s: %s would be overwritten while gradients are recorded; write it inside TL_NO_GRAD { … }", who,
-                t->grad_fn ? "a result that a gradient flows through" : "a leaf that requires a gradient");
+                history_of((tl_tensor *)(uintptr_t)t) ? "a result that a gradient flows through" : "a leaf that requires a gradient");
         return false;
     }
     for (int d = 0; d < t->ndim; d++)

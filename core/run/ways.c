@@ -43,7 +43,7 @@ static tl_status deliver(struct frame *f, tl_tensor *const *results)
         bool fits = r->dtype == (uint8_t)f->meta[i].dtype && r->ndim == f->meta[i].ndim && r->storage->device == f->device &&
                     memcmp(r->shape, f->meta[i].shape, (size_t)r->ndim * sizeof *r->shape) == 0;
         if (!f->out[i] && fits && stands_alone(f, r)) {
-            r->flags &= (uint16_t)~T_VIEW; /* of something that nobody else has */
+            history_forget_base(r); /* which nobody else has */
             f->out[i] = r;
             continue;
         }

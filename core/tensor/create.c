@@ -137,7 +137,7 @@ tl_tensor *tl_eye(int64_t n, struct tl_options o)
     tl_tensor *t = tl_zeros(TL_SHAPE(n, n), o);
     int64_t diagonal = n + 1;
     o.requires_grad = requires_grad;
-    return t && tl_fill_(tl_as_strided(t, 1, &n, &diagonal, 0), 1) ? with_options(t, o) : NULL;
+    return t && tl_fill_(strided_over(t, 1, &n, &diagonal, 0), 1) ? with_options(t, o) : NULL;
 }
 
 tl_tensor *tl_from_data(int ndim, const int64_t *shape, const void *data, struct tl_options o)

@@ -9,7 +9,7 @@ tl_status tl_set_data(tl_tensor *t, tl_tensor *source)
 {
     if (!t || !source || is_none(t) || is_none(source))
         return tl_fail(TL_ERR_ARGUMENT, "set_data: a tensor is NULL or TL_NONE, and no earlier call failed");
-    if (t->grad_fn)
+    if (history_of(t))
         return tl_fail(TL_ERR_STATE, "set_data: the tensor is the result of an operation; only leaves can be replaced");
     if ((t->flags & T_REQUIRES_GRAD) && !tl_dtype_is_float((tl_dtype)source->dtype))
         return tl_fail(TL_ERR_DTYPE, "set_data: the tensor requires a gradient, which %s values cannot have",
@@ -23,10 +23,10 @@ tl_status tl_set_data(tl_tensor *t, tl_tensor *source)
     t->dtype = source->dtype;
     t->ndim = source->ndim;
     t->numel = source->numel;
-    t->histories = source->histories;
     memcpy(t->shape, source->shape, sizeof t->shape);
     memcpy(t->strides, source->strides, sizeof t->strides);
-    t->flags = (uint16_t)((t->flags & ~(T_CONTIGUOUS | T_VIEW)) | (source->flags & (T_CONTIGUOUS | T_VIEW)));
+    t->flags = (uint16_t)((t->flags & ~T_CONTIGUOUS) | (source->flags & T_CONTIGUOUS));
     storage_release(old);
+    history_forget_base(t);
     return fits ? TL_OK : tl_set_grad(t, TL_NONE);
 }

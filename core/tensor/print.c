@@ -55,7 +55,7 @@ char *tl_to_string(tl_tensor *t)
         .numel = t->numel,
         .data = t->numel ? host_values(t, &buffer) : NULL,
         .device = t->storage->device->host ? NULL : t->storage->device->name,
-        .grad_fn = t->grad_fn ? tl_node_name(t->grad_fn) : NULL,
+        .grad_fn = history_of(t) ? tl_node_name(history_of(t)) : NULL,
         .requires_grad = needs_grad(t),
         .plain_dtype = (t->flags & T_WRAPPED) != 0,
     };

@@ -17,7 +17,6 @@ storage *storage_new(device *d, size_t bytes, bool lazy)
     atomic_init(&s->refs, 1);
     atomic_init(&s->lock, 0);
     atomic_init(&s->version, 0);
-    atomic_init(&s->histories, 0);
     s->device = d;
     s->bytes = bytes;
     s->capacity = 0;

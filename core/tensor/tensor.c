@@ -7,7 +7,7 @@
 #include "core/internal.h"
 
 static storage none_storage;
-tl_tensor tl_none_tensor_ = {.refs = 1 << 30, .flags = T_NONE, .storage = &none_storage};
+tl_tensor tl_none_tensor_ = {.refs = 1 << 30, .holds = 1, .flags = T_NONE, .storage = &none_storage};
 
 bool shape_numel(int ndim, const int64_t *shape, int64_t *numel)
 {
@@ -88,10 +88,12 @@ static tl_tensor *tensor_raw(storage *s, tl_dtype dtype, int ndim, const int64_t
     t->offset = offset;
     t->grad_fn = NULL;
     t->output_nr = 0;
-    t->histories = atomic_load_explicit(&s->histories, memory_order_relaxed);
     t->grad = NULL;
     t->accumulator = NULL;
     t->hooks = NULL;
+    t->base = NULL;
+    atomic_init(&t->holds, 1);
+    atomic_init(&t->epoch, 0);
     int64_t numel = 1;
     for (int i = 0; i < ndim; i++) {
         t->shape[i] = shape[i];
@@ -150,14 +152,39 @@ tl_tensor *tensor_alias(tl_tensor *t)
 void tensor_destroy(tl_tensor *t)
 {
     /* Releasing a gradient may end another tensor, whose gradient …: gradients of gradients form short chains only. */
-    if (t->grad)
-        tensor_release(t->grad);
-    if (t->grad_fn)
-        leave_history(t);
-    if (t->hooks)
-        hooks_free(t->hooks);
+    tl_tensor *grad = t->grad, *base = t->base;
+    tl_node *made_by = t->grad_fn;
+    t->grad = t->base = NULL;
+    t->grad_fn = NULL;
+    if (made_by && made_by->retain && (t->flags & T_RETAIN_GRAD))
+        made_by->retain[t->output_nr] = NULL;
+    hooks_free(t->hooks);
+    t->hooks = NULL;
+    tensor_unhold(t);
+    if (grad)
+        tensor_release(grad);
+    if (made_by)
+        node_release(made_by);
+    if (base)
+        tensor_release(base);
+}
+
+void tensor_unhold(tl_tensor *t)
+{
+    if (atomic_load_explicit(&t->holds, memory_order_acquire) != 1 &&
+        atomic_fetch_sub_explicit(&t->holds, 1, memory_order_acq_rel) != 1)
+        return;
     storage_release(t->storage);
     pool_free(t, sizeof *t);
+}
+
+bool tensor_revive(tl_tensor *t)
+{
+    int refs = atomic_load_explicit(&t->refs, memory_order_relaxed);
+    while (refs > 0)
+        if (atomic_compare_exchange_weak_explicit(&t->refs, &refs, refs + 1, memory_order_acquire, memory_order_relaxed))
+            return true;
+    return false;
 }
 
 void tensor_describe(const tl_tensor *t, struct tl_view *v)

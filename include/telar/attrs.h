@@ -145,6 +145,13 @@ TL_ATTRS(nll)
 TL_ATTRS(shape)
 #define TL_END INT64_MAX
 
+/* as_strided: the result's shape, strides and offset over the storage, and those of the input, which the op fills in.
+ * as_strided_scatter: over its contiguous input. */
+#define TL_ATTRS_strided(F)                                                                                   \
+    F(strided, DIMS, shape) F(strided, DIMS, strides) F(strided, I64, offset) F(strided, DIMS, from_shape) \
+    F(strided, DIMS, from_strides) F(strided, I64, from_offset)
+TL_ATTRS(strided)
+
 /* pad: amounts in PyTorch's order (last dimension first: left, right, top, bottom, …), value. Negative amounts crop. */
 #define TL_ATTRS_pad(F) F(pad, DIMS, pad) F(pad, F64, value)
 TL_ATTRS(pad)

@@ -45,6 +45,7 @@ struct tl_function {
     /** For each input that tl_grad_wants(): tl_grad_set(g, i, its gradient). Accessors: <telar/op.h>; and tl_function_saved().
      *  NULL: backward through it is an error that names it. */
     tl_status (*backward)(struct tl_grad_ctx *g, const void *data);
+    uint32_t nondifferentiable_out; /**< bit i: output i has no gradient, though it is floating. Integers and bools never have */
 };
 
 /** Apply it to n_in tensors: tl_apply(&f, a, b). The first output; NULL on failure. */

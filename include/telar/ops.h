@@ -70,7 +70,10 @@ TL_PUBLIC tl_tensor *tl_clone(tl_tensor *t);
 /** t itself if it is contiguous, else a contiguous copy. */
 TL_PUBLIC tl_tensor *tl_contiguous(tl_tensor *t);
 
-/* ---- In place. All return their first argument, bump its version, and fail on a leaf that needs a gradient ---- */
+/* ---- In place. All return their first argument, bump its version, and fail on a leaf that needs a gradient, or a view of one.
+ * Writes are recorded, also through views: after tl_copy_(tl_select(y, 0, 1), x), PyTorch's y[1] = x, gradients of y flow to x
+ * from row 1 and to y's own history from the others, and views of y that exist already show that too. What a gradient needs
+ * and a write replaces makes the backward pass fail with an error that names it, but for the operands of that write itself, which are copied. ---- */
 
 TL_PUBLIC tl_tensor *tl_add_(tl_tensor *t, tl_tensor *other);
 TL_PUBLIC tl_tensor *tl_sub_(tl_tensor *t, tl_tensor *other);
@@ -175,7 +178,7 @@ TL_PUBLIC tl_tensor *tl_select(tl_tensor *t, int dim, int64_t index);
 /** Pieces of `size` along dim (the last may be smaller). *n is the capacity of out, then the number of pieces. */
 TL_PUBLIC tl_status tl_split(tl_tensor *t, int64_t size, int dim, tl_tensor **out, int *n);
 TL_PUBLIC tl_status tl_chunk(tl_tensor *t, int chunks, int dim, tl_tensor **out, int *n);
-/** Any strides over t's storage, checked against its size. Not differentiable: for views written by ops. */
+/** A view with any strides, and an offset, over t's storage (in elements; what PyTorch's storage_offset is), checked against its size. */
 TL_PUBLIC tl_tensor *tl_as_strided(tl_tensor *t, int ndim, const int64_t *shape, const int64_t *strides, int64_t offset);
 /** Copies. */
 TL_PUBLIC tl_tensor *tl_cat(int n, tl_tensor *const *t, int dim);

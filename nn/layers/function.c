@@ -111,7 +111,7 @@ static tl_status check(const struct tl_function *f)
 {
     if (!f || !f->name || !f->forward)
         return tl_fail(TL_ERR_ARGUMENT, "apply: a function needs a name and a forward");
-    if (f->struct_size < sizeof *f)
+    if (f->struct_size < offsetof(struct tl_function, nondifferentiable_out))
         return tl_fail(TL_ERR_ARGUMENT, "%s: struct_size is %zu; set it to sizeof(struct tl_function), %zu", f->name,
                        f->struct_size, sizeof *f);
     if (f->n_in < 1 || f->n_out < 1 || f->n_out > MAX_OUTPUTS || f->n_saved < 0 || f->n_in > MAX_TENSORS ||
@@ -154,6 +154,7 @@ static struct registered *find_or_make(const struct tl_function *f)
         .grad = f->backward ? grad : NULL,
         .saves_inputs = (f->saves_inputs & inputs) | saved,
         .saves_outputs = f->saves_outputs,
+        .nondifferentiable_out = f->struct_size >= sizeof *f ? f->nondifferentiable_out : 0,
         .decompose = decompose,
     };
     if (tl_op_register(&r->op) != TL_OK) {

@@ -30,6 +30,11 @@ const struct test_case cases[] = {
     {"cast", "to bool", A(cast, .dtype = TL_BOOL), {T(3, 5)}, 1, NO_GRADIENT | INTEGERS, 0},
     {"cast", "to f16", A(cast, .dtype = TL_F16), {N(3, 5)}, 1, NO_GRADIENT, 0},
     {"cast", "to bf16", A(cast, .dtype = TL_BF16), {N(3, 5)}, 1, NO_GRADIENT, 0},
+    {"zero", "2-d", NULL, {N(3, 5)}, 1, EXACT, 0},
+    {"copy_into", "2-d", NULL, {N(3, 5), N(3, 5)}, 2, EXACT, 0},
+    {"copy_into", "broadcast", NULL, {N(3, 5), N(5)}, 2, EXACT, 0},
+    {"as_strided_scatter", "a column", A(strided, .shape = TL_DIMS(3), .strides = TL_DIMS(5), .offset = 2), {N(3, 5), N(3)}, 2, EXACT, 0},
+    {"as_strided_scatter", "a block", A(strided, .shape = TL_DIMS(2, 3), .strides = TL_DIMS(1, 5), .offset = 3), {N(3, 5), N(2, 3)}, 2, EXACT, 0},
     {"fill", "7", A(fill, .value = 7), {N(3, 5)}, 1, EXACT | NO_GRADIENT, 0},
 
     /* Reductions */

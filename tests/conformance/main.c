@@ -128,7 +128,7 @@ static tl_tensor *joined_gradients(tl_tensor *const *in, void *p)
     if (n == 0 || !tl_requires_grad(y))
         return tl_sum(y);
     tl_tensor *square = tl_sum(tl_mul(y, y)), *total = tl_sum(y); /* of which something surely depends on the inputs */
-    if (tl_grad(&square, 1, NULL, wanted, n, g, (struct tl_backward_options){.create_graph = true}) != TL_OK)
+    if (tl_grad(&square, 1, NULL, wanted, n, g, (struct tl_backward_options){.create_graph = true, .allow_unused = true}) != TL_OK)
         return NULL;
     for (int k = 0; k < n; k++) {
         if (tl_is_none(g[k]))
