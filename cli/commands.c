@@ -54,9 +54,10 @@ static const struct option
     clip = {"clip", 0, NUMBER, "NORM", "scale gradients down to this total norm; 0: never", "0", AT(clip), 0, 1e9, NULL},
     patience = {"patience", 0, INTEGER, "N", "stop after N epochs without a better validation loss, and keep the best; 0: never", "0",
                 AT(patience), 0, 1000000, NULL},
-    save = {"save", 'S', FILE_NAME, "FILE", "save a checkpoint (.safetensors) after every epoch", NULL, AT(save), 0, 0, NULL},
-    resume = {"resume", 'r', FILE_NAME, "FILE", "go on from a checkpoint, as if the run had never stopped", NULL, AT(resume), 0, 0,
-              NULL},
+    save = {"save", 'S', FILE_NAME, "FILE", "save a checkpoint (.safetensors) after every epoch; default: the file of --resume",
+            NULL, AT(save), 0, 0, NULL},
+    resume = {"resume", 'r', FILE_NAME, "FILE", "go on from a checkpoint, as if the run had never stopped, and keep it up to date", NULL,
+              AT(resume), 0, 0, NULL},
     weights = {"weights", 'W', FILE_NAME, "FILE", "weights to load: a checkpoint or any weight file", NULL, AT(weights), 0, 0, NULL},
     plot = {"plot", 'p', FILE_NAME, "FILE", "draw the learning curve, as .svg or .png (needs gnuplot)", NULL, AT(plot), 0, 0, NULL},
     history = {"history", 0, FILE_NAME, "FILE", "write the learning curve's numbers as CSV", NULL, AT(history), 0, 0, NULL},
@@ -112,13 +113,13 @@ const struct command commands[] = {
              "and saved with the model, its options and the data set's name, so that eval, predict and --resume need not "
              "be told again. At the end a classification report is printed.\n\n"
              "An interrupt (Ctrl-C) stops after the current batch; with --save the checkpoint lets --resume go on from "
-             "there, bit for bit.",
+             "there, bit for bit. --resume goes on saving to the file that it read, unless --save names another.",
      .options = {DATA_OPTIONS, &hold_out, &model_option, &epochs, &batch, &optimizer, &lr, &momentum, &weight_decay, &schedule, &clip,
                  &patience, &seed, &workers, &weights, &save, &resume, &plot, &history, &confusion, MACHINE_OPTIONS, &quiet, &json,
                  &help},
      .examples = {{"telar train digits-cnn --epochs 15 --save digits.safetensors --plot digits.svg", "learn to read digits"},
                   {"telar train mnist-cnn --data mnist --path ~/mnist --optimizer adadelta --epochs 3", "a larger one"},
-                  {"telar train --resume digits.safetensors --epochs 30", "go on"},
+                  {"telar train --resume digits.safetensors --epochs 30", "go on, to 30 epochs in all"},
                   {"telar train mlp --data wine --standardize -o hidden=32", "a table"}}},
 
     {.name = "eval", .arguments = "[MODEL]", .argument = MODEL_NAME, .most = 1, .run = run_eval,

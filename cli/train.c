@@ -296,6 +296,8 @@ int run_train(const struct invocation *line)
     struct invocation own = *line, *v = &own;
     if (v->set.weights && v->set.resume)
         return misused(v, "--weights and --resume exclude each other: a checkpoint has the weights");
+    if (!v->set.save) /* or what is learnt now would be lost */
+        v->set.save = v->set.resume;
     if (check_files(v) != TL_OK)
         return misused(v, "%s", tl_error_message());
     struct training t = {0};

@@ -120,8 +120,13 @@ if command -v python3 >/dev/null 2>&1; then
     cut_weights whole.safetensors >a; cut_weights rest.safetensors >b
     [ -s a ] && cmp -s a b; point $? "2 epochs and 2 more give the bits of 4"
 fi
-run train --resume whole.safetensors --epochs 4 --save same.safetensors; is 0 "train --resume where nothing is left to do" "done already"
+run train --resume whole.safetensors --epochs 4 --save same.safetensors; is 0 "train --resume where nothing is left to do" "nothing to do: already at epoch 4"
 [ -s same.safetensors ]; point $? "which saves all the same"
+cp half.safetensors on.safetensors
+run train --resume on.safetensors --epochs 4; is 0 "train --resume without --save" "resumed after epoch 2" "saved:   on.safetensors"
+if command -v python3 >/dev/null 2>&1; then
+    cut_weights on.safetensors >b; cmp -s a b; point $? "saves to the file that it read"
+fi
 run train --resume half.safetensors --epochs 3 --device reference; is 0 "train --resume on another backend" "the last bits may differ"
 run inspect whole.safetensors; is 0 "inspect" "0.weight" "[128, 64]" "telar.model = mlp" "telar.seed = 11"
 run eval --weights whole.safetensors --confusion; is 0 "eval by the file's own notes" "mlp on digits (test)" "weighted avg" "<- predicted"

@@ -308,15 +308,26 @@ static tl_status finish_epoch(struct run *r)
     return s;
 }
 
+static void print_resumed(const struct run *r)
+{
+    if (r->at.batch > 0)
+        fprintf(r->o->lines, "resumed in epoch %lld, after batch %lld\n", (long long)r->at.epoch + 1, (long long)r->at.batch);
+    else
+        fprintf(r->o->lines, "resumed after epoch %lld\n", (long long)r->at.epoch);
+}
+
 static tl_status loop(struct run *r)
 {
     const struct tl_fit_options *o = r->o;
     int64_t every = o->checkpoint_every > 0 ? o->checkpoint_every : 1;
     if (r->at.epoch >= o->epochs) { /* resumed where the end was */
         if (o->lines)
-            fprintf(o->lines, "%lld epochs are done already; asked for %lld\n", (long long)r->at.epoch, (long long)o->epochs);
+            fprintf(o->lines, "nothing to do: already at epoch %lld; asked for %lld in all\n", (long long)r->at.epoch,
+                    (long long)o->epochs);
         return save(r);
     }
+    if (o->resume && o->lines)
+        print_resumed(r);
     tl_status s = TL_OK;
     while (s == TL_OK && !r->stop && r->at.epoch < o->epochs) {
         s = train_epoch(r);
