@@ -80,9 +80,12 @@ static tl_status decompose(const void *attrs, tl_tensor *const *in, int n_in, tl
 static tl_status grad(struct tl_grad_ctx *g)
 {
     const void *attrs = tl_grad_attrs(g);
-    tl_status status = function_of(attrs)->backward(g, data_of(attrs));
+    const struct tl_function *f = function_of(attrs);
+    if (!f->backward)
+        return tl_fail(TL_ERR_UNSUPPORTED, "%s has no backward, so there is no gradient through it", f->name);
+    tl_status status = f->backward(g, data_of(attrs));
     if (status != TL_OK)
-        tl_fail(status, "%s: its backward failed", function_of(attrs)->name);
+        tl_fail(status, "%s: its backward failed", f->name);
     return status;
 }
 
@@ -151,7 +154,7 @@ static struct registered *find_or_make(const struct tl_function *f)
         .attrs_size = sizeof(struct function_attrs),
         .grad_name = r->grad_name,
         .infer = infer,
-        .grad = f->backward ? grad : NULL,
+        .grad = grad,
         .saves_inputs = (f->saves_inputs & inputs) | saved,
         .saves_outputs = f->saves_outputs,
         .nondifferentiable_out = f->struct_size >= sizeof *f ? f->nondifferentiable_out : 0,
