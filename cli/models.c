@@ -145,7 +145,10 @@ static void json_summary(const struct job *j, const tl_summary *s)
         json_text_of(&to, "name", r->name);
         json_text_of(&to, "kind", r->kind);
         json_integer_of(&to, "depth", r->depth);
-        json_shape_of(&to, "shape", r->ndim, r->shape);
+        if (r->idle)
+            json_text_of(&to, "shape", NULL);
+        else
+            json_shape_of(&to, "shape", r->ndim, r->shape);
         json_integer_of(&to, "parameters", r->parameters);
         json_integer_of(&to, "multiply_adds", r->multiply_adds);
         json_close(&to, '}');

@@ -137,6 +137,31 @@ static void test_summary(void)
     tl_module_free(net);
 }
 
+/* Two layers, of which the forward pass uses one. */
+static tl_tensor *half_forward(tl_module *m, tl_tensor *const *x, int n)
+{
+    (void)n;
+    return tl_forward(tl_module_child(m, "used"), x[0]);
+}
+
+static void test_idle(void)
+{
+    static const struct tl_module_class half = {sizeof half, "Half", half_forward, NULL, NULL};
+    tl_module *net = tl_module_new(&half, 1);
+    tl_module_add(net, "used", tl_nn_linear(4, 3));
+    tl_module_add(net, "unused", TL_SEQUENTIAL(tl_nn_linear(3, 2), tl_nn_relu()));
+    tl_summary *s = tl_summarize(net, TL_SHAPE(5, 4));
+    ok(tl_summary_totals(s).parameters == tl_module_parameter_count(net) && tl_summary_totals(s).trainable == 23,
+       "summary: parameters of modules that did not run are counted");
+    const struct tl_summary_row *r = tl_summary_at(s, 2);
+    ok(tl_summary_count(s) == 3 && r->idle && r->ndim == 0 && r->parameters == 8 && r->depth == 2, "summary: and these are listed");
+    char *text = tl_summary_to_string(s);
+    ok(text && strstr(text, "unused.0: Linear") && strstr(text, "(not run)"), "summary: as not run");
+    free(text);
+    tl_summary_free(s);
+    tl_module_free(net);
+}
+
 static void test_nearest(void)
 {
     static const char *const list[] = {"reference", "cpu", "cuda", NULL, "opencl"};
@@ -158,5 +183,6 @@ int main(void)
     test_options();
     test_models();
     test_summary();
+    test_idle();
     return done_testing();
 }

@@ -236,7 +236,8 @@ TL_PUBLIC char *tl_confusion_to_string(const tl_confusion *c);
 
 /* ---- Summary of a network ------------------------------------------------------------------------------------------ */
 
-/** One module of a summary, in the order in which they ran. */
+/** One module of a summary, in the order in which they ran; behind these the modules with parameters of their own that did not
+ *  run. */
 struct tl_summary_row {
     const char *name;  /**< dotted name; "" for the root */
     const char *kind;  /**< "Conv2d" */
@@ -246,6 +247,7 @@ struct tl_summary_row {
     int64_t shape[TL_MAX_DIMS];
     int64_t parameters;    /**< its own, children not counted */
     int64_t multiply_adds; /**< of a whole batch, its own; convolutions and matrix products */
+    bool idle;             /**< it did not run: no shape, no multiply-adds */
 };
 typedef struct tl_summary tl_summary;
 /** Run m once on zeros of this shape (with the batch), in evaluation mode, and note what every module does. */
@@ -253,7 +255,7 @@ TL_PUBLIC tl_summary *tl_summarize(tl_module *m, int ndim, const int64_t *shape)
 TL_PUBLIC void tl_summary_free(tl_summary *s);
 TL_PUBLIC size_t tl_summary_count(const tl_summary *s);
 TL_PUBLIC const struct tl_summary_row *tl_summary_at(const tl_summary *s, size_t i);
-/** Totals: parameters (shared ones once), those of them that are trained, multiply-adds, and bytes of input, of outputs of
+/** Totals: parameters (shared ones once, as tl_module_parameter_count()), those of them that are trained, multiply-adds, and bytes of input, of outputs of
  *  all leaves, and of parameters and buffers. */
 struct tl_summary_totals {
     int64_t parameters, trainable, multiply_adds, input_bytes, output_bytes, weight_bytes;

@@ -152,6 +152,37 @@ static void after(tl_module *m, tl_tensor *const *in, int n, tl_tensor *out, voi
         totals->output_bytes += tl_numel(out) * (int64_t)tl_dtype_size(tl_dtype_of(out));
 }
 
+/* A module with parameters that the forward pass went past: an encoder's sampling, heads for training only, a mistake. */
+static tl_status add_idle(const char *name, tl_module *m, void *ctx)
+{
+    struct watch *w = ctx;
+    tl_summary *s = w->summary;
+    struct own own = {w, 0, 0};
+    for (size_t i = 0; i < s->count; i++)
+        if (s->rows[i].module == m)
+            return TL_OK;
+    tl_module_parameters(m, count_parameter, &own);
+    if (own.parameters == 0)
+        return TL_OK;
+    if (!grow(&s->rows, &s->capacity, s->count + 1, sizeof *s->rows)) {
+        w->failed = true;
+        return TL_OK;
+    }
+    struct row *r = &s->rows[s->count++];
+    memset(r, 0, sizeof *r);
+    r->module = m;
+    r->name = strdup(name);
+    r->public.kind = tl_module_name(m);
+    r->public.depth = *name ? 1 : 0;
+    for (; *name; name++)
+        r->public.depth += *name == '.';
+    r->public.leaf = tl_module_n_children(m) == 0;
+    r->public.idle = true;
+    r->public.parameters = own.parameters;
+    s->totals.parameters += own.parameters;
+    return TL_OK;
+}
+
 static tl_status add_buffer(const char *name, tl_tensor *t, void *ctx)
 {
     (void)name;
@@ -176,6 +207,8 @@ static tl_status watch_forward(struct watch *w, int ndim, const int64_t *shape)
     }
     if (training)
         tl_train(w->root);
+    if (status == TL_OK && !w->failed)
+        status = tl_modules(w->root, add_idle, w);
     if (status == TL_OK && w->failed)
         status = tl_fail(TL_ERR_NOMEM, "summary: out of memory");
     return status;
@@ -253,16 +286,19 @@ static const char *with_commas(int64_t n, char *buffer, size_t size)
     return n ? buffer : "-";
 }
 
-/* "conv1: Conv2d", indented by depth; only the last part of a dotted name, as the indentation says the rest. */
+/* "conv1: Conv2d", indented by depth; only the last part of a dotted name, as the indentation says the rest. Idle modules come
+ * last, away from their parents, and have their whole names. */
 static void put_label(const struct tl_summary_row *r, char *buffer, size_t size)
 {
-    const char *dot = strrchr(r->name, '.'), *name = dot ? dot + 1 : r->name;
-    snprintf(buffer, size, "%*s%s%s%s", 2 * r->depth, "", name, *name ? ": " : "", r->kind);
+    const char *dot = r->idle ? NULL : strrchr(r->name, '.'), *name = dot ? dot + 1 : r->name;
+    snprintf(buffer, size, "%*s%s%s%s", r->idle ? 2 : 2 * r->depth, "", name, *name ? ": " : "", r->kind);
 }
 
 static void put_shape(const struct tl_summary_row *r, char *buffer, size_t size)
 {
-    size_t used = (size_t)snprintf(buffer, size, "[");
+    size_t used = (size_t)snprintf(buffer, size, r->idle ? "(not run)" : "[");
+    if (r->idle)
+        return;
     for (int i = 0; i < r->ndim && used < size; i++)
         used += (size_t)snprintf(buffer + used, size - used, "%s%lld", i ? ", " : "", (long long)r->shape[i]);
     if (used < size)
