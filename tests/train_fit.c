@@ -311,6 +311,63 @@ static void test_failures(void)
     end(&r);
 }
 
+static tl_tensor *silent_loss(tl_tensor *output, tl_tensor *const *batch, int n, void *ctx)
+{
+    (void)output, (void)batch, (void)n, (void)ctx;
+    return NULL;
+}
+
+static tl_tensor *silent_step(tl_module *m, tl_tensor *const *batch, int n, void *ctx)
+{
+    (void)m, (void)batch, (void)n, (void)ctx;
+    return NULL;
+}
+
+static tl_tensor *silent_prepare(tl_tensor *input, void *ctx)
+{
+    (void)input, (void)ctx;
+    return NULL;
+}
+
+static tl_tensor *silent_forward(tl_module *m, tl_tensor *const *x, int n)
+{
+    (void)m, (void)x, (void)n;
+    return NULL;
+}
+
+/* NULL without an error from what the user wrote is an error that says where it came from. */
+static void test_silence(void)
+{
+    struct run r = begin(6, false);
+    struct tl_evaluation e;
+    const struct {
+        const char *what;
+        struct tl_fit_options o;
+    } cases[] = {{"step", {.step = silent_step}},
+                 {"loss", {.loss = silent_loss}},
+                 {"prepare", {.prepare = silent_prepare}},
+                 {"metric", {.metric = silent_loss}}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char words[64];
+        snprintf(words, sizeof words, "\"%s\" gave NULL", cases[i].what);
+        check(tl_fit_with(r.net, r.train, r.optimizer, &cases[i].o) == TL_ERR_STATE && strstr(tl_error_message(), words),
+              "fit: %s", tl_error_message());
+        tl_error_clear();
+        check(tl_evaluate(r.net, r.validation, &cases[i].o, NULL, NULL, &e) == TL_ERR_STATE && strstr(tl_error_message(), words),
+              "evaluate: %s", tl_error_message());
+        tl_error_clear();
+    }
+    static const struct tl_module_class silent = {sizeof silent, "Silent", silent_forward, NULL, NULL};
+    tl_module *m = tl_module_new(&silent, sizeof(char));
+    TL_SCOPE check(!tl_forward(m, tl_zeros(TL_SHAPE(1), (struct tl_options){0})) && tl_error_code() == TL_ERR_STATE, "forward: %s",
+                   tl_error_message());
+    tl_error_clear();
+    check(!tl_summarize(m, TL_SHAPE(4)) && strstr(tl_error_message(), "Silent"), "summary: %s", tl_error_message());
+    tl_error_clear();
+    tl_module_free(m);
+    end(&r);
+}
+
 static void truncate_copy(const char *from, const char *to, long drop)
 {
     FILE *in = fopen(from, "rb"), *out = fopen(to, "wb");
@@ -383,6 +440,7 @@ int main(void)
     test_resume();
     test_early_stopping();
     test_failures();
+    test_silence();
     test_bad_checkpoints();
     test_full_disk();
     char command[300];

@@ -381,6 +381,8 @@ tl_tensor *tl_forward_n(tl_module *m, tl_tensor *const *x, int n)
     tl_scope_end(&scope);
     if (watching && watching->after)
         watching->after(m, x, n, y, watching->ctx);
+    if (!y && tl_error_code() == TL_OK)
+        tl_fail(TL_ERR_STATE, "%s: its forward function gave NULL without an error", m->name);
     return y;
 }
 

@@ -29,11 +29,11 @@ static tl_tensor *loss_of(struct run *r, tl_tensor **batch, tl_tensor **output)
 {
     const struct tl_fit_options *o = r->o;
     if (o->step)
-        return o->step(r->module, batch, r->fields, o->function_ctx);
+        return result_of("step", o->step(r->module, batch, r->fields, o->function_ctx));
     *output = tl_forward(r->module, batch[0]);
     if (!*output)
         return NULL;
-    return (o->loss ? o->loss : tl_loss_cross_entropy)(*output, batch, r->fields, o->function_ctx);
+    return result_of("loss", (o->loss ? o->loss : tl_loss_cross_entropy)(*output, batch, r->fields, o->function_ctx));
 }
 
 static tl_status check_loss(const struct run *r, double loss)
@@ -67,7 +67,7 @@ static tl_status measure(struct run *r, tl_tensor **batch, tl_tensor *output, do
         *loss = again ? tl_item(again) : 0;
     }
     if (tl_error_code() == TL_OK && o->metric && output) {
-        tl_tensor *value = o->metric(tl_detach(output), batch, r->fields, o->function_ctx);
+        tl_tensor *value = result_of("metric", o->metric(tl_detach(output), batch, r->fields, o->function_ctx));
         weighted_add(&r->metric, value ? tl_item(value) : 0, samples);
     }
     s = tl_error_code();
@@ -85,7 +85,7 @@ static tl_status train_batch(struct run *r, tl_tensor **batch, double *loss)
     if (s != TL_OK)
         return s;
     int64_t samples = tl_size(batch[0], 0);
-    if (o->prepare && !(batch[0] = o->prepare(batch[0], o->function_ctx)))
+    if (o->prepare && !(batch[0] = result_of("prepare", o->prepare(batch[0], o->function_ctx))))
         return tl_error_code();
     tl_tensor *output = NULL, *value = loss_of(r, batch, &output);
     if (!value)

@@ -49,3 +49,10 @@ tl_status batch_to_device(tl_tensor **batch, int n, const char *device)
             return tl_error_code();
     return TL_OK;
 }
+
+tl_tensor *result_of(const char *function, tl_tensor *t)
+{
+    if (!t && tl_error_code() == TL_OK)
+        tl_fail(TL_ERR_STATE, "the function \"%s\" gave NULL without an error", function);
+    return t;
+}

@@ -44,6 +44,9 @@ void history_clear(tl_history *h);
 /* A state with copies of another's tensors; NULL and an error. */
 tl_state *state_clone(const tl_state *s);
 
+/* What a function of the caller's gave: NULL without an error becomes one that says which function it was. */
+tl_tensor *result_of(const char *function, tl_tensor *t);
+
 /* Bring a loader's batch to a device, in place. */
 tl_status batch_to_device(tl_tensor **batch, int n, const char *device);
 
