@@ -179,6 +179,7 @@ int run_train(const struct invocation *v);
 int run_eval(const struct invocation *v);
 int run_predict(const struct invocation *v);
 int run_inspect(const struct invocation *v);
+int run_convert(const struct invocation *v);
 int run_bench(const struct invocation *v);
 int run_doctor(const struct invocation *v);
 int run_help(const struct invocation *v);

@@ -54,7 +54,7 @@ static const struct option
     clip = {"clip", 0, NUMBER, "NORM", "scale gradients down to this total norm; 0: never", "0", AT(clip), 0, 1e9, NULL},
     patience = {"patience", 0, INTEGER, "N", "stop after N epochs without a better validation loss, and keep the best; 0: never", "0",
                 AT(patience), 0, 1000000, NULL},
-    save = {"save", 'S', FILE_NAME, "FILE", "save a checkpoint (.safetensors) after every epoch; default: the file of --resume",
+    save = {"save", 'S', FILE_NAME, "FILE", "save a checkpoint after every epoch, in the format of its name; default: the file of --resume",
             NULL, AT(save), 0, 0, NULL},
     resume = {"resume", 'r', FILE_NAME, "FILE", "go on from a checkpoint, as if the run had never stopped, and keep it up to date", NULL,
               AT(resume), 0, 0, NULL},
@@ -143,6 +143,13 @@ const struct command commands[] = {
      .text = "List the tensors of a weight file, of any format that a plugin reads, with shapes, types and bytes, and its notes.",
      .options = {&json, &help},
      .examples = {{"telar inspect digits.safetensors", "names, shapes, types"}}},
+
+    {.name = "convert", .arguments = "FROM TO", .argument = FILE_NAME, .least = 2, .most = 2, .run = run_convert,
+     .summary = "write a weight file in another format",
+     .text = "Read the weight file FROM, of any format that a plugin reads, and write what it holds to TO, in the format that the ending "
+             "of its name says: all tensors and notes, a checkpoint's too. A file that is there is replaced, once the new one is whole.",
+     .options = {&quiet, &help},
+     .examples = {{"telar convert digits.safetensors copy.safetensors", "the same format again"}}},
 
     {.name = "bench", .arguments = "MODEL", .argument = MODEL_NAME, .least = 1, .most = 1, .run = run_bench,
      .summary = "time a model",

@@ -154,7 +154,7 @@ static void zsh_command(FILE *to, const struct command *c)
         fputc('\'', to);
     }
     if (c->most > 0) {
-        fputs(" \\\n        '1", to);
+        fprintf(to, " \\\n        '%s", c->most > 1 ? "*" : "1");
         if (c->argument == COMMAND_NAME) {
             fputs(":command:(environment", to);
             for (size_t i = 0; i < n_commands; i++)

@@ -8,6 +8,7 @@ cli_telar_SOURCES += \
 	%D%/cli.h \
 	%D%/commands.c \
 	%D%/completion.c \
+	%D%/convert.c \
 	%D%/doctor.c \
 	%D%/eval.c \
 	%D%/help.c \

@@ -274,11 +274,10 @@ static tl_status check_files(const struct invocation *v)
     const char *plot = v->set.plot, *dot = plot ? strrchr(plot, '.') : NULL;
     if (plot && (!dot || (strcmp(dot, ".svg") != 0 && strcmp(dot, ".png") != 0)))
         return tl_fail(TL_ERR_ARGUMENT, "--plot %s: expected a name ending in .svg or .png", plot);
-    const char *save = v->set.save;
-    dot = save ? strrchr(save, '.') : NULL;
-    if (save && (!dot || strcmp(dot, ".safetensors") != 0))
-        return tl_fail(TL_ERR_ARGUMENT, "--save %s: expected a name ending in .safetensors", save);
-    return TL_OK;
+    if (!v->set.save || tl_state_can_save(v->set.save) == TL_OK)
+        return TL_OK;
+    tl_error_prefix(given(v, "save") ? "--save: " : "--resume without --save: ");
+    return tl_error_code();
 }
 
 static void print_tail(const struct invocation *v)

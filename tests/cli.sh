@@ -43,7 +43,7 @@ run; is 2 "no command: usage" "usage: telar COMMAND"
 run --version; is 0 "--version" "telar "
 run --help; is 0 "--help" "commands:" "train"
 run help environment; is 0 "help environment" "TELAR_BACKEND" "TELAR_PLUGIN_PATH"
-for command in backends models data summary train eval predict inspect bench doctor; do
+for command in backends models data summary train eval predict inspect convert bench doctor; do
     run $command --help; is 0 "$command --help" "usage: telar $command" "examples:"
 done
 run help --man telar.1; is 0 "the manual page" ".TH TELAR 1" ".SS \"telar train"
@@ -79,7 +79,7 @@ run train a b; is 2 "too many arguments" "unexpected argument \"b\""
 run summary; is 2 "too few arguments" "expected MODEL"
 run eval digits-cnn; is 2 "eval without weights" "--weights"
 run train digits-cnn --plot curve.jpg; is 2 "a picture of a kind that is not drawn" ".svg or .png"
-run train digits-cnn --save weights.txt; is 2 "weights of a kind that is not written" ".safetensors"
+run train digits-cnn --save weights.txt; is 2 "weights of a kind that is not written" "--save: cannot write \"weights.txt\"" ".safetensors"
 run summary lenet --input 1xx3; is 2 "an impossible shape" "1x28x28"
 
 # ---- Lists ---------------------------------------------------------------------------------------------------------------------
@@ -128,6 +128,15 @@ if command -v python3 >/dev/null 2>&1; then
     cut_weights on.safetensors >b; cmp -s a b; point $? "saves to the file that it read"
 fi
 run train --resume half.safetensors --epochs 3 --device reference; is 0 "train --resume on another backend" "the last bits may differ"
+run convert whole.safetensors copy.safetensors; is 0 "convert" "copy.safetensors: "
+if command -v python3 >/dev/null 2>&1; then
+    cut_weights copy.safetensors >b; cmp -s a b; point $? "which keeps every bit"
+fi
+"$telar" inspect whole.safetensors >a; "$telar" inspect copy.safetensors >b; output=$(diff a b); point $? "and every note"
+run convert whole.safetensors whole.txt; is 1 "convert to an unknown format" "whole.txt" "end with: .safetensors"
+run convert none.safetensors copy.safetensors; is 1 "convert of a missing file" "none.safetensors"
+run convert whole.safetensors; is 2 "convert without a place to write to" "expected FROM TO"
+run convert whole.safetensors nowhere/x.safetensors; is 1 "convert into a folder that does not exist" "nowhere"
 run inspect whole.safetensors; is 0 "inspect" "0.weight" "[128, 64]" "telar.model = mlp" "telar.seed = 11"
 run eval --weights whole.safetensors --confusion; is 0 "eval by the file's own notes" "mlp on digits (test)" "weighted avg" "<- predicted"
 run eval --weights whole.safetensors --json; is 0 "eval --json" '"accuracy":'; json_lines "eval --json is JSON"
@@ -144,6 +153,8 @@ head -c 3000 whole.safetensors >short.safetensors
 run eval --weights short.safetensors; is 1 "truncated weights" "short.safetensors"
 run train --resume short.safetensors; is 1 "a truncated checkpoint" "short.safetensors"
 run inspect short.safetensors; is 1 "inspect of a truncated file"
+run convert short.safetensors copy.safetensors; is 1 "convert of a truncated file" "short.safetensors"
+"$telar" inspect copy.safetensors >b; output=$(diff a b); point $? "which leaves the old file"
 echo "hello" >text.safetensors
 run inspect text.safetensors; is 1 "inspect of something else"
 run inspect /; is 1 "inspect of a folder"

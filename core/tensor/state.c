@@ -293,23 +293,40 @@ tl_state *tl_state_load(const char *path)
     return s;
 }
 
-tl_status tl_state_save(const tl_state *s, const char *path)
+/* What writes files of this name; NULL and an error. */
+static const struct tl_format *writer_of(const char *path)
 {
     const struct tl_format *formats[MAX_FORMATS], *format = NULL;
-    struct tl_atomic_file file;
     char known[300];
-
-    if (!s || !path)
-        return tl_fail(TL_ERR_ARGUMENT, "state_save: a state and a path are needed");
     size_t n = open_formats(formats);
+
     for (size_t i = 0; i < n && !format; i++)
         if (has_suffix(formats[i], path))
             format = formats[i];
-    if (!format || !FORMAT_HAS(format, write)) {
-        list_suffixes(formats, n, true, known, sizeof known);
-        return tl_fail(TL_ERR_UNSUPPORTED, "cannot write \"%s\": %s; names that can be written end with: %s", path,
-                       format ? "this format is only read" : "its ending names no format", known);
-    }
+    if (format && FORMAT_HAS(format, write))
+        return format;
+    list_suffixes(formats, n, true, known, sizeof known);
+    tl_fail(TL_ERR_UNSUPPORTED, "cannot write \"%s\": %s; names that can be written end with: %s", path,
+            format ? "this format is only read" : "its ending names no format", known);
+    return NULL;
+}
+
+tl_status tl_state_can_save(const char *path)
+{
+    if (!path)
+        return tl_fail(TL_ERR_ARGUMENT, "state_can_save: no path");
+    return writer_of(path) ? TL_OK : tl_error_code();
+}
+
+tl_status tl_state_save(const tl_state *s, const char *path)
+{
+    struct tl_atomic_file file;
+
+    if (!s || !path)
+        return tl_fail(TL_ERR_ARGUMENT, "state_save: a state and a path are needed");
+    const struct tl_format *format = writer_of(path);
+    if (!format)
+        return tl_error_code();
     tl_status status = tl_atomic_begin(&file, path);
     if (status != TL_OK)
         return status;

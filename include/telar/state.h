@@ -34,6 +34,8 @@ TL_PUBLIC const char *tl_state_note_key(const tl_state *s, size_t i);
 
 /** Read a weight file through the format plugin that its name or first bytes point to. NULL and an error otherwise. */
 TL_PUBLIC tl_state *tl_state_load(const char *path);
+/** Is there a format plugin that writes files of this name? TL_ERR_UNSUPPORTED, with the endings that can be written, if not. */
+TL_PUBLIC tl_status tl_state_can_save(const char *path);
 /** Write one, format by the name's ending. Atomic: a temporary file beside it, fsync, rename, fsync of the folder; after a
  *  failure the old file is as it was. */
 TL_PUBLIC tl_status tl_state_save(const tl_state *s, const char *path);
