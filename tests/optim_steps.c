@@ -310,6 +310,20 @@ static void test_early_stopping(void)
     ok(tl_early_stopping_restore(e) == TL_OK, "early stopping: restored");
     is_float(tl_item(tl_select(tl_flatten(tl_module_get(m, "weight"), 0, -1), 0, 0)), 1, 0,
              "early stopping: the weights of the best step");
+    tl_state *saved = tl_state_new();
+    tl_early_stopping *again = tl_early_stopping_new(.patience = 9, .module = m);
+    ok(tl_early_stopping_load_state(again, saved, "stop.") == TL_ERR_NOT_FOUND, "early stopping: an empty state");
+    contains(tl_error_message(), "stop.steps", "early stopping: which lacks something");
+    tl_error_clear();
+    ok(tl_early_stopping_save_state(e, saved, "stop.") == TL_OK, "early stopping: saved");
+    ok(tl_early_stopping_load_state(again, saved, "stop.") == TL_OK, "early stopping: loaded");
+    is_float(tl_early_stopping_best(again, &step), 0.5, 0, "early stopping: the best metric is kept");
+    is_int(step, 2, "early stopping: and its step is");
+    tl_init_constant(tl_module_get(m, "weight"), 7);
+    ok(tl_early_stopping_restore(again) == TL_OK, "early stopping: restored from what was saved");
+    is_float(tl_item(tl_select(tl_flatten(tl_module_get(m, "weight"), 0, -1), 0, 0)), 1, 0, "early stopping: the same weights");
+    tl_early_stopping_free(again);
+    tl_state_free(saved);
     tl_early_stopping_free(e);
     e = tl_early_stopping_new(.rises = true);
     tl_early_stopping_step(e, NAN, &stop);

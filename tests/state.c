@@ -48,6 +48,18 @@ static void check_dictionary(void)
     ok(tl_state_set_note(s, "epoch", "3") == TL_OK && tl_state_set_note(s, "epoch", "4") == TL_OK, "a note is replaced");
     is_string(tl_state_note(s, "epoch"), "4", "by the later");
     ok(tl_state_note_count(s) == 1 && strcmp(tl_state_note_key(s, 0), "epoch") == 0 && !tl_state_note(s, "x"), "and is one");
+    tl_state *copy = tl_state_clone(s), *empty = tl_state_new();
+    ok(copy && tl_state_count(copy) == 1000 && strcmp(tl_state_name(copy, 7), "layer7.weight") == 0, "a copy has the same names");
+    is_string(tl_state_note(copy, "epoch"), "4", "and notes");
+    TL_SCOPE tl_fill_(tl_state_get(s, "layer7.weight"), -1);
+    is_float(((const float *)tl_data(tl_state_get(copy, "layer7.weight")))[0], 7, 0, "and memory of its own");
+    tl_state_swap(copy, empty);
+    ok(tl_state_count(copy) == 0 && tl_state_count(empty) == 1000 && tl_state_note(empty, "epoch") && !tl_state_note(copy, "epoch"),
+       "two states change places");
+    ok(!tl_state_clone(NULL) && tl_error_code() == TL_ERR_ARGUMENT, "there is no copy of NULL");
+    tl_error_clear();
+    tl_state_free(empty);
+    tl_state_free(copy);
     tl_state_free(s);
     tl_state_free(NULL);
 }

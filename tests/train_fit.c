@@ -236,6 +236,134 @@ static void test_resume(void)
     end(&straight), end(&middle), end(&rest);
 }
 
+/* ---- All of a run's state ----------------------------------------------------------------------------------------------------- */
+
+/* Two schedules, early stopping, and a moving average of the author's own that a callback keeps. */
+struct whole {
+    struct run run;
+    tl_schedule *warm_up;
+    tl_state *extra;
+    tl_tensor *average;
+    int stop_in_epoch;
+};
+
+static tl_status keep_average(const struct tl_fit_event *e, void *ctx)
+{
+    struct whole *w = ctx;
+    if (e->record)
+        return TL_OK;
+    TL_NO_GRAD {
+        tl_mul_(w->average, tl_scalar(0.9));
+        tl_add_(w->average, tl_mul(tl_module_get(e->module, "0.weight"), tl_scalar(0.1)));
+    }
+    return e->epoch == w->stop_in_epoch && e->batch == 2 ? TL_ERR_STOPPED : TL_OK;
+}
+
+static struct whole begin_whole(uint64_t seed)
+{
+    struct whole w = {.run = begin(seed, false)};
+    w.warm_up = tl_linear_lr(w.run.optimizer, 0.1, 1, 4);
+    w.extra = tl_state_new();
+    TL_SCOPE tl_state_add(w.extra, "average", tl_zeros(TL_SHAPE(16, FEATURES), (struct tl_options){0}));
+    w.average = tl_state_get(w.extra, "average");
+    return w;
+}
+
+/* An increasing metric that falls: epoch 1 is the best, so the third one after it stops. */
+static tl_tensor *rising(tl_tensor *output, tl_tensor *const *batch, int n, void *ctx)
+{
+    (void)output, (void)batch, (void)n;
+    return tl_scalar((double)tl_history_count(((struct whole *)ctx)->run.history));
+}
+
+static tl_status fit_whole(struct whole *w, int64_t epochs, const char *checkpoint, const char *resume)
+{
+    return tl_fit(w->run.net, w->run.train, w->run.optimizer, .epochs = epochs, .schedule = w->warm_up,
+                  .schedules = (tl_schedule *const[]){w->run.schedule, NULL}, .validation = w->run.validation, .metric = rising,
+                  .function_ctx = w, .metric_falls = true, .watch_metric = true, .patience = 3, .restore_best = true,
+                  .extra = w->extra, .on_batch = keep_average, .callback_ctx = w, .history = w->run.history,
+                  .checkpoint = checkpoint, .resume = resume);
+}
+
+static void end_whole(struct whole *w)
+{
+    tl_schedule_free(w->warm_up);
+    tl_state_free(w->extra);
+    end(&w->run);
+}
+
+static void test_whole(void)
+{
+    const char *path = in_folder("whole.safetensors");
+    struct whole straight = begin_whole(11);
+    check(fit_whole(&straight, 9, NULL, NULL) == TL_OK && tl_history_count(straight.run.history) == 4,
+          "all state: three epochs after the first stop a run (%zu): %s", tl_history_count(straight.run.history), tl_error_message());
+    /* After an epoch, and within the one after the best: whose weights are then neither the best nor those of an epoch's end. */
+    for (int stop_in = 0; stop_in <= 2; stop_in += 2) {
+        struct whole first = begin_whole(11);
+        first.stop_in_epoch = stop_in;
+        check(fit_whole(&first, stop_in ? 9 : 2, path, NULL) == TL_OK, "all state: stopped: %s", tl_error_message());
+        struct whole second = begin_whole(12);
+        check(fit_whole(&second, 9, NULL, path) == TL_OK, "all state: resumed: %s", tl_error_message());
+        const struct tl_epoch *a = tl_history_at(straight.run.history, 3), *b = tl_history_at(second.run.history, 3);
+        ok(a && b && a->learning_rate == b->learning_rate, "all state: the rate is that of both schedules (%g, %g)",
+           a ? a->learning_rate : 0, b ? b->learning_rate : 0);
+        ok(a && b && a->train_loss == b->train_loss && tl_history_count(second.run.history) == 4,
+           "all state: it stops where the other did (%zu)", tl_history_count(second.run.history));
+        ok(same_weights(&straight.run, &second.run), "all state: with the best weights, bit for bit");
+        ok(tl_state_get(second.extra, "average") == second.average && tl_equal(second.average, straight.average),
+           "all state: and the average, which stayed where it was");
+        end_whole(&first), end_whole(&second);
+    }
+    struct whole less = begin_whole(13);
+    check(tl_fit(less.run.net, less.run.train, less.run.optimizer, .epochs = 9, .schedule = less.run.schedule, .resume = path) ==
+                  TL_ERR_STATE && strstr(tl_error_message(), "2 learning-rate schedules"),
+          "all state: a schedule is missing: %s", tl_error_message());
+    tl_error_clear();
+    end_whole(&straight), end_whole(&less);
+}
+
+/* A loop of one's own. */
+static void test_checkpoint(void)
+{
+    const char *path = in_folder("own.safetensors");
+    struct whole w = begin_whole(14), v = begin_whole(15);
+    tl_early_stopping *stopping[2] = {tl_early_stopping_new(.patience = 2, .module = w.run.net),
+                                      tl_early_stopping_new(.patience = 2, .module = v.run.net)};
+    bool stop = false;
+    float best[WEIGHTS], now[WEIGHTS];
+    weights_of(&w.run, best);
+    tl_early_stopping_step(stopping[0], 1, &stop);
+    TL_SCOPE tl_init_constant(tl_module_get(w.run.net, "0.weight"), 3);
+    tl_early_stopping_step(stopping[0], 2, &stop);
+    tl_state_set_note(w.extra, "fold", "4");
+    struct tl_checkpoint c = {.struct_size = sizeof c, .epoch = 7, .step = 70, .module = w.run.net, .optimizer = w.run.optimizer,
+                              .schedules = (tl_schedule *const[]){w.warm_up, w.run.schedule, NULL}, .stopping = stopping[0],
+                              .extra = w.extra};
+    check(tl_checkpoint_save(&c, path) == TL_OK, "checkpoint: %s", tl_error_message());
+    struct tl_checkpoint d = {.struct_size = sizeof d, .module = v.run.net, .optimizer = v.run.optimizer,
+                              .schedules = (tl_schedule *const[]){v.warm_up, v.run.schedule, NULL}, .stopping = stopping[1],
+                              .extra = v.extra};
+    check(tl_checkpoint_load(&d, path) == TL_OK && d.epoch == 7 && d.step == 70, "checkpoint: read back: %s", tl_error_message());
+    ok(same_weights(&w.run, &v.run), "checkpoint: the present weights");
+    int64_t step;
+    ok(tl_early_stopping_best(stopping[1], &step) == 1 && step == 1, "checkpoint: what early stopping remembers");
+    const char *fold = tl_state_note(v.extra, "fold");
+    ok(fold && strcmp(fold, "4") == 0, "checkpoint: a note of the author's own");
+    tl_early_stopping_step(stopping[1], 2, &stop);
+    ok(!stop, "checkpoint: two steps without improvement are borne");
+    tl_early_stopping_step(stopping[1], 2, &stop);
+    ok(stop, "checkpoint: the first of which was before");
+    check(tl_early_stopping_restore(stopping[1]) == TL_OK, "checkpoint: the best weights: %s", tl_error_message());
+    weights_of(&v.run, now);
+    ok(memcmp(best, now, sizeof now) == 0, "checkpoint: are those of then");
+    ok(tl_module_load_weights(w.run.net, path) == TL_OK, "checkpoint: the weights alone");
+    weights_of(&w.run, now);
+    ok(memcmp(best, now, sizeof now) == 0, "checkpoint: are the best");
+    tl_early_stopping_free(stopping[0]), tl_early_stopping_free(stopping[1]);
+    end_whole(&w), end_whole(&v);
+}
+
 /* ---- Early stopping ----------------------------------------------------------------------------------------------------------- */
 
 /* A metric of known values: epoch 3 is the best. */
@@ -380,6 +508,23 @@ static void truncate_copy(const char *from, const char *to, long drop)
     fclose(out);
 }
 
+/* A copy of a checkpoint that says that it is of this version of the format; 1 did not say. */
+static void change_version(const char *from, const char *to, int64_t version)
+{
+    tl_state *s = tl_state_load(from), *other = tl_state_new();
+    for (size_t i = 0; i < tl_state_count(s); i++)
+        TL_SCOPE {
+            tl_tensor *t = tl_state_at(s, i);
+            if (strcmp(tl_state_name(s, i), "telar.checkpoint") == 0)
+                t = version == 1 ? NULL : tl_full(TL_SHAPE(4), (double)version, (struct tl_options){.dtype = TL_I64});
+            if (t)
+                tl_state_add(other, tl_state_name(s, i), t);
+        }
+    tl_state_save(other, to);
+    tl_state_free(s);
+    tl_state_free(other);
+}
+
 static void test_bad_checkpoints(void)
 {
     struct run r = begin(7, false), other = begin(8, false);
@@ -400,9 +545,38 @@ static void test_bad_checkpoints(void)
     check(tl_checkpoint_load(&c, good) != TL_OK, "another optimizer's checkpoint: %s", tl_error_message());
     tl_error_clear();
     c.optimizer = NULL;
-    c.schedule = other.schedule;
-    check(tl_checkpoint_load(&c, good) != TL_OK, "a checkpoint without a schedule: %s", tl_error_message());
+    c.schedules = (tl_schedule *const[]){other.schedule, NULL};
+    check(tl_checkpoint_load(&c, good) == TL_ERR_STATE, "a checkpoint without a schedule: %s", tl_error_message());
     tl_error_clear();
+    c.optimizer = other.optimizer;
+    tl_optimizer_set_lr(other.optimizer, 0, 0.5);
+    check(tl_checkpoint_load(&c, good) == TL_ERR_STATE && tl_optimizer_lr(other.optimizer, 0) == 0.5,
+          "the same after the optimizer was loaded, which is put back (%g): %s", tl_optimizer_lr(other.optimizer, 0), tl_error_message());
+    tl_error_clear();
+    c.optimizer = NULL;
+    c.schedules = NULL;
+    c.extra = tl_state_new();
+    check(tl_checkpoint_load(&c, good) == TL_ERR_STATE, "a checkpoint without anything of one's own: %s", tl_error_message());
+    tl_error_clear();
+    tl_state_free(c.extra);
+    c.extra = NULL;
+    c.stopping = tl_early_stopping_new(.patience = 1);
+    check(tl_checkpoint_load(&c, good) == TL_ERR_STATE, "a checkpoint without early stopping: %s", tl_error_message());
+    tl_error_clear();
+    tl_early_stopping_free(c.stopping);
+    c.stopping = NULL;
+    change_version(good, bad, 1);
+    check(tl_checkpoint_load(&c, bad) == TL_ERR_FORMAT && strstr(tl_error_message(), "earlier version"), "an old checkpoint: %s",
+          tl_error_message());
+    tl_error_clear();
+    change_version(good, bad, 3);
+    check(tl_checkpoint_load(&c, bad) == TL_ERR_FORMAT && strstr(tl_error_message(), "version 3"), "a checkpoint of the future: %s",
+          tl_error_message());
+    tl_error_clear();
+    struct run third = begin(8, false);
+    check(tl_module_load_weights(third.net, bad) == TL_OK && same_weights(&third, &r), "whose weights can be loaded: %s",
+          tl_error_message());
+    end(&third);
     weights_of(&other, after);
     ok(memcmp(before, after, sizeof before) == 0 && c.epoch == 0 && tl_history_count(other.history) == 0,
        "failed loads changed nothing");
@@ -427,7 +601,6 @@ static void test_full_disk(void)
     struct tl_checkpoint c = {.module = s.net, .optimizer = s.optimizer};
     check(tl_checkpoint_load(&c, path) == TL_OK && c.epoch == 1, "full disk: the old checkpoint is intact: %s", tl_error_message());
     tl_error_clear();
-    tl_state_free(c.best_state);
     end(&r), end(&s);
 }
 
@@ -438,6 +611,8 @@ int main(void)
     test_history();
     test_learns();
     test_resume();
+    test_whole();
+    test_checkpoint();
     test_early_stopping();
     test_failures();
     test_silence();

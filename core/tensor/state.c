@@ -7,7 +7,9 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <telar/autograd.h>
 #include <telar/format.h>
+#include <telar/ops.h>
 #include <telar/registry.h>
 #include <telar/state.h>
 
@@ -132,6 +134,15 @@ void tl_state_free(tl_state *s)
     free(s);
 }
 
+void tl_state_swap(tl_state *a, tl_state *b)
+{
+    if (!a || !b)
+        return;
+    tl_state held = *a;
+    *a = *b;
+    *b = held;
+}
+
 tl_status tl_state_add(tl_state *s, const char *name, tl_tensor *t)
 {
     if (!s || !name || !t)
@@ -203,6 +214,28 @@ size_t tl_state_note_count(const tl_state *s)
 const char *tl_state_note_key(const tl_state *s, size_t i)
 {
     return s && i < s->notes.count ? s->notes.entries[i].key : NULL;
+}
+
+tl_state *tl_state_clone(const tl_state *s)
+{
+    if (!s) {
+        tl_fail(TL_ERR_ARGUMENT, "state_clone: the state is NULL");
+        return NULL;
+    }
+    tl_state *copy = tl_state_new();
+    tl_status status = copy ? TL_OK : tl_error_code();
+    for (size_t i = 0; status == TL_OK && i < s->tensors.count; i++)
+        TL_NO_GRAD TL_SCOPE
+        {
+            tl_tensor *t = tl_clone(s->tensors.entries[i].tensor);
+            status = t ? tl_state_add(copy, s->tensors.entries[i].key, t) : tl_error_code();
+        }
+    for (size_t i = 0; status == TL_OK && i < s->notes.count; i++)
+        status = tl_state_set_note(copy, s->notes.entries[i].key, s->notes.entries[i].text);
+    if (status == TL_OK)
+        return copy;
+    tl_state_free(copy);
+    return NULL;
 }
 
 /* ---- Through format plugins -------------------------------------------------------------------------------------- */

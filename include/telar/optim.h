@@ -214,6 +214,10 @@ TL_PUBLIC tl_status tl_early_stopping_step(tl_early_stopping *e, double metric, 
 TL_PUBLIC double tl_early_stopping_best(const tl_early_stopping *e, int64_t *step);
 /** Put the best step's parameters and buffers back into the module. */
 TL_PUBLIC tl_status tl_early_stopping_restore(tl_early_stopping *e);
+/** As tl_optimizer_save_state() and tl_optimizer_load_state(): the counts, the best metric and, if it keeps them, the weights of the
+ *  best step. The options (patience and so on) are not saved: those of the object that loads hold. */
+TL_PUBLIC tl_status tl_early_stopping_save_state(const tl_early_stopping *e, tl_state *to, const char *prefix);
+TL_PUBLIC tl_status tl_early_stopping_load_state(tl_early_stopping *e, const tl_state *from, const char *prefix);
 
 #ifdef __cplusplus
 }

@@ -18,6 +18,11 @@ typedef struct tl_state tl_state;
 TL_PUBLIC tl_state *tl_state_new(void);
 /** Frees it, and its references. NULL is allowed. */
 TL_PUBLIC void tl_state_free(tl_state *s);
+/** A dictionary with copies of all tensors, which share memory with nothing (those of tl_module_state() do with the module), and of
+ *  the notes. NULL and an error. */
+TL_PUBLIC tl_state *tl_state_clone(const tl_state *s);
+/** Exchange what two dictionaries hold. */
+TL_PUBLIC void tl_state_swap(tl_state *a, tl_state *b);
 /** Add a tensor (kept). A name that is there already is an error. */
 TL_PUBLIC tl_status tl_state_add(tl_state *s, const char *name, tl_tensor *t);
 /** Borrowed; NULL without an error if there is none. */

@@ -114,8 +114,9 @@ struct tl_fit_options {
      *  outputs that the step was computed from. */
     bool measure_after_step;
 
-    tl_schedule *schedule;
-    bool schedule_by_batch;         /**< move the schedule after every step (one-cycle), not after every epoch */
+    tl_schedule *schedule;          /**< moved after every epoch */
+    tl_schedule *const *schedules;  /**< more of them, NULL-terminated, stepped after it: a warm-up and a decay */
+    bool schedule_by_batch;         /**< move the schedules after every step (one-cycle), not after every epoch */
     double clip_norm;               /**< scale gradients down to this total norm; 0: do not */
 
     int64_t patience;               /**< stop after so many epochs in a row without improvement; 0: never */
@@ -135,6 +136,7 @@ struct tl_fit_options {
     const char *resume;             /**< read before the first epoch; the run goes on as if it had never stopped */
     const char *const *notes;       /**< key, text, key, text, …, NULL: kept in the checkpoint */
     tl_generator *generator;        /**< the training loader's own generator, if it has one: kept in the checkpoint */
+    tl_state *extra;                /**< kept in the checkpoint, and read back, as that of struct tl_checkpoint */
 };
 
 /** Train: for each epoch, for each batch: forward, loss, backward, step. On failure the module keeps the weights of the
@@ -161,27 +163,25 @@ TL_PUBLIC tl_status tl_evaluate(tl_module *m, tl_loader *loader, const struct tl
 /** What a checkpoint holds: one weight file with the weights under the module's own names, so that other programs can read
  *  them, and all else under names that begin with "telar.". NULL members are neither written nor read.
  *
- *  The weights under plain names are those to use: of the best epoch if best_state is given, else the present ones. */
+ *  The weights under plain names are those to use: of the best step if `stopping` keeps the module's, else the present ones. */
 struct tl_checkpoint {
-    size_t struct_size;
+    size_t struct_size;            /**< sizeof(struct tl_checkpoint) */
+    int64_t epoch, step;           /**< finished so far */
     tl_module *module;
     tl_optimizer *optimizer;
-    tl_schedule *schedule;
-    tl_generator *generator;  /**< the loader's own, if it has one; the default generator is always kept */
+    tl_schedule *const *schedules; /**< NULL-terminated, in the order in which they are stepped; loading wants as many */
+    tl_early_stopping *stopping;   /**< counts, best value and, if it keeps them, the best step's weights */
+    tl_generator *generator;       /**< the loader's own, if it has one; the default generator is always kept */
     tl_history *history;
-    int64_t epoch, step;      /**< finished so far */
-    int64_t best_epoch;       /**< of early stopping; 0: none yet */
-    double best;
-    tl_state *best_state;     /**< weights of that epoch, or NULL; loading makes one that the caller frees */
-    int64_t batch;            /**< batches done of the epoch under way; 0: none, the rest of this struct is not used */
-    double running[6];        /**< of that epoch: mean, sum of squares and samples of loss and metric */
-    unsigned char epoch_generator[TL_GENERATOR_STATE_SIZE];  /**< the default generator as that epoch began */
-    unsigned char loader_generator[TL_GENERATOR_STATE_SIZE]; /**< and the loader's own */
-    const char *const *notes; /**< written: key, text, key, text, …, NULL */
+    /** Tensors and notes of your own: a scaler (tl_scaler_save()), moving averages, a counter. Loading replaces what it holds by
+     *  what the file has; a tensor of the same name, type and shape stays where it is and gets the file's values. */
+    tl_state *extra;
+    const char *const *notes;      /**< written: key, text, key, text, …, NULL */
 };
 /** Write it atomically: after a failure the old file is as it was. */
 TL_PUBLIC tl_status tl_checkpoint_save(const struct tl_checkpoint *c, const char *path);
-/** Read it back into the objects that c names, and into its numbers. Everything is checked before anything is changed. */
+/** Read it back into the objects that c names, and into epoch and step. After a failure all of them are as they were. TL_ERR_STATE: the file
+ *  lacks what c asks for, or tl_fit() wrote it within an epoch, from where only tl_fit() can go on. */
 TL_PUBLIC tl_status tl_checkpoint_load(struct tl_checkpoint *c, const char *path);
 /** The weights in what tl_state_load() gave, of a checkpoint or a plain weight file: all names that do not begin with "telar.". Free
  *  it. NULL passes through. */

@@ -23,6 +23,8 @@ nn_libtelar_nn_la_SOURCES += \
 	%D%/adam.c \
 	%D%/clip.c \
 	%D%/decay.c \
+	%D%/early_stopping.c \
+	%D%/early_stopping.h \
 	%D%/named.c \
 	%D%/one_cycle.c \
 	%D%/optimizer.c \

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "nn/optim/early_stopping.h"
 #include "nn/train/train.h"
 
 struct run {
@@ -15,7 +16,9 @@ struct run {
     tl_loader *train;
     tl_optimizer *optimizer;
     const struct tl_fit_options *o;
-    struct tl_checkpoint at; /* where the run stands, as checkpoints keep it */
+    struct tl_checkpoint at;  /* where the run stands, as checkpoints keep it */
+    struct position position; /* and within an epoch */
+    tl_schedule **schedules;  /* all of them, NULL-terminated */
     struct weighted loss, metric;
     tl_history *history; /* the caller's, or own */
     int fields, lines;
@@ -57,6 +60,14 @@ static tl_status descend(struct run *r, tl_tensor *loss)
     return s;
 }
 
+static tl_status step_schedules(struct run *r, double metric)
+{
+    tl_status s = TL_OK;
+    for (size_t i = 0; s == TL_OK && r->schedules[i]; i++)
+        s = tl_schedule_step(r->schedules[i], metric);
+    return s;
+}
+
 static tl_status measure(struct run *r, tl_tensor **batch, tl_tensor *output, double *loss, int64_t samples)
 {
     const struct tl_fit_options *o = r->o;
@@ -94,8 +105,8 @@ static tl_status train_batch(struct run *r, tl_tensor **batch, double *loss)
     s = check_loss(r, *loss);
     if (s == TL_OK)
         s = descend(r, value);
-    if (s == TL_OK && o->schedule && o->schedule_by_batch)
-        s = tl_schedule_step(o->schedule, *loss);
+    if (s == TL_OK && o->schedule_by_batch)
+        s = step_schedules(r, *loss);
     if (s == TL_OK) {
         r->at.step++;
         s = measure(r, batch, output, loss, samples);
@@ -107,7 +118,7 @@ static tl_status call_back(struct run *r, tl_fit_callback callback, double loss,
 {
     if (!callback)
         return TL_OK;
-    struct tl_fit_event e = {r->module, record ? r->at.epoch : r->at.epoch + 1, r->o->epochs > 0 ? r->o->epochs : 1, r->at.batch,
+    struct tl_fit_event e = {r->module, record ? r->at.epoch : r->at.epoch + 1, r->o->epochs > 0 ? r->o->epochs : 1, r->position.batch,
                              tl_loader_length(r->train), r->at.step, loss, weighted_mean(&r->loss), record};
     tl_status s = TL_OK;
     TL_SCOPE s = callback(&e, r->o->callback_ctx);
@@ -125,9 +136,9 @@ static tl_status call_back(struct run *r, tl_fit_callback callback, double loss,
 
 static void note_generators(struct run *r)
 {
-    tl_generator_get_state(tl_default_generator(), r->at.epoch_generator);
+    tl_generator_get_state(tl_default_generator(), r->position.epoch_generator);
     if (r->o->generator)
-        tl_generator_get_state(r->o->generator, r->at.loader_generator);
+        tl_generator_get_state(r->o->generator, r->position.loader_generator);
 }
 
 /* Start the loader where an interrupted epoch stood. */
@@ -135,25 +146,25 @@ static tl_status reenter_epoch(struct run *r)
 {
     unsigned char now[TL_GENERATOR_STATE_SIZE], loader_now[TL_GENERATOR_STATE_SIZE];
     tl_generator_get_state(tl_default_generator(), now);
-    tl_status s = tl_generator_set_state(tl_default_generator(), r->at.epoch_generator);
+    tl_status s = tl_generator_set_state(tl_default_generator(), r->position.epoch_generator);
     if (s == TL_OK && r->o->generator) {
         tl_generator_get_state(r->o->generator, loader_now);
-        s = tl_generator_set_state(r->o->generator, r->at.loader_generator);
+        s = tl_generator_set_state(r->o->generator, r->position.loader_generator);
     }
     if (s == TL_OK)
         s = tl_loader_start(r->train);
-    for (int64_t i = 0; s == TL_OK && i < r->at.batch; i++)
+    for (int64_t i = 0; s == TL_OK && i < r->position.batch; i++)
         TL_SCOPE {
             tl_tensor *batch[TL_MAX_FIELDS];
             if (tl_loader_next(r->train, batch) != 1)
                 s = tl_fail(TL_ERR_STATE, "the checkpoint is at batch %lld, but the epoch has %lld: not the same data or batch size",
-                            (long long)r->at.batch, (long long)tl_loader_length(r->train));
+                            (long long)r->position.batch, (long long)tl_loader_length(r->train));
         }
     if (s == TL_OK)
         s = tl_generator_set_state(tl_default_generator(), now);
     if (s == TL_OK && r->o->generator)
         s = tl_generator_set_state(r->o->generator, loader_now);
-    const double *k = r->at.running;
+    const double *k = r->position.running;
     r->loss = (struct weighted){k[0], k[1], (int64_t)k[2]};
     r->metric = (struct weighted){k[3], k[4], (int64_t)k[5]};
     return s;
@@ -162,7 +173,7 @@ static tl_status reenter_epoch(struct run *r)
 static tl_status enter_epoch(struct run *r)
 {
     r->epoch_begun = clock_seconds();
-    if (r->at.batch > 0)
+    if (r->position.batch > 0)
         return reenter_epoch(r);
     r->loss = r->metric = (struct weighted){0, 0, 0};
     note_generators(r);
@@ -184,14 +195,14 @@ static tl_status run_batches(struct run *r, tl_progress *bar)
             s = train_batch(r, batch, &loss);
         }
         if (s != TL_OK)
-            tl_error_prefix("batch %lld: ", (long long)r->at.batch + 1);
+            tl_error_prefix("batch %lld: ", (long long)r->position.batch + 1);
         if (s != TL_OK || more != 1)
             break;
-        r->at.batch++;
+        r->position.batch++;
         s = call_back(r, r->o->on_batch, loss, NULL);
         char note[32];
         snprintf(note, sizeof note, "loss %.4f", weighted_mean(&r->loss));
-        tl_progress_update(bar, r->at.batch, note);
+        tl_progress_update(bar, r->position.batch, note);
     }
     return s;
 }
@@ -249,39 +260,28 @@ static double watched(const struct tl_fit_options *o, const struct tl_epoch *e)
     return o->validation ? e->validation_loss : e->train_loss;
 }
 
-/* Early stopping: keep the best epoch, stop when it is too long ago. */
 static tl_status judge(struct run *r, double value)
 {
     const struct tl_fit_options *o = r->o;
-    if (o->patience <= 0 && !o->restore_best)
-        return TL_OK;
-    double gain = o->watch_metric && !o->metric_falls ? value - r->at.best : r->at.best - value;
-    if (!isnan(value) && (r->at.best_epoch == 0 || gain > o->min_delta)) {
-        r->at.best = value;
-        r->at.best_epoch = r->at.epoch;
-        if (o->restore_best) {
-            tl_state *present = tl_module_state(r->module), *copy = state_clone(present);
-            tl_state_free(present);
-            if (!copy)
-                return tl_error_code();
-            tl_state_free(r->at.best_state);
-            r->at.best_state = copy;
-        }
-    } else if (o->patience > 0 && r->at.epoch - r->at.best_epoch >= o->patience) {
+    int64_t best;
+    bool stop = false;
+    tl_status s = r->at.stopping ? tl_early_stopping_step(r->at.stopping, value, &stop) : TL_OK;
+    if (s == TL_OK && stop) {
         r->stop = true;
+        tl_early_stopping_best(r->at.stopping, &best);
         if (o->lines)
             fprintf(o->lines, "no improvement for %lld epochs: stopping; the best was epoch %lld\n", (long long)o->patience,
-                    (long long)r->at.best_epoch);
+                    (long long)(r->at.epoch - r->at.stopping->t + best));
     }
-    return TL_OK;
+    return s;
 }
 
 static tl_status save(struct run *r)
 {
     const double running[] = {r->loss.mean,   r->loss.squares,   (double)r->loss.n,
                               r->metric.mean, r->metric.squares, (double)r->metric.n};
-    memcpy(r->at.running, running, sizeof running);
-    return r->o->checkpoint ? tl_checkpoint_save(&r->at, r->o->checkpoint) : TL_OK;
+    memcpy(r->position.running, running, sizeof running);
+    return r->o->checkpoint ? checkpoint_save(&r->at, &r->position, r->o->checkpoint) : TL_OK;
 }
 
 static tl_status finish_epoch(struct run *r)
@@ -292,7 +292,7 @@ static tl_status finish_epoch(struct run *r)
     if (s != TL_OK)
         return s;
     r->at.epoch++;
-    r->at.batch = 0;
+    r->position.batch = 0;
     struct tl_epoch e = {r->at.epoch, r->at.step, weighted_mean(&r->loss), weighted_std(&r->loss), v.loss, v.loss_std,
                          weighted_mean(&r->metric), weighted_std(&r->metric), v.metric, v.metric_std,
                          tl_optimizer_lr(r->optimizer, 0), clock_seconds() - r->epoch_begun};
@@ -301,8 +301,8 @@ static tl_status finish_epoch(struct run *r)
         print_epoch(o->lines, &e, o, r->lines++ == 0, tl_history_metric_name(r->history));
     if (s == TL_OK)
         s = judge(r, watched(o, &e));
-    if (s == TL_OK && o->schedule && !o->schedule_by_batch)
-        s = tl_schedule_step(o->schedule, watched(o, &e));
+    if (s == TL_OK && !o->schedule_by_batch)
+        s = step_schedules(r, watched(o, &e));
     if (s == TL_OK)
         s = call_back(r, o->on_epoch, e.train_loss, &e);
     return s;
@@ -310,8 +310,8 @@ static tl_status finish_epoch(struct run *r)
 
 static void print_resumed(const struct run *r)
 {
-    if (r->at.batch > 0)
-        fprintf(r->o->lines, "resumed in epoch %lld, after batch %lld\n", (long long)r->at.epoch + 1, (long long)r->at.batch);
+    if (r->position.batch > 0)
+        fprintf(r->o->lines, "resumed in epoch %lld, after batch %lld\n", (long long)r->at.epoch + 1, (long long)r->position.batch);
     else
         fprintf(r->o->lines, "resumed after epoch %lld\n", (long long)r->at.epoch);
 }
@@ -331,7 +331,7 @@ static tl_status loop(struct run *r)
     tl_status s = TL_OK;
     while (s == TL_OK && !r->stop && r->at.epoch < o->epochs) {
         s = train_epoch(r);
-        bool whole = s == TL_OK && !(r->stop && r->at.batch < tl_loader_length(r->train));
+        bool whole = s == TL_OK && !(r->stop && r->position.batch < tl_loader_length(r->train));
         if (whole)
             s = finish_epoch(r);
         if (s != TL_OK) {
@@ -363,18 +363,16 @@ static tl_status resume(struct run *r)
 {
     if (!r->o->resume)
         return TL_OK;
-    tl_status s = tl_checkpoint_load(&r->at, r->o->resume);
-    if (s == TL_OK && r->at.batch >= tl_loader_length(r->train))
+    tl_status s = checkpoint_load(&r->at, &r->position, r->o->resume);
+    if (s == TL_OK && r->position.batch >= tl_loader_length(r->train))
         s = tl_fail(TL_ERR_STATE, "checkpoint %s: it is at batch %lld of an epoch, but there are %lld: not the same data or batch size",
-                    r->o->resume, (long long)r->at.batch, (long long)tl_loader_length(r->train));
+                    r->o->resume, (long long)r->position.batch, (long long)tl_loader_length(r->train));
     return s;
 }
 
 static tl_status start(struct run *r)
 {
     const struct tl_fit_options *o = r->o;
-    if (!r->history)
-        return tl_error_code();
     if (o->metric && !o->step) {
         const char *name = o->metric_name ? o->metric_name : o->metric == tl_metric_accuracy ? "accuracy" : "metric";
         tl_status s = tl_history_set_metric_name(r->history, name);
@@ -382,6 +380,46 @@ static tl_status start(struct run *r)
             return s;
     }
     return resume(r);
+}
+
+/* The schedule and those of the list, in one. */
+static tl_schedule **list_schedules(const struct tl_fit_options *o)
+{
+    size_t more = 0, n = 0;
+    while (o->schedules && o->schedules[more])
+        more++;
+    tl_schedule **list = calloc(more + 2, sizeof *list);
+    if (!list) {
+        tl_fail(TL_ERR_NOMEM, "fit: out of memory");
+        return NULL;
+    }
+    if (o->schedule)
+        list[n++] = o->schedule;
+    for (size_t i = 0; i < more; i++)
+        list[n++] = o->schedules[i];
+    return list;
+}
+
+/* Patience counts the epochs that are borne, here and in tl_fit_options, but for the last. */
+static tl_early_stopping *make_stopping(tl_module *m, const struct tl_fit_options *o)
+{
+    return tl_early_stopping_new(.patience = o->patience > 0 ? o->patience - 1 : INT64_MAX, .min_delta = o->min_delta,
+                                 .rises = o->watch_metric && !o->metric_falls, .module = o->restore_best ? m : NULL);
+}
+
+static tl_status prepare(struct run *r)
+{
+    const struct tl_fit_options *o = r->o;
+    r->fields = tl_dataset_info(tl_loader_dataset(r->train))->n_fields;
+    r->history = o->history ? o->history : tl_history_new();
+    r->schedules = r->history ? list_schedules(o) : NULL;
+    if (!r->schedules)
+        return tl_error_code();
+    r->at = (struct tl_checkpoint){.struct_size = sizeof r->at, .module = r->module, .optimizer = r->optimizer, .schedules = r->schedules,
+                                   .generator = o->generator, .history = r->history, .extra = o->extra, .notes = o->notes};
+    if ((o->patience > 0 || o->restore_best) && !(r->at.stopping = make_stopping(r->module, o)))
+        return tl_error_code();
+    return start(r);
 }
 
 tl_status tl_fit_with(tl_module *m, tl_loader *train, tl_optimizer *optimizer, const struct tl_fit_options *given)
@@ -392,17 +430,14 @@ tl_status tl_fit_with(tl_module *m, tl_loader *train, tl_optimizer *optimizer, c
     if (s != TL_OK)
         return s;
     struct run r = {.module = m, .train = train, .optimizer = optimizer, .o = &o};
-    r.fields = tl_dataset_info(tl_loader_dataset(train))->n_fields;
-    r.history = o.history ? o.history : tl_history_new();
-    r.at = (struct tl_checkpoint){.struct_size = sizeof r.at, .module = m, .optimizer = optimizer, .schedule = o.schedule,
-                                  .generator = o.generator, .history = r.history, .notes = o.notes};
-    s = start(&r);
+    s = prepare(&r);
     if (s == TL_OK)
         s = loop(&r);
-    if (s == TL_OK && o.restore_best && r.at.best_state && r.at.batch == 0)
-        s = tl_module_load_state(m, r.at.best_state, true);
+    if (s == TL_OK && o.restore_best && r.at.stopping->weights && r.position.batch == 0)
+        s = tl_early_stopping_restore(r.at.stopping);
     tl_eval(m);
-    tl_state_free(r.at.best_state);
+    tl_early_stopping_free(r.at.stopping);
+    free(r.schedules);
     if (!o.history)
         tl_history_free(r.history);
     return s;

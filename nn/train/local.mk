@@ -1,6 +1,8 @@
 # sources nn_libtelar_nn_la_SOURCES: *.c *.h
 nn_libtelar_nn_la_SOURCES += \
 	%D%/checkpoint.c \
+	%D%/checkpoint.h \
+	%D%/checkpoint_load.c \
 	%D%/evaluate.c \
 	%D%/fit.c \
 	%D%/functions.c \

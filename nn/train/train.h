@@ -38,11 +38,20 @@ double clock_seconds(void);
 /* Device of a module's first parameter; "cpu" if it has none. */
 const char *module_device(tl_module *m);
 
-/* Forget all epochs. */
-void history_clear(tl_history *h);
+/* As a checkpoint keeps it: a tensor "telar.history" and a note "telar.metric". */
+tl_status history_save(tl_state *s, const tl_history *h);
+tl_status history_load(const tl_state *s, tl_history *h);
 
-/* A state with copies of another's tensors; NULL and an error. */
-tl_state *state_clone(const tl_state *s);
+/* Where the loop stands within an epoch, and how it gets there again. Zeros: between two epochs. */
+struct position {
+    int64_t batch;     /* batches done */
+    double running[6]; /* mean, sum of squares and samples, of loss and metric */
+    unsigned char epoch_generator[TL_GENERATOR_STATE_SIZE];  /* the default generator as the epoch began */
+    unsigned char loader_generator[TL_GENERATOR_STATE_SIZE]; /* and the loader's own */
+};
+/* tl_checkpoint_save() and tl_checkpoint_load(), with the loop's position. */
+tl_status checkpoint_save(const struct tl_checkpoint *c, const struct position *p, const char *path);
+tl_status checkpoint_load(struct tl_checkpoint *c, struct position *p, const char *path);
 
 /* What a function of the caller's gave: NULL without an error becomes one that says which function it was. */
 tl_tensor *result_of(const char *function, tl_tensor *t);
