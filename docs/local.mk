@@ -9,6 +9,7 @@ EXTRA_DIST += \
 	%D%/adr/006-names-not-numbers.md \
 	%D%/adr/007-host-backends-merge.md \
 	%D%/adr/008-writes-through-views.md \
+	%D%/cplusplus.md \
 	%D%/design.md \
 	%D%/kernels.md \
 	%D%/ops.md

@@ -49,6 +49,7 @@ SH_TESTS = \
 	%D%/conformance/opaque.sh \
 	%D%/conformance/reference.sh \
 	%D%/conformance/registry.sh \
+	%D%/build/cplusplus.sh \
 	%D%/build/headers.sh \
 	%D%/build/layers.sh \
 	%D%/build/sources.sh \
@@ -180,6 +181,7 @@ check_LTLIBRARIES += %D%/counting/counting.la %D%/counting/lazy.la
 # What the tests read and include.
 # sources EXTRA_DIST: *.h *.sh *.py build/*.sh golden/* golden/*/* conformance/*.h
 EXTRA_DIST += \
+	%D%/build/cplusplus.sh \
 	%D%/build/headers.sh \
 	%D%/build/layers.sh \
 	%D%/build/sources.sh \

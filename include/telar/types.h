@@ -3,6 +3,10 @@
  * <telar/types.h>: the types that the library, its users and its plugins share: element types, status
  * codes, errors, and the few limits. Everything here is part of the plugin ABI: values are never
  * renumbered, structs only grow at their end.
+ *
+ * Options are written as macros, tl_sum(x, .dim = …), over functions that end in _with (or _of, for lists), which take a
+ * pointer to a struct. NULL stands for all defaults there, always. C++ can use all headers, and calls these functions: the
+ * macros are made of C's compound literals and designators in any order, which C++ lacks. docs/cplusplus.md has an example.
  */
 #ifndef TELAR_TYPES_H
 #define TELAR_TYPES_H
