@@ -169,6 +169,11 @@ tl_status job_measure(struct job *j, const struct invocation *v, tl_dataset *dat
 tl_status print_measured(const struct measured *m, const struct invocation *v);
 void json_measured(struct json *to, const struct measured *m);
 
+/* ---- Pictures (picture.c) ---------------------------------------------------------------------------------------------- */
+
+/* Draw a sample, and beside it, if it is not NULL, another on the same scale of grey. What is no small picture is not drawn. */
+tl_status draw_pictures(tl_tensor *left, tl_tensor *right, const struct tl_dataset_info *info);
+
 /* ---- Commands -------------------------------------------------------------------------------------------------------- */
 
 int run_backends(const struct invocation *v);

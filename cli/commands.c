@@ -133,7 +133,7 @@ const struct command commands[] = {
     {.name = "predict", .arguments = "[MODEL]", .argument = MODEL_NAME, .most = 1, .run = run_predict,
      .summary = "show what a trained model says of samples",
      .text = "Load weights and print, for samples drawn from a part of a data set, the most likely classes with their probabilities. "
-             "Small pictures are drawn in the terminal.",
+             "Small pictures are drawn in the terminal; of a model that reconstructs its input, input and output side by side.",
      .options = {&weights, DATA_OPTIONS, &split, &count, &seed, &model_option, MACHINE_OPTIONS, &quiet, &json, &help},
      .examples = {{"telar predict --weights digits.safetensors", "three held-out digits"},
                   {"telar predict --weights digits.safetensors --count 100 --json", "for another program"}}},

@@ -19,6 +19,7 @@ cli_telar_SOURCES += \
 	%D%/models.c \
 	%D%/pages.c \
 	%D%/parse.c \
+	%D%/picture.c \
 	%D%/predict.c \
 	%D%/train.c
 # end (kept by build-aux/update-sources)

@@ -2,14 +2,13 @@
  *
  * telar predict: samples drawn at random from a part of the data, with what the model says of them.
  */
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 
 #include "cli/cli.h"
 
-enum { SHOWN = 3, LARGEST_PICTURE = 40 };
+enum { SHOWN = 3 };
 
 /* One sample's outcome. */
 struct prediction {
@@ -17,49 +16,6 @@ struct prediction {
     float *probabilities;
     int64_t classes;
 };
-
-/* ---- Pictures in the terminal ----------------------------------------------------------------------------------------------- */
-
-/* Pictures are [1, h, w] or [h, w], and small enough for a terminal. */
-static bool picture_size(const struct tl_dataset_info *info, int64_t *h, int64_t *w)
-{
-    int n = info->ndim;
-    if (!(n == 2 || (n == 3 && info->shape[0] == 1)))
-        return false;
-    *h = info->shape[n - 2];
-    *w = info->shape[n - 1];
-    return *h <= LARGEST_PICTURE && *w <= LARGEST_PICTURE;
-}
-
-static void draw_row(const float *pixels, int64_t w, float low, float high)
-{
-    static const char *const shades[] = {"  ", "░░", "▒▒", "▓▓", "██"};
-    fputs("    ", stdout);
-    for (int64_t x = 0; x < w; x++) {
-        float share = high > low ? (pixels[x] - low) / (high - low) : 0;
-        int shade = (int)lroundf(share * 4);
-        fputs(shades[shade < 0 ? 0 : shade > 4 ? 4 : shade], stdout);
-    }
-    fputc('\n', stdout);
-}
-
-static tl_status draw_picture(tl_tensor *sample, const struct tl_dataset_info *info)
-{
-    int64_t h, w;
-    float pixels[LARGEST_PICTURE * LARGEST_PICTURE], low = INFINITY, high = -INFINITY;
-    if (!picture_size(info, &h, &w) || h * w == 0)
-        return TL_OK;
-    tl_status s = tl_copy_out(sample, TL_F32, pixels, (size_t)(h * w) * sizeof *pixels);
-    if (s != TL_OK)
-        return s;
-    for (int64_t i = 0; i < h * w; i++) {
-        low = fminf(low, pixels[i]);
-        high = fmaxf(high, pixels[i]);
-    }
-    for (int64_t y = 0; y < h; y++)
-        draw_row(pixels + y * w, w, low, high);
-    return TL_OK;
-}
 
 /* ---- Words ------------------------------------------------------------------------------------------------------------------ */
 
@@ -125,13 +81,19 @@ static void json_prediction(const struct job *j, const struct prediction *p)
 
 /* ---- Work ------------------------------------------------------------------------------------------------------------------- */
 
-static tl_status probabilities_of(struct job *j, tl_tensor *input, struct prediction *p)
+/* *x becomes what the model gets. */
+static tl_tensor *output_of(struct job *j, tl_tensor *input, tl_tensor **x)
 {
     const char *device = tl_default_device();
-    tl_tensor *x = device ? tl_to_device(input, device) : NULL;
-    if (x && j->model->preprocess)
-        x = j->model->preprocess(j->config, x);
-    tl_tensor *y = x ? tl_forward(j->net, x) : NULL;
+    *x = device ? tl_to_device(input, device) : NULL;
+    if (*x && j->model->preprocess)
+        *x = j->model->preprocess(j->config, *x);
+    return *x ? tl_forward(j->net, *x) : NULL;
+}
+
+static tl_status probabilities_of(struct job *j, tl_tensor *input, struct prediction *p)
+{
+    tl_tensor *x, *y = output_of(j, input, &x);
     if (!y)
         return tl_error_code();
     if (tl_ndim(y) != 2 || tl_size(y, 0) != 1)
@@ -144,12 +106,38 @@ static tl_status probabilities_of(struct job *j, tl_tensor *input, struct predic
     return tl_copy_out(y, TL_F32, p->probabilities, (size_t)p->classes * sizeof(float));
 }
 
+/* A model that gives its input back: both, and how far apart they are. */
+static tl_status reconstruct_sample(struct job *j, const struct invocation *v, int64_t sample, tl_tensor *input)
+{
+    tl_tensor *x, *y = output_of(j, input, &x);
+    if (y && tl_numel(y) != tl_numel(x))
+        return tl_fail(TL_ERR_SHAPE, "predict: model %s gives %lld values for an input of %lld", j->model->name, (long long)tl_numel(y),
+                       (long long)tl_numel(x));
+    tl_tensor *error = y ? tl_mse_loss(tl_reshape(y, tl_ndim(x), tl_shape(x)), x) : NULL;
+    double value = error ? tl_item(error) : 0;
+    if (tl_error_code() != TL_OK)
+        return tl_error_code();
+    if (v->set.json) {
+        struct json to = json_new(stdout);
+        json_open(&to, '{');
+        json_integer_of(&to, "sample", sample);
+        json_number_of(&to, "mean_squared_error", value);
+        json_close(&to, '}');
+        json_end(&to);
+        return TL_OK;
+    }
+    printf("sample %lld: input and output, mean squared error %.4g\n", (long long)sample, value);
+    return v->set.quiet ? TL_OK : draw_pictures(x, y, tl_dataset_info(j->test));
+}
+
 static tl_status predict_sample(struct job *j, const struct invocation *v, int64_t sample)
 {
     const struct tl_dataset_info *info = tl_dataset_info(j->test);
     tl_tensor *fields[TL_MAX_FIELDS] = {NULL};
     struct prediction p = {.sample = sample, .label = -1};
     tl_status s = tl_dataset_batch(j->test, &sample, 1, fields);
+    if (s == TL_OK && j->model->task && strcmp(j->model->task, "reconstruct") == 0)
+        return reconstruct_sample(j, v, sample, fields[0]);
     if (s == TL_OK)
         s = probabilities_of(j, fields[0], &p);
     if (s == TL_OK && info->n_fields > 1 && info->n_classes > 0)
@@ -157,7 +145,7 @@ static tl_status predict_sample(struct job *j, const struct invocation *v, int64
     if (s == TL_OK && tl_error_code() == TL_OK && v->set.json) {
         json_prediction(j, &p);
     } else if (s == TL_OK && tl_error_code() == TL_OK) {
-        s = v->set.quiet ? TL_OK : draw_picture(fields[0], info);
+        s = v->set.quiet ? TL_OK : draw_pictures(fields[0], NULL, info);
         print_prediction(j, &p);
     }
     free(p.probabilities);
