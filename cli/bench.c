@@ -12,8 +12,11 @@ enum { MAX_RUNS = 100000, WARMUP = 3 };
 
 struct bench {
     struct job job;
-    tl_tensor *input, *labels; /* kept */
-    tl_optimizer *optimizer;   /* training only */
+    struct tl_fit_options how; /* the model's loss, step and preprocessing */
+    tl_tensor *batch[TL_MAX_FIELDS]; /* kept; without --data the input and labels made for it */
+    int fields;
+    bool of_data;            /* the batch is one of the data set, which preprocessing and loss are made for */
+    tl_optimizer *optimizer; /* training only */
     int64_t multiply_adds;
     double *times; /* in milliseconds */
     int runs;
@@ -26,30 +29,70 @@ static double now(void)
     return (double)t.tv_sec * 1e3 + (double)t.tv_nsec * 1e-6;
 }
 
+/* What the network gets. Random numbers are in its form already. */
+static tl_tensor *input_of(struct bench *b)
+{
+    return b->of_data && b->how.prepare ? b->how.prepare(b->batch[0], b->how.function_ctx) : b->batch[0];
+}
+
 /* Logits [n, classes] get random labels; anything else is trained towards zero. */
 static tl_status make_labels(struct bench *b)
 {
     tl_status s = TL_OK;
     TL_NO_GRAD TL_SCOPE {
-        tl_tensor *y = tl_forward(b->job.net, b->input);
+        tl_tensor *y = tl_forward(b->job.net, b->batch[0]);
         if (!y)
             return tl_error_code();
         tl_tensor *labels = tl_ndim(y) == 2 && tl_size(y, 1) > 1
                                 ? tl_randint(0, tl_size(y, 1), TL_SHAPE(tl_size(y, 0)), (struct tl_options){.dtype = TL_I64})
                                 : tl_zeros_like(y);
-        b->labels = tl_keep(labels);
+        b->batch[b->fields++] = tl_keep(labels);
         s = labels ? TL_OK : tl_error_code();
     }
     return s;
 }
 
+/* The first samples of the data, once more from the beginning if they are too few, on the default device. */
+static tl_status take_batch(struct bench *b, int64_t n)
+{
+    int64_t size = tl_dataset_size(b->job.train), *index = calloc((size_t)n, sizeof *index);
+    const char *device = tl_default_device();
+    tl_status s = !index ? tl_fail(TL_ERR_NOMEM, "bench: out of memory") : !device ? tl_error_code() : TL_OK;
+    for (int64_t i = 0; s == TL_OK && size > 0 && i < n; i++)
+        index[i] = i % size;
+    TL_SCOPE {
+        tl_tensor *fields[TL_MAX_FIELDS] = {NULL};
+        if (s == TL_OK)
+            s = tl_dataset_batch(b->job.train, index, n, fields);
+        for (int i = 0; s == TL_OK && i < tl_dataset_info(b->job.train)->n_fields; i++) {
+            b->batch[b->fields++] = tl_keep(tl_to_device(fields[i], device));
+            s = tl_error_code();
+        }
+    }
+    free(index);
+    return s;
+}
+
+static tl_tensor *loss_of(struct bench *b, tl_tensor **batch)
+{
+    if (b->how.step)
+        return b->how.step(b->job.net, batch, b->fields, b->how.function_ctx);
+    tl_tensor *y = tl_forward(b->job.net, batch[0]);
+    if (!y)
+        return NULL;
+    if (b->of_data)
+        return b->how.loss(y, batch, b->fields, b->how.function_ctx);
+    return tl_dtype_of(batch[1]) == TL_I64 ? tl_cross_entropy(y, batch[1]) : tl_mse_loss(y, batch[1]);
+}
+
 static tl_status train_step(struct bench *b)
 {
+    tl_tensor *batch[TL_MAX_FIELDS];
+    memcpy(batch, b->batch, sizeof batch);
     tl_optimizer_zero_grad(b->optimizer);
-    tl_tensor *y = tl_forward(b->job.net, b->input);
-    if (!y)
+    if (!(batch[0] = input_of(b)))
         return tl_error_code();
-    tl_tensor *loss = tl_dtype_of(b->labels) == TL_I64 ? tl_cross_entropy(y, b->labels) : tl_mse_loss(y, b->labels);
+    tl_tensor *loss = loss_of(b, batch);
     if (!loss)
         return tl_error_code();
     tl_status s = tl_backward(loss, TL_NONE, (struct tl_backward_options){0});
@@ -64,7 +107,7 @@ static tl_status run_once(struct bench *b, double *milliseconds)
         if (b->optimizer) {
             s = train_step(b);
         } else {
-            TL_NO_GRAD s = tl_forward(b->job.net, b->input) ? TL_OK : tl_error_code();
+            TL_NO_GRAD s = tl_forward(b->job.net, input_of(b)) ? TL_OK : tl_error_code();
         }
         if (s == TL_OK)
             s = tl_synchronize(NULL);
@@ -100,27 +143,49 @@ static tl_status measure(struct bench *b, const struct invocation *v)
     return s;
 }
 
-static tl_status prepare_bench(struct bench *b, const struct invocation *v, int *code)
+/* A batch of the data, or random numbers in the form that the network takes. */
+static tl_status make_batch(struct bench *b, const struct invocation *v, int *code)
 {
     int64_t shape[TL_MAX_DIMS];
-    bool train = strcmp(v->set.mode, "train") == 0;
+    if (b->of_data)
+        return take_batch(b, v->set.batch);
     int ndim = job_input(&b->job, v, shape);
     if (ndim < 0) {
         *code = EXIT_USAGE;
         return TL_OK;
     }
-    tl_summary *summary = tl_summarize(b->job.net, ndim, shape);
+    TL_SCOPE b->batch[b->fields++] = tl_keep(tl_randn(ndim, shape, (struct tl_options){0}));
+    return tl_error_code();
+}
+
+static tl_status count_multiply_adds(struct bench *b)
+{
+    tl_summary *summary = NULL;
+    TL_NO_GRAD TL_SCOPE {
+        tl_tensor *x = input_of(b);
+        summary = x ? tl_summarize(b->job.net, tl_ndim(x), tl_shape(x)) : NULL;
+    }
     if (!summary)
         return tl_error_code();
     b->multiply_adds = tl_summary_totals(summary).multiply_adds;
     tl_summary_free(summary);
-    TL_SCOPE b->input = tl_keep(tl_randn(ndim, shape, (struct tl_options){0}));
-    if (!b->input)
-        return tl_error_code();
+    return TL_OK;
+}
+
+static tl_status prepare_bench(struct bench *b, const struct invocation *v, int *code)
+{
+    bool train = strcmp(v->set.mode, "train") == 0;
+    job_functions(&b->job, &b->how);
+    tl_status s = make_batch(b, v, code);
+    if (s == TL_OK && *code == EXIT_OK)
+        s = count_multiply_adds(b);
+    if (s != TL_OK || *code != EXIT_OK)
+        return s;
     tl_eval(b->job.net);
     if (!train)
         return TL_OK;
-    tl_status s = make_labels(b);
+    if (!b->of_data)
+        s = make_labels(b);
     tl_train(b->job.net);
     b->optimizer = s == TL_OK ? tl_sgd(b->job.net, 1e-4) : NULL;
     return b->optimizer ? TL_OK : tl_error_code();
@@ -158,15 +223,16 @@ static void report(const struct bench *b, const struct invocation *v)
 
 int run_bench(const struct invocation *v)
 {
-    struct bench b = {0};
+    struct bench b = {.how.struct_size = sizeof b.how};
     int code = EXIT_OK;
-    if (v->set.program)
-        tl_fail(TL_ERR_UNSUPPORTED, "bench: this version does not record programs; leave --program out");
-    tl_status s = tl_error_code();
-    if (s == TL_OK)
-        s = set_device(v);
+    if (v->set.data && v->set.input)
+        return misused(v, "--input and --data exclude each other: data have a shape");
+    tl_status s = set_device(v);
     if (s == TL_OK)
         s = job_model(&b.job, v);
+    b.of_data = v->set.data != NULL;
+    if (s == TL_OK && b.of_data)
+        s = job_data(&b.job, v, true, false);
     if (s == TL_OK)
         s = job_net(&b.job, v);
     if (s == TL_OK)
@@ -176,8 +242,8 @@ int run_bench(const struct invocation *v)
     if (s == TL_OK && code == EXIT_OK)
         report(&b, v);
     free(b.times);
-    tl_release(b.input);
-    tl_release(b.labels);
+    for (int i = 0; i < b.fields; i++)
+        tl_release(b.batch[i]);
     tl_optimizer_free(b.optimizer);
     job_free(&b.job);
     return s == TL_OK ? code : failed();

@@ -27,7 +27,7 @@ struct settings {
     const char *optimizer, *schedule, *save, *resume, *weights, *device, *plot, *history, *data, *path, *split, *label, *mode,
         *input, *page;
     char *options; /* of the model: "name=value,name=value" */
-    bool quiet, json, program, no_header, standardize, confusion, help, version, plain_epochs, strict;
+    bool quiet, json, no_header, standardize, confusion, help, version, plain_epochs, strict;
 };
 
 struct option {

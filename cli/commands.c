@@ -29,6 +29,7 @@ static const struct option
                     NULL, AT(options), 0, 0, NULL},
     data = {"data", 'd', DATA_NAME, "DATA", "data set by name, or a path to one (see telar data); default: what the model is made for",
             NULL, AT(data), 0, 0, NULL},
+    bench_data = {"data", 'd', DATA_NAME, "DATA", "time a batch of this data set; default: random input", NULL, AT(data), 0, 0, NULL},
     path = {"path", 0, FILE_NAME, "PATH", "file or folder where the data set lies", NULL, AT(path), 0, 0, NULL},
     label = {"label", 0, WORD, "COLUMN", "CSV: name or number (from 0) of the column to predict", NULL, AT(label), 0, 0, NULL},
     no_header = {"no-header", 0, FLAG, NULL, "CSV: the first row is data, not names", NULL, AT(no_header), 0, 0, NULL},
@@ -67,7 +68,6 @@ static const struct option
     mode = {"mode", 'm', CHOICE, "MODE", "what to time: a forward pass, or a whole training step", "infer", AT(mode), 0, 0, modes},
     runs = {"runs", 0, INTEGER, "N", "timed runs at least", "10", AT(runs), 1, 1000000, NULL},
     seconds = {"seconds", 0, NUMBER, "X", "time to spend at least", "1", AT(seconds), 0, 3600, NULL},
-    program = {"program", 0, FLAG, NULL, "time a recorded program rather than single operations", NULL, AT(program), 0, 0, NULL},
     page = {"man", 0, CHOICE, "PAGE", "write a manual page: telar.1 or telar.7", NULL, AT(page), 0, 0,
             (const char *const[]){"telar.1", "telar.7", NULL}};
 
