@@ -209,7 +209,7 @@ tl_status job_net(struct job *j, const struct invocation *v)
     if (!(j->config = tl_model_configure(j->model, j->options)))
         return tl_error_code();
     if (!(j->net = j->model->build(j->config)))
-        return tl_error_code();
+        return tl_fail(TL_ERR_PLUGIN, "model %s: build() gave NULL without an error", j->model->name);
     const char *device = tl_default_device();
     s = device ? tl_module_to(j->net, device) : tl_error_code();
     if (s != TL_OK || !j->weights || v->set.resume)

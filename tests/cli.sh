@@ -42,7 +42,7 @@ for line in sys.stdin: json.loads(line)' 2>/dev/null
 run; is 2 "no command: usage" "usage: telar COMMAND"
 run --version; is 0 "--version" "telar "
 run --help; is 0 "--help" "commands:" "train"
-run help environment; is 0 "help environment" "TELAR_BACKEND" "TELAR_PLUGIN_PATH"
+run help environment; is 0 "help environment" "TELAR_BACKEND" "TELAR_PLUGIN_PATH" "LeakSanitizer"
 for command in backends models data summary train eval predict inspect convert bench doctor; do
     run $command --help; is 0 "$command --help" "usage: telar $command" "examples:"
 done
@@ -146,6 +146,30 @@ run train mlp --data wine --standardize -o hidden=16 --epochs 3 --quiet; is 0 "a
 run bench mlp --batch 8 --runs 3 --seconds 0 --json; is 0 "bench --json" '"median_ms":' '"min_ms":' '"gflops":' '"peak_bytes":' '"name":"mlp"'
 json_lines "bench --json is JSON"
 run bench mlp --batch 8 --mode train --runs 3 --seconds 0; is 0 "bench --mode train" "training step"
+
+# ---- Models that are not as they should be ----------------------------------------------------------------------------------------
+mkdir -p odd/models && cp "$TEST_BUILDDIR/tests/odd/.libs/odd.so" odd/models/
+TELAR_PLUGIN_PATH=$work/odd
+export TELAR_PLUGIN_PATH
+run summary odd-empty; is 1 "a model whose build gives nothing" "odd-empty: build() gave NULL"
+run bench odd-empty; is 1 "bench of it" "odd-empty: build() gave NULL"
+run bench odd-step --runs 2 --seconds 0; is 0 "bench: a forward pass takes no step" "odd-step, forward pass"
+run bench odd-step --runs 2 --seconds 0 --mode train; is 1 "bench --mode train takes the model's own step" "the step slot was called"
+run bench odd-preprocess --runs 2 --seconds 0; is 0 "bench: random input is in the network's form" "odd-preprocess, forward pass"
+run bench odd-preprocess --runs 2 --seconds 0 --data digits; is 1 "bench --data preprocesses" "the preprocess slot was called"
+run bench odd-mirror --runs 2 --seconds 0 --data digits --batch 8 --mode train; is 0 "bench --data --mode train" "odd-mirror, training step, batch 8"
+run bench mlp --program; is 2 "bench offers nothing that it cannot do" "unknown option --program"
+run bench mlp --data digits --input 64; is 2 "bench: the data's shape or one's own" "exclude each other"
+run train odd-mirror --epochs 2 --seed 1 --save mirror.safetensors; is 0 "train a model that reconstructs" "saved:   mirror.safetensors"
+case $output in *"
+
+
+"*) false ;; *) true ;; esac; point $? "no two empty lines"
+run predict --weights mirror.safetensors --count 1 --seed 1; is 0 "predict by a model that reconstructs" "input and output" "█"
+wide=$(printf '%s\n' "$output" | awk 'NR == 2 {print (length($0) >= 40)}'); rows=$(printf '%s\n' "$output" | wc -l)
+[ "$wide" = 1 ] && [ "$rows" = 9 ]; point $? "draws both pictures side by side"
+run predict --weights mirror.safetensors --count 2 --json; is 0 "predict --json" '"mean_squared_error":'; json_lines "which is JSON"
+unset TELAR_PLUGIN_PATH
 
 # ---- Trouble with files -----------------------------------------------------------------------------------------------------------
 run eval mlp --weights none.safetensors; is 1 "missing weights" "none.safetensors"
