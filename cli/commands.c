@@ -153,9 +153,10 @@ const struct command commands[] = {
 
     {.name = "bench", .arguments = "MODEL", .argument = MODEL_NAME, .least = 1, .most = 1, .run = run_bench,
      .summary = "time a model",
-     .text = "Time forward passes or training steps on random input and print the median and the shortest time, the arithmetic "
-             "rate that it makes (from the model's multiply-adds; a training step counts as three passes) and the most memory in use.",
-     .options = {&mode, &batch1, &model_option, &input, &runs, &seconds, &program, MACHINE_OPTIONS, &json, &help},
+     .text = "Time forward passes or training steps on random input in the form that the network takes, or with --data on the first batch "
+             "of a data set, preprocessing included. A training step is the model's own if it has one. Printed are the median and the shortest time, the "
+             "arithmetic rate that it makes (from the model's multiply-adds; a training step counts as three passes) and the most memory in use.",
+     .options = {&mode, &batch1, &model_option, &input, &bench_data, &path, &runs, &seconds, MACHINE_OPTIONS, &json, &help},
      .examples = {{"telar bench mnist-cnn --batch 64 --mode train", "a training step"},
                   {"telar bench lenet --threads 1 --json", "for a script"}}},
 
@@ -197,7 +198,9 @@ const struct variable variables[] = {
     {"TELAR_FALLBACK", "MODE",
      "What happens to an operation that no kernel of its device takes: reference lets the host compute it, error forbids that. "
      "Unset: the host computes it, and a warning is given once for each operation."},
-    {"TELAR_NUM_THREADS", "N", "Threads to compute with. Unset: as many as the process may use cores."},
+    {"TELAR_NUM_THREADS", "N",
+     "Threads to compute with. Unset: as many as the process may use cores. Under AddressSanitizer set 1 (or TELAR_BACKEND=reference): its "
+     "LeakSanitizer cannot stop the threads of the OpenMP library, and dies with \"Tracer caught signal 11\"."},
     {"TELAR_CHECK", "reference",
      "reference: run every operation on the reference backend as well and stop at the first difference. The operands are left in a file, "
      "from which telar-conformance --replay FILE BACKEND repeats it."},

@@ -262,7 +262,7 @@ static tl_status report(struct training *t, const struct invocation *v)
         printf("\non %lld held-out samples: loss %.4f", (long long)m.evaluation.samples, m.evaluation.loss);
         if (m.confusion)
             printf(", accuracy %.2f %%", 100 * tl_confusion_accuracy(m.confusion));
-        fputs("\n\n", stdout);
+        fputs(m.confusion ? "\n\n" : "\n", stdout);
         s = print_measured(&m, v);
     }
     tl_confusion_free(m.confusion);
