@@ -169,6 +169,22 @@ run predict --weights mirror.safetensors --count 1 --seed 1; is 0 "predict by a 
 wide=$(printf '%s\n' "$output" | awk 'NR == 2 {print (length($0) >= 40)}'); rows=$(printf '%s\n' "$output" | wc -l)
 [ "$wide" = 1 ] && [ "$rows" = 9 ]; point $? "draws both pictures side by side"
 run predict --weights mirror.safetensors --count 2 --json; is 0 "predict --json" '"mean_squared_error":'; json_lines "which is JSON"
+
+# ---- Another format ----------------------------------------------------------------------------------------------------------------
+mkdir -p odd/formats && cp "$TEST_BUILDDIR/tests/odd/.libs/records.so" odd/formats/
+run convert whole.safetensors whole.records; is 0 "convert to another format" "whole.records: "
+run convert whole.records back.safetensors; is 0 "and back"
+output=$(cmp whole.safetensors back.safetensors 2>&1); point $? "gives the bytes that were"
+run eval --weights whole.records; is 0 "eval of it" "mlp on digits"
+run train mlp --data digits --epochs 2 --seed 11 --save half.records --quiet; is 0 "train --save in another format"
+run train --resume half.records --epochs 4; is 0 "train --resume from there" "resumed after epoch 2" "saved:   half.records"
+run convert half.records half.safetensors; is 0 "what it saved"
+if command -v python3 >/dev/null 2>&1; then
+    cut_weights whole.safetensors >c; cut_weights half.safetensors >b
+    cmp -s c b; point $? "has the bits of 4 epochs at a time"
+fi
+head -c 3000 whole.records >short.records
+run convert short.records x.safetensors; is 1 "convert of a truncated file" "short.records"
 unset TELAR_PLUGIN_PATH
 
 # ---- Trouble with files -----------------------------------------------------------------------------------------------------------

@@ -184,6 +184,12 @@ check_LTLIBRARIES += %D%/odd/odd.la
 %C%_odd_odd_la_LDFLAGS = $(BROKEN_LDFLAGS)
 %C%_odd_odd_la_LIBADD = nn/libtelar-nn.la core/libtelar.la
 
+# A second weight format that can be written.
+check_LTLIBRARIES += %D%/odd/records.la
+%C%_odd_records_la_SOURCES = %D%/odd/records.c
+%C%_odd_records_la_LDFLAGS = $(BROKEN_LDFLAGS)
+%C%_odd_records_la_LIBADD = core/libtelar.la
+
 # What the tests read and include.
 # sources EXTRA_DIST: *.h *.sh *.py build/*.sh golden/* golden/*/* conformance/*.h
 EXTRA_DIST += \
