@@ -322,6 +322,16 @@ static void test_early_stopping(void)
     tl_init_constant(tl_module_get(m, "weight"), 7);
     ok(tl_early_stopping_restore(again) == TL_OK, "early stopping: restored from what was saved");
     is_float(tl_item(tl_select(tl_flatten(tl_module_get(m, "weight"), 0, -1), 0, 0)), 1, 0, "early stopping: the same weights");
+    const int64_t impossible[][2] = {{INT64_MAX, 1}, {3, 4}, {3, -1}};
+    for (size_t k = 0; k < 3; k++) {
+        tl_state *bad = tl_state_new();
+        tl_state_add(bad, "steps", tl_from_data(TL_SHAPE(2), impossible[k], (struct tl_options){.dtype = TL_I64}));
+        tl_state_add(bad, "best", tl_ones(TL_SHAPE(1), (struct tl_options){.dtype = TL_F64}));
+        ok(tl_early_stopping_load_state(again, bad, NULL) == TL_ERR_FORMAT, "early stopping: impossible steps: %s", tl_error_message());
+        tl_error_clear();
+        tl_state_free(bad);
+    }
+    is_float(tl_early_stopping_best(again, &step), 0.5, 0, "early stopping: which change nothing");
     tl_early_stopping_free(again);
     tl_state_free(saved);
     tl_early_stopping_free(e);

@@ -85,6 +85,7 @@ tl_status tl_early_stopping_restore(tl_early_stopping *e)
 /* ---- State: "<prefix>steps" [2] i64: steps, best step; "<prefix>best" [1] f64; "<prefix>weights.<name>" ------------------- */
 
 enum { NAME_SIZE = 1024 };
+#define MOST_STEPS ((int64_t)1000000000000000) /* one more cannot overflow */
 
 static tl_status put(tl_state *to, const char *prefix, const char *rest, tl_tensor *t)
 {
@@ -140,7 +141,7 @@ tl_status early_stopping_load(tl_early_stopping *e, const tl_state *from, const 
     tl_status status = get(from, prefix, "steps", 2, steps, TL_I64);
     if (status == TL_OK)
         status = get(from, prefix, "best", 1, &best, TL_F64);
-    if (status == TL_OK && (steps[1] < 0 || steps[0] < steps[1]))
+    if (status == TL_OK && (steps[1] < 0 || steps[0] < steps[1] || steps[0] > MOST_STEPS))
         status = tl_fail(TL_ERR_FORMAT, "early stopping: the saved best step is %lld of %lld", (long long)steps[1], (long long)steps[0]);
     bool kept = tl_state_count(weights) > 0;
     if (status == TL_OK && e->options.module && steps[1] > 0 && !kept)

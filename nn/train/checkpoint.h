@@ -10,6 +10,8 @@
 #define PREFIX "telar."
 enum { VERSION = 2, HEAD = 4, PROGRESS = 3 };
 
+#define MOST ((int64_t)1000000000000000) /* epochs, steps: more cannot be counted, and what is added to it does not overflow */
+
 /* What the file holds besides the module: telar.checkpoint. */
 enum { HEAD_VERSION, HEAD_SCHEDULES, HEAD_STOPPING, HEAD_EXTRA };
 enum { NO_STOPPING, STOPPING, STOPPING_OWNS_PLAIN_NAMES };

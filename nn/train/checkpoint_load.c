@@ -75,8 +75,9 @@ static tl_status load_progress(struct tl_checkpoint *c, struct position *p, cons
     int64_t progress[PROGRESS];
     tl_status status = read_numbers(r->state, PREFIX "progress", TL_I64, progress, PROGRESS);
     for (int i = 0; status == TL_OK && i < PROGRESS; i++)
-        if (progress[i] < 0)
-            status = tl_fail(TL_ERR_FORMAT, "\"telar.progress\": %lld is negative", (long long)progress[i]);
+        if (progress[i] < 0 || progress[i] > MOST)
+            status = tl_fail(TL_ERR_FORMAT, "\"telar.progress\": %lld at place %d cannot be a number of epochs, steps or batches",
+                             (long long)progress[i], i);
     if (status == TL_OK && progress[2] > 0 && !r->fit && c->optimizer)
         status = tl_fail(TL_ERR_STATE, "it was written within epoch %lld, after batch %lld; only tl_fit() can go on from there",
                          (long long)progress[0] + 1, (long long)progress[2]);
