@@ -101,6 +101,7 @@ void device_unlock(device *d);
 struct native {
     atomic_int refs;
     device *device;
+    const struct tl_device *owner; /**< whose private layout it is: ids mean something to that backend only; NULL: one of the core's */
     struct tl_view view; /**< layout, geometry and memory */
     size_t capacity;
     uint64_t version;    /**< of the storage, when it was made */
@@ -232,12 +233,17 @@ static inline tl_status tensor_canonical(tl_tensor *t)
 tl_status tensor_written(tl_tensor *t);
 /** The valid native form of exactly this view of the storage: a hold, for native_release(); NULL if there is none. */
 struct native *tensor_native(tl_tensor *t);
-/** Bring t into `layout` (of `bytes` bytes), keep that form with the storage, and hold it. NULL and an error. */
-struct native *tensor_make_native(tl_tensor *t, uint32_t layout, size_t bytes);
+/** Bring t into `layout` (of `bytes` bytes) of `owner`, keep that form with the storage, and hold it. NULL and an error. */
+struct native *tensor_make_native(tl_tensor *t, uint32_t layout, const struct tl_device *owner, size_t bytes);
 /** t is about to be produced in the layout of `v`: allocate it as the only valid form. */
-tl_status tensor_adopt_native(tl_tensor *t, const struct tl_view *v, size_t bytes, struct tl_view *made);
-/** Copy between layouts of one shape and dtype. */
-tl_status reorder_views(device *d, const struct tl_view *from, const struct tl_view *to);
+tl_status tensor_adopt_native(tl_tensor *t, const struct tl_view *v, const struct tl_device *owner, size_t bytes, struct tl_view *made);
+/** Copy between layouts of one shape and dtype; by the owner of the private one, if there is one. */
+tl_status reorder_views(device *d, const struct tl_device *owner, const struct tl_view *from, const struct tl_view *to);
+/** Whose the layout is, where a kernel of `d` named it: NULL for those that everybody knows. */
+static inline const struct tl_device *layout_owner(uint32_t layout, const struct tl_device *d)
+{
+    return layout >= TL_LAYOUT_PRIVATE ? d : NULL;
+}
 void channels_last_strides(int ndim, const int64_t *shape, int64_t *strides);
 /** Describe t in its canonical form. Its bytes need not be there yet. */
 void tensor_view(const tl_tensor *t, struct tl_view *v);
@@ -282,6 +288,7 @@ tl_status op_register_entry(const tl_op *op, struct pointwise *pw, struct op_ent
 tl_status pointwise_register_all(void);
 void registry_shutdown(void);
 void plan_cache_shutdown(void);
+void launch_shutdown(void);
 
 /** A residual on its way from a forward to its gradient. */
 struct residual {
@@ -305,7 +312,18 @@ tl_tensor *pointwise_call(struct op_entry *e, tl_tensor *const *in, int n_in, do
  *  an expanded tensor. */
 bool inplace_allowed(const char *op, tl_tensor *t, bool recording);
 /** TELAR_CHECK=reference: repeat a call on the reference backend and compare (ops/check.c). */
-bool check_reference_on(void);
+enum { CHECK_REFERENCE = 1, CHECK_MEMORY = 2 };
+extern atomic_int check_modes; /**< what TELAR_CHECK asks for; -1 until it was read */
+int check_modes_read(void);
+static inline bool check_wanted(int mode)
+{
+    int modes = atomic_load_explicit(&check_modes, memory_order_relaxed);
+    return ((LIKELY(modes >= 0) ? modes : check_modes_read()) & mode) != 0;
+}
+static inline bool check_reference_on(void)
+{
+    return check_wanted(CHECK_REFERENCE);
+}
 tl_status check_against_reference(struct op_entry *e, const void *attrs, tl_tensor *const *in, int n_in, tl_tensor *const *out);
 struct op_entry *grad_entry(struct tl_grad_ctx *g);
 /** Copy between any two tensors of one shape, converting; also between devices. Nothing recorded. */
@@ -329,6 +347,8 @@ int dtype_category(tl_dtype t);
 /** Why a call failed everywhere, for the ledger. */
 void fallback_note(const char *op, const char *where, const char *how, uint64_t bytes);
 /** The thread's error set aside, and put back, around what is not the caller's business. */
+/** Errors that this thread has set so far: has one come in between? */
+extern HOT_TLS unsigned error_count;
 void error_take(struct tl_error *to);
 void error_put(const struct tl_error *from);
 

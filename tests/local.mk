@@ -5,6 +5,7 @@ C_TESTS = \
 	%D%/parity \
 	%D%/devices \
 	%D%/plans \
+	%D%/layouts \
 	%D%/reference \
 	%D%/cpu_vector \
 	%D%/tensor \
@@ -171,6 +172,13 @@ check_LTLIBRARIES += %D%/wrong/wrong.la
 %C%_wrong_wrong_la_LIBADD = $(LIBM)
 
 # Backends that count their plans: one of the host, one with a queue.
+check_LTLIBRARIES += %D%/private/alpha.la %D%/private/beta.la
+%C%_private_alpha_la_SOURCES = %D%/private/private.c
+%C%_private_alpha_la_CPPFLAGS = $(AM_CPPFLAGS) -DNAME=alpha -DKERNEL=cumsum -DKEY=0x5aa5c33cu
+%C%_private_alpha_la_LDFLAGS = $(BROKEN_LDFLAGS)
+%C%_private_beta_la_SOURCES = %D%/private/private.c
+%C%_private_beta_la_CPPFLAGS = $(AM_CPPFLAGS) -DNAME=beta -DKERNEL=flip -DKEY=0x3cc3a55au
+%C%_private_beta_la_LDFLAGS = $(BROKEN_LDFLAGS)
 check_LTLIBRARIES += %D%/counting/counting.la %D%/counting/lazy.la
 %C%_counting_counting_la_SOURCES = %D%/counting/counting.c
 %C%_counting_counting_la_LDFLAGS = $(BROKEN_LDFLAGS)

@@ -14,6 +14,7 @@
 /* On the heap, and made at a thread's first failure: thread-locals of a shared library must be few bytes. A thread that cannot even
  * get this much memory shares one last error with all others in that state. */
 static HOT_TLS struct tl_error *mine;
+HOT_TLS unsigned error_count;
 static struct tl_error no_memory_left;
 static pthread_key_t at_thread_end;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
@@ -55,6 +56,7 @@ tl_status tl_fail(tl_status code, const char *format, ...)
     if (e->code != TL_OK)
         return e->code;
     e->code = code == TL_OK ? TL_ERR_ARGUMENT : code;
+    error_count++;
     e->message[0] = 0;
     if (format) {
         va_list args;

@@ -55,6 +55,7 @@ void tl_shutdown(void)
     scope_shutdown();
     device_drain_all(); /* what is still enqueued uses plans and memory */
     plan_cache_shutdown();
+    launch_shutdown();
     device_shutdown();
     registry_shutdown();
     pool_shutdown();

@@ -11,18 +11,24 @@
 
 #include "core/internal.h"
 
-bool check_reference_on(void)
+atomic_int check_modes = -1;
+
+int check_modes_read(void)
 {
-    static atomic_int on = -1;
-    int a = atomic_load_explicit(&on, memory_order_relaxed);
-    if (UNLIKELY(a < 0)) {
-        const char *text = env_get("TELAR_CHECK", false);
-        a = text && strcmp(text, "reference") == 0;
-        if (text && !a)
-            tl_log_message(TL_LOG_WARN, "check", "TELAR_CHECK=%s is ignored: expected reference", text);
-        atomic_store(&on, a);
+    const char *text = env_get("TELAR_CHECK", false);
+    char *copy = text ? strdup(text) : NULL, *rest = copy;
+    int modes = 0;
+    for (char *item; copy && (item = strsep(&rest, ","));) {
+        if (strcmp(item, "reference") == 0)
+            modes |= CHECK_REFERENCE;
+        else if (strcmp(item, "memory") == 0)
+            modes |= CHECK_MEMORY;
+        else if (*item)
+            tl_log_message(TL_LOG_WARN, "check", "TELAR_CHECK=%s is ignored: expected reference, memory, or both with a comma", item);
     }
-    return a;
+    free(copy);
+    atomic_store(&check_modes, modes);
+    return modes;
 }
 
 static double tolerance(tl_dtype t)

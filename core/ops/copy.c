@@ -7,6 +7,8 @@
 #include <stdlib.h>
 
 #include "core/ops/shape_util.h"
+#include "core/run/guard.h"
+#include "core/run/launch.h"
 
 /* ---- The two primitives ------------------------------------------------------------------------------------------------------ */
 
@@ -156,39 +158,32 @@ static tl_status run_strided(device *d, const tl_op *op, const void *attrs, cons
         return tl_error_code();
     struct tl_residual none = {0};
     struct tl_call c = {.struct_size = sizeof c, .op = op->name, .attrs = attrs, .n_in = n_in, .n_out = 1, .in = in, .out = out,
-                        .residual = &none};
+                        .residual = &none, .math = (uint32_t)tl_get_math(), .attrs_size = (uint32_t)op->attrs_size};
     const char *why = "it has none";
     for (; b->kernel; b++) {
-        const char *refused = b->kernel->refuses ? b->kernel->refuses(b->device, &c) : NULL;
-        if (refused || b->kernel->prepare) {
-            why = refused ? refused : "it needs a plan";
-            continue;
-        }
-        device_lock(d);
-        tl_status s = b->kernel->run(b->stream, NULL, &c, (struct tl_mem){0});
-        device_unlock(d);
-        return s == TL_OK ? s : tl_fail(s, "%s: the kernel of %s failed", op->name, b->backend);
+        const char *refused = launch_refused(b, &c);
+        if (!refused)
+            return launch(d, b, NULL, &c, (struct tl_mem){0});
+        why = refused;
     }
     return tl_fail(TL_ERR_UNSUPPORTED, "%s: no kernel on %s for %s: %s", op->name, d->name, tl_dtype_name(out->dtype), why);
 }
 
-tl_status reorder_views(device *d, const struct tl_view *from, const struct tl_view *to)
+tl_status reorder_views(device *d, const struct tl_device *owner, const struct tl_view *from, const struct tl_view *to)
 {
     if (tl_view_numel(from) == 0)
         return TL_OK;
-    for (int i = 0; i < d->n_members; i++) {
-        const struct member *m = &d->members[i];
-        bool private = from->layout >= TL_LAYOUT_PRIVATE || to->layout >= TL_LAYOUT_PRIVATE;
-        bool knows = m->backend->reorder && (!private || m->backend->layout_size(m->device, from->layout >= TL_LAYOUT_PRIVATE ? from->layout : to->layout,
-                                                                                from->layout >= TL_LAYOUT_PRIVATE ? from : to));
-        if (!knows || !private)
-            continue;
-        device_lock(d);
-        tl_status s = m->backend->reorder(m->stream, from, to);
-        device_unlock(d);
-        return s == TL_OK ? s : tl_fail(s, "%s: cannot reorder from layout %u to %u", m->name, from->layout, to->layout);
-    }
-    return run_strided(d, &tl_op_copy, NULL, from, 1, to);
+    if (!owner)
+        return run_strided(d, &tl_op_copy, NULL, from, 1, to);
+    const struct member *m = d->members;
+    while (m->device != owner)
+        m++;
+    device_lock(d);
+    tl_status s = m->backend->reorder(m->stream, from, to);
+    device_unlock(d);
+    if (s != TL_OK)
+        return tl_fail(s, "%s: cannot reorder from layout %u to %u", m->name, from->layout, to->layout);
+    return UNLIKELY(check_wanted(CHECK_MEMORY)) ? guard_check_reorder(d, owner, from, to) : TL_OK;
 }
 
 /* Contiguous bytes of one dtype, between two devices. */
@@ -208,6 +203,10 @@ static tl_status transfer(device *from_device, struct tl_mem from, device *to_de
         device_unlock(to_device);
     } else if (to_device->host) {
         struct member *m = &from_device->members[0];
+        /* Late errors show before bytes are handed out that failed work was to make. */
+        s = device_sync(from_device);
+        if (s != TL_OK)
+            return s;
         device_lock(from_device);
         s = m->backend->copy_out(m->stream, tl_mem_ptr(to), from, bytes);
         device_unlock(from_device);

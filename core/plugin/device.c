@@ -553,6 +553,8 @@ void device_shutdown(void)
     pthread_mutex_lock(&state.lock);
     for (int i = 0; i < state.n; i++) {
         device *d = state.list[i];
+        if (d->late.code != TL_OK)
+            tl_log_message(TL_LOG_WARN, "device", "%s: an error that nobody asked for: %s", d->name, d->late.message);
         memory_delete(d->memory, d);
         for (int k = 0; k < MAX_OPS; k++)
             free(atomic_load(&d->kernels[k]));

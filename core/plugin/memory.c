@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
-#include "core/internal.h"
+#include "core/run/guard.h"
 
 enum { CLASS_COUNT = 4 * 48, HUGE = 2 << 20 };
 
@@ -55,9 +55,13 @@ static int class_of(size_t bytes, size_t *rounded)
 static tl_status system_alloc(device *d, size_t bytes, struct tl_mem *mem)
 {
     if (!d->host) {
+        const struct member *m = &d->members[0];
+        *mem = (struct tl_mem){0};
         device_lock(d);
-        tl_status s = d->members[0].backend->alloc(d->members[0].device, bytes, mem);
+        tl_status s = m->backend->alloc(m->device, bytes, mem);
         device_unlock(d);
+        if (s == TL_OK && !mem->handle)
+            s = tl_fail(TL_ERR_PLUGIN, "backend \"%s\": alloc returned TL_OK without a handle for %zu bytes", m->name, bytes);
         return s;
     }
     size_t alignment = bytes >= HUGE ? HUGE : 64;
@@ -105,13 +109,23 @@ static void count(struct memory *m, size_t rounded)
         m->stats.peak = m->stats.allocated;
 }
 
-tl_status memory_alloc(device *d, size_t bytes, struct tl_mem *mem, size_t *capacity)
+/* Bytes of the largest block that d gives. */
+static size_t largest(const device *d)
+{
+    uint64_t most = d->host || !d->n_members ? 0 : d->members[0].device->max_allocation;
+    size_t all = (size_t)1 << (CLASS_COUNT / 4 - 1); /* more than any machine has, and than there are classes */
+    return most && most < all ? (size_t)most : all;
+}
+
+static tl_status take(device *d, size_t bytes, struct tl_mem *mem, size_t *capacity)
 {
     struct memory *m = d->memory;
     size_t rounded;
-    if (bytes > (size_t)1 << (CLASS_COUNT / 4 - 1)) /* more than any machine has, and than there are classes */
-        return tl_fail(TL_ERR_NOMEM, "out of memory on %s: %zu bytes asked for", d->name, bytes);
+    if (bytes > largest(d))
+        return tl_fail(TL_ERR_NOMEM, "out of memory on %s: %zu bytes asked for, and one block has at most %zu", d->name, bytes, largest(d));
     int class = class_of(bytes, &rounded);
+    /* The device's largest block may be smaller than its class: then so is every block of that class. */
+    size_t size = rounded <= largest(d) ? rounded : largest(d);
     pthread_mutex_lock(&m->lock);
     struct bin *b = &m->bins[class];
     if (b->n) {
@@ -121,13 +135,13 @@ tl_status memory_alloc(device *d, size_t bytes, struct tl_mem *mem, size_t *capa
         pthread_mutex_unlock(&m->lock);
         return TL_OK;
     }
-    tl_status s = system_alloc(d, rounded, mem);
+    tl_status s = system_alloc(d, size, mem);
     if (s == TL_ERR_NOMEM) {
         /* What the pool holds in other sizes may be what is missing. */
         tl_error_clear();
         device_drain(d);
         trim(d, m);
-        s = system_alloc(d, rounded, mem);
+        s = system_alloc(d, size, mem);
     }
     if (s == TL_OK) {
         m->stats.reserved += rounded;
@@ -145,7 +159,7 @@ tl_status memory_alloc(device *d, size_t bytes, struct tl_mem *mem, size_t *capa
     return s;
 }
 
-void memory_free(device *d, struct tl_mem mem, size_t capacity)
+static void put_back(device *d, struct tl_mem mem, size_t capacity)
 {
     struct memory *m = d->memory;
     size_t rounded;
@@ -159,6 +173,7 @@ void memory_free(device *d, struct tl_mem mem, size_t capacity)
         if (!blocks) {
             m->stats.reserved -= rounded;
             pthread_mutex_unlock(&m->lock);
+            device_drain(d);
             system_free(d, mem);
             return;
         }
@@ -167,6 +182,34 @@ void memory_free(device *d, struct tl_mem mem, size_t capacity)
     }
     b->blocks[b->n++].mem = mem;
     pthread_mutex_unlock(&m->lock);
+}
+
+/* Sizes of classes are multiples of 16: an odd capacity says that the block has borders. */
+enum { GUARDED = 1 };
+
+tl_status memory_alloc(device *d, size_t bytes, struct tl_mem *mem, size_t *capacity)
+{
+    if (LIKELY(!check_wanted(CHECK_MEMORY)))
+        return take(d, bytes, mem, capacity);
+    size_t whole;
+    if (__builtin_add_overflow(bytes, 2 * guard_border(d), &whole))
+        whole = SIZE_MAX;
+    tl_status s = take(d, whole, mem, capacity);
+    if (s != TL_OK)
+        return s;
+    s = guard_add(d, mem, bytes);
+    if (s == TL_OK)
+        *capacity |= GUARDED;
+    else
+        put_back(d, *mem, *capacity);
+    return s;
+}
+
+void memory_free(device *d, struct tl_mem mem, size_t capacity)
+{
+    if (UNLIKELY(capacity & GUARDED))
+        guard_remove(d, &mem);
+    put_back(d, mem, capacity & ~(size_t)GUARDED);
 }
 
 void memory_delete(struct memory *m, device *d)

@@ -1,6 +1,10 @@
 # How ops run: plans, operands, and the choice of a way.
 # sources core_libtelar_la_SOURCES: *.c *.h
 core_libtelar_la_SOURCES += \
+	%D%/guard.c \
+	%D%/guard.h \
+	%D%/launch.c \
+	%D%/launch.h \
 	%D%/ledger.c \
 	%D%/operands.c \
 	%D%/plan.c \

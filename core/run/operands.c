@@ -16,8 +16,30 @@ void offer_inputs(struct frame *f)
         } else if (UNLIKELY(storage_native(f->in[i]->storage)) && (f->in_natives[i] = tensor_native(f->in[i]))) {
             *v = f->in_natives[i]->view;
             v->mem = (struct tl_mem){0};
+            f->some_private |= f->in_natives[i]->owner != NULL;
         } else {
             tensor_describe(f->in[i], v);
+        }
+    }
+}
+
+/* Is the form that is held of input i one that kernels of b's backend can read? */
+static bool readable(const struct frame *f, const struct bound_kernel *b, int i)
+{
+    const struct native *n = f->in_natives[i];
+    return n && (!n->owner || n->owner == b->device);
+}
+
+void offer_inputs_to(struct frame *f, const struct bound_kernel *b)
+{
+    for (int i = 0; i < f->n_in; i++) {
+        if (!f->in_natives[i] || !f->in_natives[i]->owner)
+            continue;
+        if (readable(f, b, i)) {
+            f->in_views[i] = f->in_natives[i]->view;
+            f->in_views[i].mem = (struct tl_mem){0};
+        } else {
+            tensor_describe(f->in[i], &f->in_views[i]);
         }
     }
 }
@@ -85,7 +107,7 @@ static tl_status layout_bytes(const struct frame *f, const struct bound_kernel *
     if (*bytes)
         return TL_OK;
     return tl_fail(TL_ERR_PLUGIN, "%s: the kernel %s wants layout %u, which its backend does not know", f->entry->op->name,
-                   b->kernel->maker ? b->kernel->maker : b->backend, layout);
+                   b->kernel->maker, layout);
 }
 
 tl_status bring_input(struct frame *f, const struct bound_kernel *b, int i, uint32_t want)
@@ -96,7 +118,7 @@ tl_status bring_input(struct frame *f, const struct bound_kernel *b, int i, uint
     if (v->ndim < 0)
         return TL_OK;
     bool takes_any = want == TL_LAYOUT_STRIDED;
-    if (*held && (v->layout == want || (takes_any && v->layout == TL_LAYOUT_CHANNELS_LAST))) {
+    if (readable(f, b, i) && (v->layout == want || (takes_any && v->layout == TL_LAYOUT_CHANNELS_LAST))) {
         v->mem = (*held)->view.mem;
         return TL_OK;
     }
@@ -108,7 +130,7 @@ tl_status bring_input(struct frame *f, const struct bound_kernel *b, int i, uint
     tl_status s = layout_bytes(f, b, want, &plain, &bytes);
     if (s != TL_OK)
         return s;
-    struct native *n = tensor_make_native(t, want, bytes);
+    struct native *n = tensor_make_native(t, want, layout_owner(want, b->device), bytes);
     if (!n)
         return tl_error_code();
     native_release(*held);
@@ -149,7 +171,7 @@ tl_status make_output(struct frame *f, const struct bound_kernel *b, int i, uint
         v->layout = layout;
         if (layout == TL_LAYOUT_CHANNELS_LAST)
             channels_last_strides(v->ndim, v->shape, v->stride);
-        return tensor_adopt_native(t, v, bytes, v);
+        return tensor_adopt_native(t, v, layout_owner(layout, b->device), bytes, v);
     }
     struct tl_view canonical;
     tensor_view(t, &canonical);

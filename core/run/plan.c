@@ -157,7 +157,7 @@ static struct plan *plan_make(device *d, const struct bound_kernel *b, const str
     struct tl_prep prep = {.struct_size = sizeof prep, .in_layout = p->in_layout, .out_layout = p->out_layout};
     tl_status s = b->kernel->prepare(b->device, c, &prep);
     if (s != TL_OK) {
-        tl_fail(s, "%s: the kernel %s cannot be prepared", c->op, b->kernel->maker ? b->kernel->maker : b->backend);
+        tl_fail(s, "%s: the kernel %s cannot be prepared", c->op, b->kernel->maker);
         free(p->key);
         free(p->in_layout);
         free(p);

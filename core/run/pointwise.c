@@ -5,7 +5,7 @@
  */
 #include <stdio.h>
 
-#include "core/internal.h"
+#include "core/run/launch.h"
 
 enum { OPERANDS = 6 };
 
@@ -102,18 +102,10 @@ static tl_status run_walk(struct op_entry *e, const struct tl_pointwise_attrs *a
         return tl_error_code();
     struct tl_residual none = {0};
     struct tl_call c = {.struct_size = sizeof c, .op = e->kernel_name, .attrs = attrs, .n_in = w->n, .n_out = 1, .in = w->in,
-                        .out = &w->out, .residual = &none, .math = (uint32_t)tl_get_math()};
+                        .out = &w->out, .residual = &none, .math = (uint32_t)tl_get_math(), .attrs_size = sizeof *attrs};
     for (; b->kernel; b++) {
-        if ((b->kernel->refuses && b->kernel->refuses(b->device, &c)) || UNLIKELY(b->kernel->prepare != NULL))
-            continue;
-        if (LIKELY(d->host)) {
-            tl_status s = b->kernel->run(b->stream, NULL, &c, (struct tl_mem){0});
-            return LIKELY(s == TL_OK) ? s : tl_fail(s, "%s: the kernel of %s failed", e->op->name, b->backend);
-        }
-        device_lock(d);
-        tl_status s = b->kernel->run(b->stream, NULL, &c, (struct tl_mem){0});
-        device_unlock(d);
-        return s == TL_OK ? s : tl_fail(s, "%s: the kernel of %s failed", e->op->name, b->backend);
+        if (!launch_refused(b, &c))
+            return launch(d, b, NULL, &c, (struct tl_mem){0});
     }
     return NO_KERNEL;
 }
@@ -197,7 +189,7 @@ static tl_status walk_natives(struct walk *w, tl_tensor *const *in, struct nativ
     struct tl_view v = {.dtype = dtype, .ndim = ndim, .layout = TL_LAYOUT_CHANNELS_LAST};
     memcpy(v.shape, shape, (size_t)ndim * sizeof *shape);
     channels_last_strides(ndim, shape, v.stride);
-    return tensor_adopt_native(*out, &v, (size_t)(*out)->numel * tl_dtype_size(dtype), &w->out);
+    return tensor_adopt_native(*out, &v, NULL, (size_t)(*out)->numel * tl_dtype_size(dtype), &w->out);
 }
 
 /* Channels-last operands keep their layout: if one of the result's shape is so, the result is too. false: none is. */

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "core/run/launch.h"
 #include "core/run/run.h"
 
 static void fill_call(struct frame *f, struct tl_call *c, struct tl_residual *r)
@@ -19,7 +20,8 @@ static void fill_call(struct frame *f, struct tl_call *c, struct tl_residual *r)
                           .in = f->in_views,
                           .out = f->out_view,
                           .residual = r,
-                          .math = (uint32_t)tl_get_math()};
+                          .math = (uint32_t)tl_get_math(),
+                          .attrs_size = (uint32_t)f->entry->op->attrs_size};
 }
 
 static tl_status make_residual(struct frame *f, const struct bound_kernel *b, const struct plan *plan, struct tl_residual *r)
@@ -29,7 +31,7 @@ static tl_status make_residual(struct frame *f, const struct bound_kernel *b, co
     if (!(f->residual->storage = storage_new(f->device, plan->residual, false)))
         return tl_error_code();
     f->residual->size = plan->residual;
-    f->residual->maker = b->kernel->maker ? b->kernel->maker : b->backend;
+    f->residual->maker = b->kernel->maker;
     *r = (struct tl_residual){.maker = f->residual->maker, .size = plan->residual, .mem = f->residual->storage->mem};
     return TL_OK;
 }
@@ -50,7 +52,6 @@ static tl_status bring_operands(struct frame *f, const struct bound_kernel *b, c
 
 static tl_status run_kernel(struct frame *f, const struct bound_kernel *b, const struct plan *plan, struct tl_call *c, struct tl_residual *r)
 {
-    const struct tl_kernel *k = b->kernel;
     struct tl_mem workspace = {0};
     size_t capacity = 0;
     tl_status s = bring_operands(f, b, plan);
@@ -60,12 +61,10 @@ static tl_status run_kernel(struct frame *f, const struct bound_kernel *b, const
         s = memory_alloc(f->device, plan->workspace, &workspace, &capacity);
     if (s != TL_OK)
         return s;
-    device_lock(f->device);
-    s = k->run(b->stream, plan ? plan->plan : NULL, c, workspace);
-    device_unlock(f->device);
+    s = launch(f->device, b, plan ? plan->plan : NULL, c, workspace);
     if (capacity)
         memory_free(f->device, workspace, capacity);
-    return s == TL_OK ? TL_OK : tl_fail(s, "%s: the kernel %s failed", f->entry->op->name, k->maker ? k->maker : b->backend);
+    return s;
 }
 
 static tl_status run_bound(struct frame *f, const struct bound_kernel *b, struct tl_call *c, struct tl_residual *r)
@@ -88,18 +87,6 @@ static tl_status run_bound(struct frame *f, const struct bound_kernel *b, struct
     if (plan)
         plan_release(plan, counted);
     return s;
-}
-
-/* Asked for at every refusal, so the answer is kept. */
-static bool refusals_logged(void)
-{
-    static atomic_int answer = -1;
-    int a = atomic_load_explicit(&answer, memory_order_relaxed);
-    if (a < 0) {
-        a = tl_log_enabled(TL_LOG_DEBUG, "kernel");
-        atomic_store(&answer, a);
-    }
-    return a;
 }
 
 static tl_status fail_everywhere(const struct frame *f, const char *why)
@@ -126,13 +113,16 @@ static tl_status compute_frame(struct frame *f)
     struct tl_call c;
     fill_call(f, &c, &r);
     const char *why = "it has none";
+    const struct tl_device *offered_to = NULL;
     for (; b->kernel; b++) {
-        const char *refused = b->kernel->refuses ? b->kernel->refuses(b->device, &c) : NULL;
+        if (UNLIKELY(f->some_private && b->device != offered_to)) {
+            offer_inputs_to(f, b);
+            offered_to = b->device;
+        }
+        const char *refused = launch_refused(b, &c);
         if (!refused)
             break;
         why = refused;
-        if (UNLIKELY(refusals_logged()))
-            tl_log_message(TL_LOG_DEBUG, "kernel", "%s: %s passed over: %s", op->name, b->kernel->maker ? b->kernel->maker : b->backend, refused);
     }
     tl_status s = b->kernel ? run_bound(f, b, &c, &r) : TL_OK;
     release_inputs(f);
@@ -171,6 +161,7 @@ tl_status compute(struct op_entry *e, const void *attrs, tl_tensor *const *in, i
     f.out = out;
     f.residual = residual;
     f.want_residual = want_residual;
+    f.some_private = false;
     f.device = device_of(in, n_in, out, f.n_out);
     if (!f.device)
         return tl_error_code();

@@ -19,6 +19,7 @@ struct frame {
     tl_tensor **out;          /**< NULL entries are made */
     struct residual *residual;
     bool want_residual;
+    bool some_private; /**< an input has a form in a private layout of some backend */
     struct tl_view *in_views, out_view[8];
     struct native **in_natives; /**< held for the call; NULL where an input's canonical bytes are read */
     struct tl_view few_views[MAX_OPERANDS];
@@ -30,6 +31,8 @@ struct frame {
 /** Describe the inputs as they lie now, and the outputs as they would be made. Memory is not named yet. */
 void offer_inputs(struct frame *f);
 void describe_outputs(struct frame *f);
+/** Offer the inputs anew to a kernel of another backend, which cannot read the private layouts of the last. */
+void offer_inputs_to(struct frame *f, const struct bound_kernel *b);
 /** Input i in the layout that the kernel wants. */
 tl_status bring_input(struct frame *f, const struct bound_kernel *b, int i, uint32_t want);
 /** The tensor for output i: the given one, or a new one in the layout that the kernel gives. */

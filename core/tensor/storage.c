@@ -26,7 +26,7 @@ storage *storage_new(device *d, size_t bytes, bool lazy)
     s->release_ctx = NULL;
     s->mem = (struct tl_mem){0};
     s->canonical_made = true;
-    if (d->host && bytes <= INLINE_BYTES) {
+    if (d->host && bytes <= INLINE_BYTES && LIKELY(!check_wanted(CHECK_MEMORY))) {
         s->mem.handle = s->inline_bytes;
         return s;
     }
@@ -113,7 +113,7 @@ static tl_status make_canonical(storage *s)
     to.layout = TL_LAYOUT_CONTIGUOUS;
     contiguous_strides(to.ndim, to.shape, to.stride);
     to.mem = s->mem;
-    tl_status status = reorder_views(s->device, &n->view, &to);
+    tl_status status = reorder_views(s->device, n->owner, &n->view, &to);
     if (status == TL_OK)
         s->canonical_stale = false;
     return status;
@@ -181,13 +181,14 @@ struct native *tensor_native(tl_tensor *t)
     return n;
 }
 
-static struct native *native_new(storage *s, const tl_tensor *t, const struct tl_view *v, size_t bytes)
+static struct native *native_new(storage *s, const tl_tensor *t, const struct tl_view *v, const struct tl_device *owner, size_t bytes)
 {
     struct native *n = pool_alloc(sizeof *n);
     if (!n)
         return NULL;
     atomic_init(&n->refs, 1);
     n->device = s->device;
+    n->owner = owner;
     n->view = *v;
     n->version = storage_version(s);
     n->offset = t->offset;
@@ -200,7 +201,7 @@ static struct native *native_new(storage *s, const tl_tensor *t, const struct tl
 }
 
 /* With the lock held. */
-static tl_status bring_up(storage *s, tl_tensor *t, uint32_t layout, size_t bytes)
+static tl_status bring_up(storage *s, tl_tensor *t, uint32_t layout, const struct tl_device *owner, size_t bytes)
 {
     tl_status status = make_canonical(s);
     if (status != TL_OK)
@@ -211,10 +212,10 @@ static tl_status bring_up(storage *s, tl_tensor *t, uint32_t layout, size_t byte
     to.layout = layout;
     if (layout == TL_LAYOUT_CHANNELS_LAST)
         channels_last_strides(to.ndim, to.shape, to.stride);
-    struct native *n = native_new(s, t, &to, bytes);
+    struct native *n = native_new(s, t, &to, owner, bytes);
     if (!n)
         return tl_error_code();
-    status = reorder_views(s->device, &from, &n->view);
+    status = reorder_views(s->device, owner, &from, &n->view);
     if (status == TL_OK)
         native_replace(s, n);
     else
@@ -222,21 +223,26 @@ static tl_status bring_up(storage *s, tl_tensor *t, uint32_t layout, size_t byte
     return status;
 }
 
-struct native *tensor_make_native(tl_tensor *t, uint32_t layout, size_t bytes)
+static bool has_form(const storage *s, const tl_tensor *t, uint32_t layout, const struct tl_device *owner)
+{
+    return native_fits(s, t) && storage_native(s)->view.layout == layout && storage_native(s)->owner == owner;
+}
+
+struct native *tensor_make_native(tl_tensor *t, uint32_t layout, const struct tl_device *owner, size_t bytes)
 {
     storage *s = t->storage;
     struct native *n = NULL;
     storage_lock(s);
-    if ((native_fits(s, t) && storage_native(s)->view.layout == layout) || bring_up(s, t, layout, bytes) == TL_OK)
+    if (has_form(s, t, layout, owner) || bring_up(s, t, layout, owner, bytes) == TL_OK)
         n = held(storage_native(s));
     storage_unlock(s);
     return n;
 }
 
-tl_status tensor_adopt_native(tl_tensor *t, const struct tl_view *v, size_t bytes, struct tl_view *made)
+tl_status tensor_adopt_native(tl_tensor *t, const struct tl_view *v, const struct tl_device *owner, size_t bytes, struct tl_view *made)
 {
     storage *s = t->storage;
-    struct native *n = native_new(s, t, v, bytes);
+    struct native *n = native_new(s, t, v, owner, bytes);
     if (!n)
         return tl_error_code();
     storage_lock(s);

@@ -93,6 +93,8 @@ enum {
 };
 
 /** One call of an op. */
+struct tl_kernel;
+
 struct tl_call {
     uint32_t struct_size;
     uint32_t flags;
@@ -103,7 +105,8 @@ struct tl_call {
     const struct tl_view *out;
     struct tl_residual *residual; /**< forward: where to write it; gradient: what the forward left. Never NULL. */
     uint32_t math;                /**< enum tl_math */
-    uint32_t reserved;
+    uint32_t attrs_size;          /**< bytes of attrs; 0 where attrs is NULL */
+    const struct tl_kernel *kernel; /**< the one that is asked: one function may serve many kernels */
 };
 
 /** prepare()'s answer. The core zeroes it first; the arrays have n_in and n_out entries, all

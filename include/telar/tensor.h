@@ -219,6 +219,15 @@ struct tl_fallback {
 };
 TL_PUBLIC size_t tl_fallbacks(struct tl_fallback *list, size_t capacity);
 
+/** Which kernels took calls, while that is watched (from the start: not): for judging a backend. Strings live until tl_shutdown(). Returns the
+ *  number of entries. */
+struct tl_kernel_use {
+    const char *op, *backend, *maker; /**< op: as kernels name it, "matmul" also for mm and bmm */
+    uint64_t calls;
+};
+TL_PUBLIC void tl_watch_kernels(bool on);
+TL_PUBLIC size_t tl_kernel_uses(struct tl_kernel_use *list, size_t capacity);
+
 /** "0.1.0". */
 TL_PUBLIC const char *tl_version_string(void);
 /** Release everything, for leak checkers: scopes of this thread, caches, devices, plugins. Nothing may be called after. */

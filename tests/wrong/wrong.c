@@ -54,7 +54,8 @@ static tl_status open_wrong(const struct tl_host *host, const void **iface, stru
             if (strcmp((*k)->op, name[i]) == 0) {
                 right[i] = *k;
                 wrong[i] = **k;
-                wrong[i].flags &= ~(uint32_t)TL_KERNEL_STRIDED;
+                if (i == 1) /* row-major operands; relu must take them as they come */
+                    wrong[i].flags &= ~(uint32_t)TL_KERNEL_STRIDED;
                 wrong[i].maker = "wrong";
                 wrong[i].run = i == 0 ? run_relu : run_addmm;
                 table[n] = &wrong[i];
