@@ -14,8 +14,21 @@ struct device_line {
     const char *backend;
     int index;
     char description[256];
+    char flaw[256]; /* why the core would not take it; empty: nothing */
     uint64_t memory;
 };
+
+static void describe_device(const struct tl_backend *b, struct tl_device *d, struct device_line *line)
+{
+    const char *flaw = tl_device_flaw(d);
+    if (flaw) {
+        snprintf(line->flaw, sizeof line->flaw, "%s", flaw);
+    } else {
+        line->memory = d->memory;
+        snprintf(line->description, sizeof line->description, "%s", d->description ? d->description : "");
+    }
+    b->device_close(d);
+}
 
 /* Devices of one backend, as text: from the plugin's own table, so that looking changes nothing in the core. */
 static int list_devices(const struct tl_backend *b, const char *name, struct device_line *lines, int capacity)
@@ -27,14 +40,15 @@ static int list_devices(const struct tl_backend *b, const char *name, struct dev
     }
     for (int i = 0; i < count && n < capacity; i++) {
         struct tl_device *d = NULL;
-        if (b->device_open(i, &d) != TL_OK || !d) {
-            tl_error_clear();
-            continue;
-        }
-        lines[n] = (struct device_line){.backend = name, .index = i, .memory = d->memory};
-        snprintf(lines[n].description, sizeof lines[n].description, "%s", d->description ? d->description : "");
-        b->device_close(d);
-        n++;
+        struct device_line *line = &lines[n++];
+        *line = (struct device_line){.backend = name, .index = i};
+        if (b->device_open(i, &d) != TL_OK)
+            snprintf(line->flaw, sizeof line->flaw, "%s", tl_error_message()[0] ? tl_error_message() : "device_open failed without a message");
+        else if (!d)
+            snprintf(line->flaw, sizeof line->flaw, "device_open returned TL_OK without a device");
+        else
+            describe_device(b, d, line);
+        tl_error_clear();
     }
     return n;
 }
@@ -56,6 +70,7 @@ static void json_backend(const struct tl_plugin_info *p, const struct device_lin
         json_integer_of(&j, "index", lines[i].index);
         json_text_of(&j, "description", lines[i].description);
         json_integer_of(&j, "memory", (int64_t)lines[i].memory);
+        json_text_of(&j, "flaw", lines[i].flaw[0] ? lines[i].flaw : NULL);
         json_close(&j, '}');
     }
     json_close(&j, ']');
@@ -71,7 +86,8 @@ static void print_backend(const struct tl_plugin_info *p, const struct device_li
     }
     printf("%-12s %s\n", p->name, p->summary ? p->summary : "");
     for (int i = 0; i < n; i++) {
-        printf("%12s %d: %s", "", lines[i].index, lines[i].description);
+        printf("%12s %d: %s%s", "", lines[i].index, lines[i].flaw[0] ? "cannot be used: " : "",
+               lines[i].flaw[0] ? lines[i].flaw : lines[i].description);
         if (lines[i].memory)
             printf(", %.1f GiB", (double)lines[i].memory / 1073741824.0);
         fputc('\n', stdout);

@@ -6,6 +6,8 @@ C_TESTS = \
 	%D%/devices \
 	%D%/plans \
 	%D%/layouts \
+	%D%/flaws \
+	%D%/late \
 	%D%/reference \
 	%D%/cpu_vector \
 	%D%/tensor \
@@ -172,6 +174,12 @@ check_LTLIBRARIES += %D%/wrong/wrong.la
 %C%_wrong_wrong_la_LIBADD = $(LIBM)
 
 # Backends that count their plans: one of the host, one with a queue.
+# One that is as wrong as the environment tells it to be.
+check_LTLIBRARIES += %D%/broken/flawed.la
+%C%_broken_flawed_la_SOURCES = %D%/broken/flawed.c
+%C%_broken_flawed_la_LDFLAGS = $(BROKEN_LDFLAGS)
+
+# Two backends whose private layouts have one number.
 check_LTLIBRARIES += %D%/private/alpha.la %D%/private/beta.la
 %C%_private_alpha_la_SOURCES = %D%/private/private.c
 %C%_private_alpha_la_CPPFLAGS = $(AM_CPPFLAGS) -DNAME=alpha -DKERNEL=cumsum -DKEY=0x5aa5c33cu

@@ -40,58 +40,6 @@ void device_unlock(device *d)
 
 /* ---- Opening --------------------------------------------------------------------------------------------------------------- */
 
-struct slot {
-    const char *name;
-    bool there;
-};
-
-static bool all_there(const char *name, const char *whose, const struct slot *slots, size_t n)
-{
-    for (size_t i = 0; i < n; i++)
-        if (!slots[i].there) {
-            tl_fail(TL_ERR_PLUGIN, "backend \"%s\": required slot %s is NULL%s", name, slots[i].name, whose);
-            return false;
-        }
-    return true;
-}
-
-/* What every backend must have. */
-static bool complete(const struct tl_backend *b, const char *name)
-{
-    if (b->struct_size < offsetof(struct tl_backend, lower)) {
-        tl_fail(TL_ERR_PLUGIN, "backend \"%s\": its table has %u bytes, %zu are needed", name, b->struct_size,
-                offsetof(struct tl_backend, lower));
-        return false;
-    }
-    const struct slot required[] = {{"device_count", b->device_count}, {"device_open", b->device_open},
-                                    {"device_close", b->device_close}, {"kernels", b->kernels}};
-    if (!all_there(name, "", required, sizeof required / sizeof *required))
-        return false;
-    if ((b->layout_size == NULL) != (b->reorder == NULL)) {
-        tl_fail(TL_ERR_PLUGIN, "backend \"%s\": layout_size and reorder go together", name);
-        return false;
-    }
-    if (!b->stream_open != !b->stream_close || !b->stream_open != !b->sync) {
-        tl_fail(TL_ERR_PLUGIN, "backend \"%s\": stream_open, stream_close and sync go together", name);
-        return false;
-    }
-    for (const struct tl_kernel *const *k = b->kernels; *k; k++)
-        if (!(*k)->op || !(*k)->run || (*k)->struct_size < sizeof(struct tl_kernel)) {
-            tl_fail(TL_ERR_PLUGIN, "backend \"%s\": kernel %zu has no op, no run, or too small a size", name, (size_t)(k - b->kernels));
-            return false;
-        }
-    return true;
-}
-
-/* What a device with memory of its own needs besides. */
-static bool complete_for(const struct tl_device *d, const struct tl_backend *b, const char *name)
-{
-    const struct slot required[] = {{"alloc", b->alloc},     {"free", b->free},         {"stream_open", b->stream_open},
-                                    {"copy_in", b->copy_in}, {"copy_out", b->copy_out}, {"copy", b->copy}};
-    return (d->flags & TL_DEVICE_HOST_MEMORY) ||
-           all_there(name, ", but its device has memory of its own", required, sizeof required / sizeof *required);
-}
-
 static void close_member(struct member *m)
 {
     if (m->backend->stream_close)
@@ -100,35 +48,52 @@ static void close_member(struct member *m)
     free((void *)(uintptr_t)m->name);
 }
 
+static bool cannot_open(const char *name, int index, const char *why)
+{
+    tl_fail(TL_ERR_PLUGIN, "backend \"%s\": device %d: %s", name, index, why);
+    return false;
+}
+
+static bool is_counted(const struct tl_backend *b, const char *name, int index)
+{
+    int count = 0;
+    tl_status s = b->device_count(&count);
+    if (s != TL_OK)
+        tl_fail(TL_ERR_DEVICE, "backend \"%s\" cannot count its devices (%s)", name, tl_status_name(s));
+    else if (count < 0)
+        tl_fail(TL_ERR_PLUGIN, "backend \"%s\": device_count says %d", name, count);
+    else if (count == 0)
+        tl_fail(TL_ERR_DEVICE, "backend \"%s\" finds no device here", name);
+    else if (index < 0 || index >= count)
+        tl_fail(TL_ERR_DEVICE, "backend \"%s\" has %d device%s, numbered from 0: there is no number %d", name, count, count == 1 ? "" : "s",
+                index);
+    else
+        return true;
+    return false;
+}
+
 /* Open device `index` of a backend; false and an error. */
 static bool open_member(const char *name, int index, struct member *m)
 {
+    char why[300];
     const struct tl_backend *b = tl_plugin_open("backend", name, TL_BACKEND_ABI);
-    if (!b || !complete(b, name))
+    if (!b || !is_counted(b, name, index))
         return false;
-    int count = 0;
-    if (b->device_count(&count) != TL_OK) {
-        tl_fail(TL_ERR_DEVICE, "backend \"%s\" cannot count its devices", name);
-        return false;
-    }
-    if (index < 0 || index >= count) {
-        tl_fail(TL_ERR_DEVICE, count ? "backend \"%s\" has %d device(s), numbered from 0: there is no number %d"
-                                     : "backend \"%s\" finds no device here",
-                name, count, index);
-        return false;
-    }
     *m = (struct member){.backend = b};
-    if (b->device_open(index, &m->device) != TL_OK) {
-        tl_fail(TL_ERR_DEVICE, "backend \"%s\" cannot open device %d", name, index);
+    tl_status s = b->device_open(index, &m->device);
+    if (s != TL_OK) {
+        tl_fail(TL_ERR_DEVICE, "backend \"%s\" cannot open device %d (%s)", name, index, tl_status_name(s));
         return false;
     }
-    if (!complete_for(m->device, b, name)) {
+    if (!m->device)
+        return cannot_open(name, index, "device_open returned TL_OK without a device");
+    if (device_flaw(m->device, b, why, sizeof why)) {
         b->device_close(m->device);
-        return false;
+        return cannot_open(name, index, why);
     }
-    if (b->stream_open && b->stream_open(m->device, &m->stream) != TL_OK) {
+    if (b->stream_open && (s = b->stream_open(m->device, &m->stream)) != TL_OK) {
         b->device_close(m->device);
-        tl_fail(TL_ERR_DEVICE, "backend \"%s\" cannot open a stream on device %d", name, index);
+        tl_fail(TL_ERR_DEVICE, "backend \"%s\" cannot open a stream on device %d (%s)", name, index, tl_status_name(s));
         return false;
     }
     if (!(m->name = strdup(name))) {
@@ -136,6 +101,7 @@ static bool open_member(const char *name, int index, struct member *m)
         tl_fail(TL_ERR_NOMEM, "out of memory: a device");
         return false;
     }
+    backend_warn_of_idle_kernels(b, name);
     return true;
 }
 
@@ -296,12 +262,23 @@ static char *next_entry(char **rest)
     return NULL;
 }
 
-/* Open what the list names, in order. The first that opens is the default. With `quiet`, failures are expected. */
+/* What was named and does not open is left out, but never silently. */
+static void tell_left_out(const char *failures, device *first, bool quiet)
+{
+    if (failures[0])
+        tl_log_message(quiet ? TL_LOG_DEBUG : TL_LOG_WARN, "device", "left out: %s; %s goes on", failures,
+                       first->n_members ? first->members[0].name : first->name);
+}
+
+/* Open what the list names, in order. The first that opens is the default. With `quiet`, failures are expected. An error that the
+ * caller has not taken yet is none of a backend's. */
 static device *open_list(const char *list, bool quiet)
 {
     char failures[900] = "";
     size_t used = 0;
     device *first = NULL;
+    struct tl_error earlier;
+    error_take(&earlier);
     char *copy = strdup(list), *rest = copy;
     for (char *entry; copy && (entry = next_entry(&rest));) {
         device *d = open_entry(entry);
@@ -315,13 +292,19 @@ static device *open_list(const char *list, bool quiet)
         }
         if (used < sizeof failures)
             used += (size_t)snprintf(failures + used, sizeof failures - used, "%s%s", used ? "; " : "", tl_error_message());
-        tl_log_message(quiet ? TL_LOG_DEBUG : TL_LOG_INFO, "device", "%s: %s", entry, tl_error_message());
         tl_error_clear();
     }
     free(copy);
-    if (!first)
+    if (first) {
+        tell_left_out(failures, first, quiet);
+        error_put(&earlier);
+        return first;
+    }
+    if (earlier.code != TL_OK)
+        error_put(&earlier);
+    else
         tl_fail(TL_ERR_DEVICE, "no backend opens (asked for \"%s\"): %s", list, failures[0] ? failures : "the list is empty");
-    return first;
+    return NULL;
 }
 
 /* The host's kernels: host backends that the list names, else cpu, and the reference behind them. */

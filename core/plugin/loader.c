@@ -256,6 +256,9 @@ static tl_status open_candidate(struct candidate *c)
         return refuse(c, s, "open: %s", error.message[0] ? error.message : tl_status_name(s));
     if (!iface)
         return refuse(c, TL_ERR_PLUGIN, "open: succeeded but gave no table");
+    char why[400];
+    if (strcmp(c->info.kind, "backend") == 0 && backend_flaw(iface, why, sizeof why))
+        return refuse(c, TL_ERR_PLUGIN, "%s", why);
     c->plugin = p;
     c->iface = iface;
     c->info.verdict = "open";

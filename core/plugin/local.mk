@@ -1,5 +1,6 @@
 # sources core_libtelar_la_SOURCES: *.c *.h
 core_libtelar_la_SOURCES += \
+	%D%/backend.c \
 	%D%/device.c \
 	%D%/elf.c \
 	%D%/host.c \

@@ -170,7 +170,19 @@ struct tl_device {
     const void *state;       /**< the backend's own */
 };
 
-struct tl_program; /* a recorded program; the core does not record any yet */
+/** What the core would refuse a device for; NULL: nothing. */
+static inline const char *tl_device_flaw(const struct tl_device *d)
+{
+    if (d->struct_size < offsetof(struct tl_device, state) + sizeof d->state)
+        return "struct_size is too small; set it to sizeof(struct tl_device)";
+    if (d->alignment < 64 || (d->alignment & (d->alignment - 1)) != 0)
+        return "alignment is not a power of two of at least 64";
+    if ((d->flags & TL_DEVICE_HOST_MEMORY) && d->alignment > 64)
+        return "alignment is over 64, which is what the core gives host memory";
+    return NULL;
+}
+
+struct tl_program; /* a recorded program; the core records none yet */
 
 /** The table of a backend. All slots are required unless marked optional. A backend whose devices have TL_DEVICE_HOST_MEMORY may
  *  leave out more: the core allocates and copies their memory by itself, and a backend that is done when run() returns needs no
