@@ -344,8 +344,8 @@ tl_status promote_operands(const char *op, tl_tensor *const *in, int n, bool flo
 tl_status operands_as(const char *op, tl_tensor *const *in, int n, tl_dtype dtype, int first, tl_tensor **to);
 /** 0 bool, 1 integers, 2 floating: what is written in place must not be of a higher one than the tensor. */
 int dtype_category(tl_dtype t);
-/** Why a call failed everywhere, for the ledger. */
-void fallback_note(const char *op, const char *where, const char *how, uint64_t bytes);
+/** For the ledger: what became of a call that no kernel took, and the last one's reason. */
+void fallback_note(const char *op, const char *where, const char *how, const char *why, uint64_t bytes);
 /** The thread's error set aside, and put back, around what is not the caller's business. */
 /** Errors that this thread has set so far: has one come in between? */
 extern HOT_TLS unsigned error_count;

@@ -47,6 +47,7 @@ SH_TESTS = \
 	%D%/readme.sh \
 	%D%/check_reference.sh \
 	%D%/conformance/cpu.sh \
+	%D%/conformance/flaws.sh \
 	%D%/conformance/cpu_levels.sh \
 	%D%/conformance/gradients.sh \
 	%D%/conformance/opaque.sh \
@@ -270,4 +271,10 @@ EXTRA_DIST += \
 
 # The conformance suite: installed, so that anybody's backend can be judged.
 bin_PROGRAMS += %D%/telar-conformance
-%C%_telar_conformance_SOURCES = %D%/conformance/cases.c %D%/conformance/conformance.h %D%/conformance/main.c %D%/conformance/replay.c %D%/conformance/run.c
+%C%_telar_conformance_SOURCES = %D%/conformance/cases.c %D%/conformance/conformance.h %D%/conformance/help.c \
+	%D%/conformance/judge.c %D%/conformance/main.c %D%/conformance/network.c %D%/conformance/replay.c \
+	%D%/conformance/run.c %D%/conformance/tally.c
+man_MANS += %D%/telar-conformance.1
+CLEANFILES += %D%/telar-conformance.1
+%D%/telar-conformance.1: %D%/telar-conformance$(EXEEXT)
+	$(AM_V_GEN)$(MKDIR_P) %D% && ./%D%/telar-conformance --man >$@.new && mv -f $@.new $@

@@ -93,6 +93,18 @@ bool device_flaw(const struct tl_device *d, const struct tl_backend *b, char *wh
            lacks(required, sizeof required / sizeof *required, ", but its device has memory of its own", why, size);
 }
 
+/* "add_da" of an op whose gradient needs no kernel: whoever makes kernels of the whole table has such, rightly. */
+static bool is_plain_gradient(const char *op)
+{
+    char base[64];
+    size_t n = strlen(op);
+    if (n < 4 || n >= sizeof base || strncmp(op + n - 3, "_d", 2) != 0)
+        return false;
+    snprintf(base, sizeof base, "%.*s", (int)(n - 3), op);
+    const struct op_entry *e = op_entry_named(base);
+    return e && (e->op->flags & TL_OP_POINTWISE);
+}
+
 void backend_warn_of_idle_kernels(const struct tl_backend *b, const char *name)
 {
     for (size_t i = 0; b->kernels[i]; i++) {
@@ -100,7 +112,7 @@ void backend_warn_of_idle_kernels(const struct tl_backend *b, const char *name)
         const struct op_entry *named = op_entry_named(k->op), *e = NULL;
         for (int id = 0; (e = op_entry_at(id)) && strcmp(e->kernel_name, k->op) != 0; id++) {
         }
-        if (e)
+        if (e || is_plain_gradient(k->op))
             continue;
         if (named)
             tl_log_message(TL_LOG_WARN, "device", "backend \"%s\": kernel %zu (%s) is never called: the op %s comes to kernels as %s", name, i,

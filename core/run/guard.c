@@ -109,6 +109,7 @@ static bool find_damage(device *d, struct block *found, size_t *before, size_t *
 {
     bool any = false;
     struct tl_error callers;
+    device_drain(d); /* which keeps a late error, that reading a border might use up */
     error_take(&callers);
     pthread_mutex_lock(&blocks.lock);
     device_lock(d);

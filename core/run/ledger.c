@@ -11,7 +11,7 @@ static struct {
     size_t n;
 } ledger = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
-void fallback_note(const char *op, const char *where, const char *how, uint64_t bytes)
+void fallback_note(const char *op, const char *where, const char *how, const char *why, uint64_t bytes)
 {
     pthread_mutex_lock(&ledger.lock);
     struct tl_fallback *f = NULL;
@@ -21,7 +21,7 @@ void fallback_note(const char *op, const char *where, const char *how, uint64_t 
     if (!f && ledger.n < LEDGER) {
         f = &ledger.list[ledger.n++];
         *f = (struct tl_fallback){.op = op, .device = where, .how = how};
-        tl_log_message(strcmp(how, "host") == 0 ? TL_LOG_WARN : TL_LOG_INFO, "fallback", "%s: no kernel on %s: %s", op, where, how);
+        tl_log_message(strcmp(how, "host") == 0 ? TL_LOG_WARN : TL_LOG_INFO, "fallback", "%s: no kernel on %s (%s): %s", op, where, why, how);
     }
     if (f) {
         f->calls++;

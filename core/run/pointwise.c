@@ -246,7 +246,8 @@ static tl_status compute_elsewhere(struct op_entry *e, const struct tl_pointwise
         if (!moved[i])
             return tl_error_code();
     }
-    fallback_note(e->op->name, d->name, half ? "widened to f32" : "host", bytes);
+    const struct bound_kernel *b = device_kernels(d, e->kernel_id, e->kernel_name);
+    fallback_note(e->op->name, d->name, half ? "widened to f32" : "host", b && b->kernel ? "not in this element type" : "it has none", bytes);
     tl_status s = pointwise_compute(e, attrs, moved, n, half && is_half(out_dtype) ? TL_F32 : out_dtype, &result);
     return s == TL_OK ? copy_values(result, out) : s;
 }

@@ -104,7 +104,7 @@ static tl_status compute_frame(struct frame *f)
     if (!b)
         return tl_error_code();
     if (composite && !b->kernel) /* as usual: a backend may bring a fused kernel, but need not */
-        return compute_decomposed(f, true);
+        return compute_decomposed(f, NULL);
     offer_inputs(f);
     describe_outputs(f);
     struct tl_residual r = {0};
@@ -128,10 +128,11 @@ static tl_status compute_frame(struct frame *f)
     release_inputs(f);
     if (b->kernel)
         return s;
-    if (any_half(f))
-        return compute_widened(f);
+    /* Widening is itself a copy, so a copy is never widened. */
+    if (any_half(f) && strcmp(f->entry->kernel_name, "copy") != 0)
+        return compute_widened(f, why);
     if (op->decompose)
-        return compute_decomposed(f, composite);
+        return compute_decomposed(f, composite ? NULL : why);
     return f->device->host ? fail_everywhere(f, why) : compute_on_host(f, why);
 }
 

@@ -44,8 +44,9 @@ void release_inputs(struct frame *f);
 /* ---- What to do when no kernel takes a call (ways.c) ---------------------------------------------------------------- */
 
 bool any_half(const struct frame *f);
-tl_status compute_widened(struct frame *f);
-tl_status compute_decomposed(struct frame *f, bool composite);
+tl_status compute_widened(struct frame *f, const char *why);
+/** why: NULL for a composite, of which nobody expects a kernel. */
+tl_status compute_decomposed(struct frame *f, const char *why);
 tl_status compute_on_host(struct frame *f, const char *why);
 
 #endif

@@ -60,7 +60,7 @@ static tl_status deliver(struct frame *f, tl_tensor *const *results)
     return TL_OK;
 }
 
-tl_status compute_widened(struct frame *f)
+tl_status compute_widened(struct frame *f, const char *why)
 {
     tl_tensor *wide[MAX_OPERANDS], *results[8] = {0};
     struct tl_meta meta[8];
@@ -76,16 +76,16 @@ tl_status compute_widened(struct frame *f)
         if (meta[i].dtype == TL_F16 || meta[i].dtype == TL_BF16)
             meta[i].dtype = TL_F32;
     }
-    fallback_note(f->entry->op->name, f->device->name, "widened to f32", 0);
+    fallback_note(f->entry->op->name, f->device->name, "widened to f32", why, 0);
     tl_status s = compute(f->entry, f->attrs, wide, f->n_in, meta, results, f->residual, f->want_residual);
     return s == TL_OK ? deliver(f, results) : s;
 }
 
-tl_status compute_decomposed(struct frame *f, bool composite)
+tl_status compute_decomposed(struct frame *f, const char *why)
 {
     tl_tensor *results[8] = {0};
-    if (!composite)
-        fallback_note(f->entry->op->name, f->device->name, "decomposed", 0);
+    if (why)
+        fallback_note(f->entry->op->name, f->device->name, "decomposed", why, 0);
     tl_tensor *given[8];
     memcpy(given, f->out, (size_t)f->n_out * sizeof *given);
     /* What is made on the way goes at once. */
@@ -127,7 +127,7 @@ tl_status compute_on_host(struct frame *f, const char *why)
     if (s == TL_OK)
         s = deliver(f, results);
     free(moved);
-    fallback_note(f->entry->op->name, f->device->name, "host", bytes);
+    fallback_note(f->entry->op->name, f->device->name, "host", why, bytes);
     return s;
 }
 

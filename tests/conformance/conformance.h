@@ -6,6 +6,7 @@
 #ifndef TELAR_CONFORMANCE_H
 #define TELAR_CONFORMANCE_H
 
+#include <stdio.h>
 #include <telar/telar.h>
 
 enum { MAX_IN = 6 };
@@ -28,6 +29,8 @@ struct operand {
     int64_t shape[TL_MAX_DIMS];
     int64_t limit;
     bool constant; /**< has no gradient: running statistics, class weights */
+    bool spoiled;  /**< one element is `spoil`: an index out of range */
+    double spoil;
 };
 
 struct test_case {
@@ -91,5 +94,32 @@ bool same_results(const struct test_case *c, const struct results *got, const st
 /** Run the op of a file that TELAR_CHECK=reference left again, on a backend and on the reference, and say how they compare. 0 if they
  *  agree, 1 if not, 2 if the file cannot be read. */
 int replay(const char *path, const char *backend);
+
+/** One point of the report, a line of comment in it, and a point that does not apply. point() returns `passed`. */
+bool point(bool passed, const char *format, ...) TL_PRINTF(2, 3);
+void note(const char *format, ...) TL_PRINTF(1, 2);
+void skip_point(const char *format, ...) TL_PRINTF(1, 2);
+
+/** Who took the calls of a run (tally.c): ops by the name that kernels know them by. */
+struct tally_row {
+    const char *op;
+    uint64_t own, others, widened, decomposed, host;
+};
+struct tally *tally_new(void); /**< free() it */
+void tally_begin(struct tally *t);
+/** Adds what happened since tally_begin(); returns how many calls of `op` the backend's own kernels took. */
+uint64_t tally_end(struct tally *t, const char *backend, const char *op);
+void tally_sort(struct tally *t);
+const struct tally_row *tally_row(const struct tally *t, size_t i);
+const char *kernel_name(const char *op);
+
+/** help.c */
+void print_help(FILE *to);
+void print_man_page(FILE *to);
+
+/** All points about one backend (judge.c). `own`: leave out what none of its kernels takes. */
+void judge_backend(const char *backend, bool own, const struct test_case *all, size_t n_all);
+/** A point: a network on this list of backends gives the reference's losses (network.c). */
+void judge_network(const char *list);
 
 #endif

@@ -1,18 +1,45 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * telar-conformance: judges a backend. TAP on stdout.
- *
- *     telar-conformance NAME              a backend that Telar finds
- *     telar-conformance /path/x.so        one that it does not (in a folder named backends)
- *     telar-conformance --gradients       every gradient against finite differences, on the reference
- *     telar-conformance --registry        every op has a case, a gradient or a reason, a formula, rows in docs/
- *     telar-conformance --table NAME…     the table of ops, backends and types, in Markdown
+ * telar-conformance: judges a backend. TAP on stdout. help.c says what it does, judge.c does it; here are the command line and what
+ * concerns all backends: gradients, the registry, the table of ops.
  */
 #include "conformance.h"
 
 #include <math.h>
 
 #include "../tap.h"
+
+#include <telar/backend.h>
+
+bool point(bool passed, const char *format, ...)
+{
+    char text[512];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    return ok(passed, "%s", text);
+}
+
+void note(const char *format, ...)
+{
+    char text[2048];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    diag("%s", text);
+}
+
+void skip_point(const char *format, ...)
+{
+    char text[256];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    skip(1, "%s", text);
+}
 
 static struct test_case *all;
 static size_t n_all;
@@ -31,66 +58,6 @@ static void gather(void)
             pointwise_cases(tl_op_at(i), &all[n_all]);
             n_all += POINTWISE_CASES;
         }
-}
-
-static const char *const layout_name[LAYOUTS] = {"row-major", "reversed", "spaced", "mixed"};
-
-/* Does the case apply to this type? */
-static bool applies(const struct test_case *c, tl_dtype dtype)
-{
-    if (dtype == TL_F16 || dtype == TL_BF16)
-        return !(c->flags & NO_HALF) && strcmp(c->op, "cast") != 0;
-    return tl_dtype_is_float(dtype) || (c->flags & INTEGERS);
-}
-
-/* One case in one type: all layouts, with gradients where the type has them. Equal refusals are equal. */
-static bool judge(const struct test_case *c, tl_dtype dtype, const char *backend, char *text, size_t size)
-{
-    bool good = true;
-    for (int layout = 0; layout < LAYOUTS && good; layout++) {
-        struct results got, want;
-        char why[600];
-        bool gradients = !(c->flags & NO_GRADIENT) && (dtype == TL_F32 || dtype == TL_F64);
-        if (layout == MIXED && c->n_in == 1)
-            continue; /* it is reversed */
-        if (layout != CONTIGUOUS && ((c->flags & NO_STRIDES) || dtype == TL_F16 || dtype == TL_BF16))
-            continue;
-        if (tl_set_backend(backend) != TL_OK) {
-            snprintf(text, size, "%s", tl_error_message());
-            return false;
-        }
-        run_case(c, dtype, (enum layout)layout, gradients, &got);
-        tl_set_backend("reference");
-        run_case(c, dtype, (enum layout)layout, gradients, &want);
-        good = same_results(c, &got, &want, dtype, why, sizeof why);
-        if (!good)
-            snprintf(text, size, "%s, %s: %s", tl_dtype_name(dtype), layout_name[layout], why);
-        results_free(&got);
-        results_free(&want);
-    }
-    return good;
-}
-
-static void judge_backend(const char *backend)
-{
-    static const tl_dtype types[] = {TL_F32, TL_F64, TL_F16, TL_BF16, TL_I64, TL_I32, TL_U8, TL_BOOL};
-    for (size_t i = 0; i < n_all; i++) {
-        char text[800] = "";
-        bool good = true;
-        int n = 0;
-        for (size_t t = 0; t < sizeof types / sizeof *types && good; t++)
-            if (applies(&all[i], types[t])) {
-                good = judge(&all[i], types[t], backend, text, sizeof text);
-                n++;
-            }
-        if (!ok(good, "%s: %s, %s, %d types", backend, all[i].op, all[i].variant, n))
-            diag("%s", text);
-    }
-    struct tl_fallback list[64];
-    size_t n = tl_fallbacks(list, 64);
-    for (size_t i = 0; i < n && i < 64; i++)
-        diag("%s on %s: %s, %llu times, %llu bytes moved", list[i].op, list[i].device, list[i].how, (unsigned long long)list[i].calls,
-             (unsigned long long)list[i].bytes);
 }
 
 /* ---- Gradients against finite differences ------------------------------------------------------------------------------------ */
@@ -354,50 +321,89 @@ static void print_table(char **backends, int n)
     }
 }
 
+/* The name of the backend that the argument means; NULL and an error. One with a slash is opened by its path, which makes its name known
+ * to the loader. */
+static const char *opened(const char *argument, char plain[64])
+{
+    if (!strchr(argument, '/'))
+        return argument;
+    if (!tl_plugin_open("backend", argument, TL_BACKEND_ABI))
+        return NULL;
+    const char *base = strrchr(argument, '/') + 1;
+    snprintf(plain, 64, "%.*s", (int)strcspn(base, "."), base);
+    return plain;
+}
+
+static int judge_all(char **backends, int n, bool own)
+{
+    for (int i = 0; i < n; i++) {
+        char plain[64];
+        const char *name = opened(backends[i], plain);
+        if (!name || tl_set_backend(name) != TL_OK) {
+            fprintf(stderr, "telar-conformance: %s\n", tl_error_message());
+            return 1;
+        }
+        judge_backend(name, own, all, n_all);
+    }
+    return 0;
+}
+
+static int wrong_usage(const char *what, const char *argument)
+{
+    fprintf(stderr, "telar-conformance: %s%s; see telar-conformance --help\n", what, argument);
+    return 2;
+}
+
+static int run(int argc, char **argv)
+{
+    const char *option = argc > 1 && argv[1][0] == '-' ? argv[1] : "";
+    char **names = argv + 1 + (option[0] != 0);
+    int n = argc - 1 - (option[0] != 0), status = 0;
+    for (int i = 0; i < n; i++)
+        if (names[i][0] == '-')
+            return wrong_usage("one option at a time, in front: ", names[i]);
+    bool known = !option[0] || strcmp(option, "--own") == 0 || strcmp(option, "--table") == 0;
+    bool alone = strcmp(option, "--gradients") == 0 || strcmp(option, "--registry") == 0;
+    if (!known && !alone)
+        return wrong_usage("unknown option ", option);
+    if (alone && n > 0)
+        return wrong_usage(option, " takes no backend");
+    if (!alone && n == 0)
+        return wrong_usage("which backend", "?");
+    if (strcmp(option, "--gradients") == 0)
+        check_gradients();
+    else if (strcmp(option, "--registry") == 0)
+        check_registry();
+    else if (strcmp(option, "--table") == 0)
+        print_table(names, n);
+    else
+        status = judge_all(names, n, option[0] != 0);
+    return strcmp(option, "--table") == 0 ? status : done_testing() || status;
+}
+
 int main(int argc, char **argv)
 {
-    if (argc < 2) {
-        fprintf(stderr, "usage: telar-conformance BACKEND… | --gradients | --registry | --table BACKEND… | --replay FILE BACKEND\n");
-        return 2;
+    if (argc == 2 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)) {
+        print_help(stdout);
+        return 0;
     }
-    if (strcmp(argv[1], "--replay") == 0 && argc == 4) {
+    if (argc == 2 && strcmp(argv[1], "--version") == 0) {
+        printf("telar-conformance %s\n", tl_version_string());
+        return 0;
+    }
+    if (argc == 2 && strcmp(argv[1], "--man") == 0) {
+        print_man_page(stdout);
+        return 0;
+    }
+    if (argc == 4 && strcmp(argv[1], "--replay") == 0) {
         int code = replay(argv[2], argv[3]);
         tl_shutdown();
         return code;
     }
+    setenv("TELAR_CHECK", "memory", 0);
     gather();
-    if (strcmp(argv[1], "--table") == 0) {
-        print_table(argv + 2, argc - 2);
-        return 0;
-    }
-    for (int i = 1; i < argc; i++) {
-        const char *name = argv[i];
-        if (strcmp(name, "--gradients") == 0) {
-            check_gradients();
-            continue;
-        }
-        if (strcmp(name, "--registry") == 0) {
-            check_registry();
-            continue;
-        }
-        char plain[64];
-        if (strchr(name, '/')) {
-            /* Opening it by path makes its name known to the loader. */
-            if (!tl_plugin_open("backend", name, 1)) {
-                fprintf(stderr, "telar-conformance: %s\n", tl_error_message());
-                return 1;
-            }
-            const char *base = strrchr(name, '/') + 1;
-            snprintf(plain, sizeof plain, "%.*s", (int)strcspn(base, "."), base);
-            name = plain;
-        }
-        if (tl_set_backend(name) != TL_OK) {
-            fprintf(stderr, "telar-conformance: %s\n", tl_error_message());
-            return 1;
-        }
-        judge_backend(name);
-    }
+    int status = run(argc, argv);
     free(all);
     tl_shutdown();
-    return done_testing();
+    return status;
 }

@@ -42,6 +42,8 @@ static void fill_values(const struct test_case *c, int k, double *v, int64_t n, 
         default: v[i] = integers ? floor(7 * u) : 6 * u - 3; break;
         }
     }
+    if (o->spoiled && n > 0)
+        v[n / 2] = o->spoil;
     if (o->fill != DISTINCT)
         return;
     /* A shuffled ladder: every step is a hundredth, so that rounding to a narrow type changes no order. */

@@ -3,6 +3,7 @@
  * The opaque backend: the reference's kernels behind everything that a GPU does differently. Memory is a handle that no
  * pointer arithmetic survives; work runs on a thread of its own, later; errors show at sync; memory is small; convolutions
  * keep weights and results in private layouts. It keeps the ABI, and the core, honest where there is no GPU.
+ * OPAQUE_FLAW in the environment gives it one flaw, for the conformance suite to find.
  */
 #include <pthread.h>
 #include <stdio.h>
@@ -19,6 +20,12 @@ static const struct tl_backend *inner;
 static struct tl_device *inner_device;
 
 enum { REVERSED = TL_LAYOUT_PRIVATE, MEMORY = 256 << 20, OPERANDS = 64 };
+
+static bool has_flaw(const char *flaw)
+{
+    const char *wanted = getenv("OPAQUE_FLAW");
+    return wanted && strcmp(wanted, flaw) == 0;
+}
 
 /* ---- Memory: a handle is the address of a header, with a secret between it and the bytes ------------------------------------- */
 
@@ -133,6 +140,8 @@ static void do_reorder(const struct job *j)
 {
     struct tl_view from = j->in[0];
     reverse(&from, bytes_of(j->in[0].mem), bytes_of(j->out[0].mem)); /* undoing is doing again */
+    if (has_flaw("one-way") && from.layout == REVERSED)
+        memset(bytes_of(j->out[0].mem), 0, 1);
 }
 
 /* Operands as the reference wants them: plain pointers, plain layouts. */
@@ -185,6 +194,8 @@ static void do_run(struct job *j, struct tl_error *error)
     if (s != TL_OK && error->code == TL_OK)
         error->code = s;
     worker_error = NULL;
+    if (has_flaw("threads") && strcmp(j->call.op, "sum") == 0 && j->out[0].dtype == TL_F32 && host->num_threads() > 1)
+        *(float *)j->out[0].mem.handle *= 1.000001f;
     for (int i = 0; i < j->call.n_out; i++)
         if (tl_view_present(&reversed[i]) && reversed[i].layout == REVERSED) {
             struct tl_view plain = reversed[i];
@@ -252,7 +263,7 @@ static tl_status sync_stream(struct tl_stream *s)
     struct tl_error e = s->error;
     s->error = (struct tl_error){0};
     pthread_mutex_unlock(&s->lock);
-    return e.code == TL_OK ? TL_OK : host->fail(e.code, "%s", e.message);
+    return e.code == TL_OK || has_flaw("forgetful") ? TL_OK : host->fail(e.code, "%s", e.message);
 }
 
 static tl_status stream_open(const struct tl_device *device, struct tl_stream **stream)
@@ -323,7 +334,7 @@ static tl_status copy_within(struct tl_stream *s, struct tl_mem to, struct tl_me
 static size_t layout_size(const struct tl_device *device, uint32_t layout, const struct tl_view *view)
 {
     (void)device;
-    return layout == REVERSED ? (size_t)tl_view_numel(view) * tl_dtype_size(view->dtype) : 0;
+    return layout == REVERSED ? (size_t)tl_view_numel(view) * tl_dtype_size(view->dtype) - has_flaw("small-layout") : 0;
 }
 
 static tl_status reorder(struct tl_stream *s, const struct tl_view *from, const struct tl_view *to)
@@ -363,6 +374,11 @@ static const char *refuses(const struct tl_device *device, const struct tl_call 
     if (call->n_in > OPERANDS)
         return "more than 64 inputs";
     return find(call, &why) ? NULL : why;
+}
+
+static const char *refuses_f16(const struct tl_device *device, const struct tl_call *call)
+{
+    return call->in[0].dtype == TL_F16 || call->out[0].dtype == TL_F16 ? "no f16" : refuses(device, call);
 }
 
 static tl_status prepare(const struct tl_device *device, const struct tl_call *call, struct tl_prep *prep)
@@ -482,6 +498,12 @@ static tl_status open_plugin(const struct tl_host *h, const void **iface, struct
                                          .release = (*k)->release};
         table[n] = &wrappers[n];
         n++;
+    }
+    for (size_t i = 0; i < n; i++) {
+        if (has_flaw("idle-kernel") && strcmp(wrappers[i].op, "cumsum") == 0)
+            wrappers[i].op = "cumsumm";
+        if (has_flaw("no-f16-copy") && strcmp(wrappers[i].op, "copy") == 0)
+            wrappers[i].refuses = refuses_f16;
     }
     *iface = &backend;
     return TL_OK;
