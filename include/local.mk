@@ -16,6 +16,7 @@ telarinclude_HEADERS += \
 	%D%/telar/plugin.h \
 	%D%/telar/pointwise.def \
 	%D%/telar/pointwise.h \
+	%D%/telar/pointwise_c.h \
 	%D%/telar/random.h \
 	%D%/telar/registry.h \
 	%D%/telar/state.h \

@@ -5,7 +5,6 @@
  */
 #ifndef T
 #include "elements.h"
-#include "half.h"
 #include "reference.h"
 
 int64_t saturate(double value, int64_t least, int64_t most)
@@ -61,8 +60,8 @@ void NAME(read)(T *to, tl_dtype type, const void *from, int64_t stride, int64_t 
     switch (type) {
     case TL_F32: READ(float, REAL(v));
     case TL_F64: READ(double, REAL(v));
-    case TL_F16: READ(uint16_t, REAL(from_f16(v)));
-    case TL_BF16: READ(uint16_t, REAL(from_bf16(v)));
+    case TL_F16: READ(uint16_t, REAL(tl_f32_of_f16(v)));
+    case TL_BF16: READ(uint16_t, REAL(tl_f32_of_bf16(v)));
     case TL_I8: READ(int8_t, (T)v);
     case TL_U8: READ(uint8_t, (T)v);
     case TL_I32: READ(int32_t, (T)v);
@@ -77,8 +76,8 @@ void NAME(write)(tl_dtype type, void *to, int64_t stride, const T *from, int64_t
     switch (type) {
     case TL_F32: WRITE(float, (float)v);
     case TL_F64: WRITE(double, (double)v);
-    case TL_F16: WRITE(uint16_t, to_f16((float)v));
-    case TL_BF16: WRITE(uint16_t, to_bf16((float)v));
+    case TL_F16: WRITE(uint16_t, tl_f16_of_f32((float)v));
+    case TL_BF16: WRITE(uint16_t, tl_bf16_of_f32((float)v));
     case TL_I8: WRITE(int8_t, (int8_t)WHOLE(v, INT8_MIN, INT8_MAX));
     case TL_U8: WRITE(uint8_t, (uint8_t)WHOLE(v, 0, UINT8_MAX));
     case TL_I32: WRITE(int32_t, (int32_t)WHOLE(v, INT32_MIN, INT32_MAX));

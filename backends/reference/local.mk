@@ -12,7 +12,6 @@ backends_reference_reference_la_SOURCES += \
 	%D%/elements.c \
 	%D%/elements.h \
 	%D%/extreme.h \
-	%D%/half.h \
 	%D%/ops/adaptive_avg_pool2d.c \
 	%D%/ops/adaptive_avg_pool2d_grad.c \
 	%D%/ops/adaptive_pool2d.h \
@@ -77,7 +76,6 @@ backends_reference_reference_la_SOURCES += \
 	%D%/reference.c \
 	%D%/reference.h \
 	%D%/softmax.h \
-	%D%/verbs.h \
 	%D%/walk.c \
 	%D%/walk.h
 # end (kept by build-aux/update-sources)

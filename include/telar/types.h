@@ -16,6 +16,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -112,6 +113,61 @@ static inline const char *tl_dtype_name(tl_dtype t)
 {
     static const char *const name[TL_DTYPE_COUNT] = {"default", "f32", "f64", "f16", "bf16", "i8", "u8", "i32", "i64", "bool"};
     return (unsigned)t < TL_DTYPE_COUNT ? name[t] : "?";
+}
+
+/* f16 (1 sign, 5 exponent, 10 fraction bits) and bf16 (1, 8, 7: the upper half of an f32), as bits, to and from f32. Rounding is to
+ * nearest, halves to even; subnormal numbers, infinities and NaN are kept. */
+static inline uint32_t tl_bits_of_f32_(float value)
+{
+    uint32_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    return bits;
+}
+
+static inline float tl_f32_of_bits_(uint32_t bits)
+{
+    float value;
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
+static inline float tl_f32_of_bf16(uint16_t half)
+{
+    return tl_f32_of_bits_((uint32_t)half << 16);
+}
+
+static inline uint16_t tl_bf16_of_f32(float value)
+{
+    uint32_t bits = tl_bits_of_f32_(value);
+    if (value != value)
+        return (uint16_t)(bits >> 16 | 0x40); /* a NaN whose fraction is in the lost bits must not become infinite */
+    return (uint16_t)((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
+}
+
+static inline float tl_f32_of_f16(uint16_t half)
+{
+    uint32_t sign = (uint32_t)(half & 0x8000) << 16, magnitude = half & 0x7fff;
+    if (magnitude >= 0x7c00) /* infinity, NaN: the largest exponent of either type */
+        return tl_f32_of_bits_(sign | 0x7f800000 | (magnitude & 0x3ff) << 13);
+    if (magnitude < 0x400) { /* zero, subnormal: a multiple of 2^-24 */
+        float value = (float)magnitude * 0x1p-24f;
+        return sign ? -value : value;
+    }
+    return tl_f32_of_bits_(sign | ((magnitude << 13) + ((127 - 15) << 23)));
+}
+
+static inline uint16_t tl_f16_of_f32(float value)
+{
+    uint32_t bits = tl_bits_of_f32_(value), sign = bits >> 16 & 0x8000, magnitude = bits & 0x7fffffff;
+    if (magnitude > 0x7f800000)
+        return (uint16_t)(sign | 0x7e00 | (magnitude >> 13 & 0x3ff));
+    if (magnitude >= 0x477ff000) /* 65520 and more round to infinity */
+        return (uint16_t)(sign | 0x7c00);
+    if (magnitude < 0x38800000) { /* below 2^-14: adding 1/2 makes the f32 adder round to a multiple of 2^-24 */
+        return (uint16_t)(sign | (tl_bits_of_f32_(tl_f32_of_bits_(magnitude) + 0.5f) - tl_bits_of_f32_(0.5f)));
+    }
+    uint32_t rounded = magnitude + 0xfff + (magnitude >> 13 & 1);
+    return (uint16_t)(sign | (rounded - ((127 - 15) << 23)) >> 13);
 }
 
 #ifdef __cplusplus

@@ -4,15 +4,13 @@
  *
  * Operands are read in blocks into arrays of the computing type (float for f32, f16 and bf16; double; int64_t for
  * integers and bool), the expression runs over the block, and the result is written back: so any strides and
- * types will do, and the result may lie over an operand. The file includes itself for each computing type, where a line of the
- * table becomes a function over a block; the rest makes a kernel of each.
+ * types will do, and the result may lie over an operand. A line of the table becomes a function over a block for each computing type; the
+ * rest makes a kernel of each.
  */
-#ifndef T
 #include "../elements.h"
 #include "../reference.h"
 #include "../walk.h"
-#include <telar/pointwise.h>
-#include <tgmath.h>
+#include <telar/pointwise_c.h>
 
 enum { BLOCK = 256 };
 
@@ -34,64 +32,12 @@ struct entry {
     void (*on_int64_t)(const struct block *);
 };
 
-#define INTEGER 0
-#define TEMPLATE "verbs.h"
-#include "../each_float.h"
-#undef TEMPLATE
-#undef INTEGER
-#define INTEGER 1
-#define T int64_t
-#include "../verbs.h"
-#undef T
-#undef INTEGER
-
-/* An expression's add(a, b) is a call of add_float(a, b) where T is float. */
-#define add NAME(add)
-#define sub NAME(sub)
-#define mul NAME(mul)
-#define div NAME(div)
-#define neg NAME(neg)
-#define abs_ NAME(abs_)
-#define sign_ NAME(sign_)
-#define min_ NAME(min_)
-#define max_ NAME(max_)
-#define pow_ NAME(pow_)
-#define sqrt_ NAME(sqrt_)
-#define rsqrt_ NAME(rsqrt_)
-#define exp_ NAME(exp_)
-#define expm1_ NAME(expm1_)
-#define log_ NAME(log_)
-#define log1p_ NAME(log1p_)
-#define log2_ NAME(log2_)
-#define sin_ NAME(sin_)
-#define cos_ NAME(cos_)
-#define tanh_ NAME(tanh_)
-#define erf_ NAME(erf_)
-#define floor_ NAME(floor_)
-#define ceil_ NAME(ceil_)
-#define trunc_ NAME(trunc_)
-#define round_ NAME(round_)
-#define fmod_ NAME(fmod_)
-#define isnan_ NAME(isnan_)
-#define lt NAME(lt)
-#define le NAME(le)
-#define gt NAME(gt)
-#define ge NAME(ge)
-#define eq NAME(eq)
-#define ne NAME(ne)
-#define and_ NAME(and_)
-#define or_ NAME(or_)
-#define not_ NAME(not_)
-#define sel NAME(sel)
-#define K(number) ((T)(number))
-#define none K(0)
-
-#define FUNCTION(name, expression)                                                                               \
-    static void name(const struct block *block)                                                                  \
+#define BLOCK_FUNCTION(function, T, number, expression)                                                           \
+    static void function(const struct block *block)                                                               \
     {                                                                                                             \
         const T *const G = block->in[TL_PW_G], *const A = block->in[TL_PW_A], *const B = block->in[TL_PW_B];     \
         const T *const C = block->in[TL_PW_C], *const Y = block->in[TL_PW_Y];                                     \
-        const T p = PARAMETER(block->p), q = PARAMETER(block->q);                                                 \
+        const T p = number(block->p), q = number(block->q);                                                       \
         for (int64_t i = 0; i < block->n; i++) {                                                                  \
             const T g = G[i], a = A[i], b = B[i], c = C[i], y = Y[i];                                             \
             (void)p, (void)q, (void)g, (void)a, (void)b, (void)c, (void)y;                                        \
@@ -99,18 +45,15 @@ struct entry {
         }                                                                                                         \
     }
 
-#define INTEGER 0
-#define PARAMETER(number) ((T)(number))
-#define TEMPLATE "ops/pointwise.c"
-#include "../each_float.h"
-#undef INTEGER
-#undef PARAMETER
-
-#define INTEGER 1
-#define PARAMETER(number) saturate(number, INT64_MIN, INT64_MAX)
-#define T int64_t
-#include "pointwise.c"
-#undef T
+#define TL_PW_FUNCTION(name, expression) BLOCK_FUNCTION(op_##name##_float, float, tl_pw_number_float, expression)
+#define TL_PW_TYPE float
+#include <telar/pointwise_c.h>
+#define TL_PW_FUNCTION(name, expression) BLOCK_FUNCTION(op_##name##_double, double, tl_pw_number_double, expression)
+#define TL_PW_TYPE double
+#include <telar/pointwise_c.h>
+#define TL_PW_FUNCTION(name, expression) BLOCK_FUNCTION(op_##name##_int64_t, int64_t, tl_pw_number_int64_t, expression)
+#define TL_PW_TYPE int64_t
+#include <telar/pointwise_c.h>
 
 /** The two numbers of an op; for integers within the range of their type, so that they survive the store. */
 static void read_parameters(const struct tl_call *call, struct block *block)
@@ -229,7 +172,7 @@ static tl_status run(const struct tl_call *call, const struct entry *entry)
     return TL_OK;
 }
 
-/* Each entry becomes a kernel. Names and texts are made by ## and # in the first macro, before verbs expand. */
+/* Each line becomes a kernel. call->kernel could say which entry to run; a thunk for each says it without a search. */
 #define ENTRY(op_name, name_text, expression, n, is_test, integer_function)                                       \
     static const struct entry op_name##_entry = {name_text,       expression,       n, is_test,                  \
                                                  op_name##_float, op_name##_double, integer_function};            \
@@ -250,42 +193,23 @@ static tl_status run(const struct tl_call *call, const struct entry *entry)
                                                       .maker = "reference",                                       \
                                                       .refuses = op_name##_refuses,                               \
                                                       .run = op_name##_run};
-#define ENTRY_SAME(op_name, text, expression, n) ENTRY(op_name, text, expression, n, false, op_name##_int64_t)
+#define ENTRY_SAME(op_name, name_text, expression, n) ENTRY(op_name, name_text, expression, n, false, op_name##_int64_t)
 #define ENTRY_ARITH ENTRY_SAME
 #define ENTRY_COND ENTRY_SAME
-#define ENTRY_FLOAT(op_name, text, expression, n) ENTRY(op_name, text, expression, n, false, NULL)
-#define ENTRY_TEST(op_name, text, expression, n) ENTRY(op_name, text, expression, n, true, op_name##_int64_t)
-
-#define TL_UNARY(name, rule, f, da, formula)         \
-    ENTRY_##rule(op_##name, #name, #f, 1)            \
-    ENTRY_FLOAT(op_##name##_da, #name "_da", #da, 0)
-#define TL_BINARY(name, rule, f, da, db, formula)    \
-    ENTRY_##rule(op_##name, #name, #f, 2)            \
-    ENTRY_FLOAT(op_##name##_da, #name "_da", #da, 0) \
-    ENTRY_FLOAT(op_##name##_db, #name "_db", #db, 0)
-#define TL_TERNARY(name, rule, f, da, db, dc, formula) \
-    ENTRY_##rule(op_##name, #name, #f, 3)              \
-    ENTRY_FLOAT(op_##name##_da, #name "_da", #da, 0)   \
-    ENTRY_FLOAT(op_##name##_db, #name "_db", #db, 0)   \
-    ENTRY_FLOAT(op_##name##_dc, #name "_dc", #dc, 0)
-#define TL_TEST1(name, f, formula) ENTRY_TEST(op_##name, #name, #f, 1)
-#define TL_TEST2(name, f, formula) ENTRY_TEST(op_##name, #name, #f, 2)
-#include <telar/pointwise.def>
+#define ENTRY_FLOAT(op_name, name_text, expression, n) ENTRY(op_name, name_text, expression, n, false, NULL)
+#define ENTRY_GRADIENT ENTRY_FLOAT
+#define ENTRY_TEST(op_name, name_text, expression, n) ENTRY(op_name, name_text, expression, n, true, op_name##_int64_t)
+#define TL_PW_LIST(name, text, inputs, rule) ENTRY_##rule(op_##name, #name, text, inputs)
+#include <telar/pointwise_c.h>
 
 /* The same lines again, as a list of kernels with their texts. */
 struct listed {
     const struct tl_kernel *kernel;
     const char *text;
 };
-#define LIST(op_name, text) {&op_name##_kernel, text},
-#define TL_UNARY(name, rule, f, da, formula) LIST(op_##name, #f) LIST(op_##name##_da, #da)
-#define TL_BINARY(name, rule, f, da, db, formula) LIST(op_##name, #f) LIST(op_##name##_da, #da) LIST(op_##name##_db, #db)
-#define TL_TERNARY(name, rule, f, da, db, dc, formula) \
-    LIST(op_##name, #f) LIST(op_##name##_da, #da) LIST(op_##name##_db, #db) LIST(op_##name##_dc, #dc)
-#define TL_TEST1(name, f, formula) LIST(op_##name, #f)
-#define TL_TEST2(name, f, formula) LIST(op_##name, #f)
+#define TL_PW_LIST(name, text, inputs, rule) {&op_##name##_kernel, text},
 static const struct listed all[] = {
-#include <telar/pointwise.def>
+#include <telar/pointwise_c.h>
 };
 
 size_t reference_pointwise(const struct tl_kernel **list, size_t room)
@@ -300,35 +224,3 @@ size_t reference_pointwise(const struct tl_kernel **list, size_t room)
     }
     return n;
 }
-
-#else /* once for each computing type T */
-
-#if INTEGER /* only what integers have: no gradients, and nothing that the rule FLOAT makes real first */
-#define GRADIENT(name, expression)
-#define FORWARD_FLOAT(name, expression)
-#else
-#define GRADIENT FUNCTION
-#define FORWARD_FLOAT FUNCTION
-#endif
-#define FORWARD_SAME FUNCTION
-#define FORWARD_ARITH FUNCTION
-#define FORWARD_COND FUNCTION
-
-#define TL_UNARY(name, rule, f, da, formula) FORWARD_##rule(NAME(op_##name), f) GRADIENT(NAME(op_##name##_da), da)
-#define TL_BINARY(name, rule, f, da, db, formula)                            \
-    FORWARD_##rule(NAME(op_##name), f) GRADIENT(NAME(op_##name##_da), da) \
-    GRADIENT(NAME(op_##name##_db), db)
-#define TL_TERNARY(name, rule, f, da, db, dc, formula)                       \
-    FORWARD_##rule(NAME(op_##name), f) GRADIENT(NAME(op_##name##_da), da) \
-    GRADIENT(NAME(op_##name##_db), db) GRADIENT(NAME(op_##name##_dc), dc)
-#define TL_TEST1(name, f, formula) FUNCTION(NAME(op_##name), f)
-#define TL_TEST2(name, f, formula) FUNCTION(NAME(op_##name), f)
-#include <telar/pointwise.def>
-
-#undef GRADIENT
-#undef FORWARD_FLOAT
-#undef FORWARD_SAME
-#undef FORWARD_ARITH
-#undef FORWARD_COND
-
-#endif
