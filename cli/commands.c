@@ -185,8 +185,10 @@ const size_t n_commands = sizeof commands / sizeof *commands;
 
 const struct variable variables[] = {
     {"TELAR_BACKEND", "LIST",
-     "Backends to use, best first, with commas between: \"cuda,cpu\". The first that opens is the default device. Unset: cuda if "
-     "a device answers, then cpu, then reference. OpenCL is used only by name."},
+     "Backends to use, best first, with commas between: \"cuda,cpu\". The first that opens is the default device; one that does not open is "
+     "left out with a warning. Backends of host memory are merged into one device, cpu: each operation goes to the first in the list that has "
+     "a kernel for it, and to the slow reference last. So \"mine,cpu\" is mine where it has kernels and cpu elsewhere, \"mine\" alone is mine and "
+     "reference. Unset: cuda if a device answers, then cpu, then reference. OpenCL is used only by name."},
     {"TELAR_PLUGIN_PATH", "PATHS",
      "Folders or files, with colons between, to search for plugins after the installed ones. A folder has subfolders backends, "
      "models, formats and data. Ignored in set-user-id programs."},
@@ -194,15 +196,16 @@ const struct variable variables[] = {
      "Where data sets are looked for first, before $XDG_DATA_HOME/telar and what is installed."},
     {"TELAR_LOG", "LEVEL[,+PART][,-PART]…",
      "What is logged to standard error: error, warn (the default), info or debug; +loader shows everything of one part, -loader "
-     "nothing of it."},
+     "nothing of it. +kernel says which kernel took each call, and why others did not."},
     {"TELAR_FALLBACK", "MODE",
      "What happens to an operation that no kernel of its device takes: reference lets the host compute it, error forbids that. "
      "Unset: the host computes it, and a warning is given once for each operation."},
     {"TELAR_NUM_THREADS", "N",
      "Threads to compute with. Unset: as many as the process may use cores. Under AddressSanitizer set 1 (or TELAR_BACKEND=reference): its "
      "LeakSanitizer cannot stop the threads of the OpenMP library, and dies with \"Tracer caught signal 11\"."},
-    {"TELAR_CHECK", "reference",
-     "reference: run every operation on the reference backend as well and stop at the first difference. The operands are left in a file, "
+    {"TELAR_CHECK", "WHAT[,WHAT]",
+     "memory: put borders around all blocks of memory and look at them after each kernel, so that one that writes past an end is named, and turn "
+     "back what a backend brings into a private layout. reference: run every operation on the reference backend as well and stop at the first difference. The operands are left in a file, "
      "from which telar-conformance --replay FILE BACKEND repeats it."},
     {"TELAR_MATH", "MODE",
      "strict: kernels are chosen without measuring, and no result depends on the number of threads."},

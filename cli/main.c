@@ -53,5 +53,7 @@ int main(int argc, char **argv)
         fprintf(stderr, "telar: cannot write the output: %s\n", strerror(errno));
         code = code ? code : EXIT_FAILED;
     }
+    /* What was computed is written: now plugins may close what they keep open. */
+    tl_shutdown();
     return code;
 }

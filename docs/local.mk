@@ -1,6 +1,7 @@
 # Documentation.
 # sources EXTRA_DIST: *.md adr/*.md
 EXTRA_DIST += \
+	%D%/add-a-backend.md \
 	%D%/adr/001-plugins-export-data.md \
 	%D%/adr/002-scopes-own-tensors.md \
 	%D%/adr/003-logical-strides-native-layouts.md \

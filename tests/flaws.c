@@ -31,15 +31,22 @@ static int run(const char *list)
     return 0;
 }
 
-static void said(const char *self, const char *flaw, const char *list, const char *part)
+static void said_by(const char *program, const char *flaw, const char *list, const char *part)
 {
-    char command[1200], text[4000];
-    snprintf(command, sizeof command, "TELAR_PLUGIN_PATH='%s' TELAR_CHECK=memory FLAW=%s '%s' '%s' 2>&1", root, flaw, self, list);
+    char command[1400], text[4000];
+    snprintf(command, sizeof command, "TELAR_PLUGIN_PATH='%s' TELAR_CHECK=memory TELAR_BACKEND='%s' FLAW=%s %s 2>&1", root, list, flaw, program);
     FILE *f = popen(command, "r");
     size_t n = f ? fread(text, 1, sizeof text - 1, f) : 0;
     text[n] = 0;
     ok(f && pclose(f) == 0, "%s: the program goes on", flaw);
     contains(text, part, "%s: and is told what is wrong", flaw);
+}
+
+static void said(const char *self, const char *flaw, const char *list, const char *part)
+{
+    char program[700];
+    snprintf(program, sizeof program, "'%s' '%s'", self, list);
+    said_by(program, flaw, list, part);
 }
 
 int main(int argc, char **argv)
@@ -87,6 +94,12 @@ int main(int argc, char **argv)
     };
     for (size_t i = 0; i < sizeof alone / sizeof *alone; i++)
         said(argv[0], alone[i][0], "flawed,reference", alone[i][1]);
+    /* The program telar closes what it opened; and doctor says the same as everybody. */
+    said_by("'" TEST_BUILDDIR "/cli/telar' backends", "closes", "flawed,reference", "flawed: device closed\nflawed: closed\n");
+    said_by("'" TEST_BUILDDIR "/cli/telar' doctor", "alignment-48", "flawed,reference", "0: cannot be used: alignment is not a power of two");
+    said_by("'" TEST_BUILDDIR "/cli/telar' doctor", "no-device", "flawed,reference", "0: cannot be used: device_open returned TL_OK without");
+    said_by("'" TEST_BUILDDIR "/cli/telar' doctor", "maker-null", "flawed,reference", "BAD  backend  flawed");
+    said_by("TELAR_LOG=+kernel '" TEST_BUILDDIR "/cli/telar' doctor", "none", "flawed,reference", "add on cpu: reference took it");
     said(argv[0], "no-device", "flawed,reference", "left out: backend \"flawed\": device 0");
     said(argv[0], "no-device", "flawed", "no backend opens (asked for \"flawed\"): backend \"flawed\": device 0");
     snprintf(path, sizeof path, "rm -rf '%s'", root);

@@ -45,6 +45,7 @@ C_TESTS = \
 
 SH_TESTS = \
 	%D%/readme.sh \
+	%D%/template_backend.sh \
 	%D%/check_reference.sh \
 	%D%/conformance/cpu.sh \
 	%D%/conformance/flaws.sh \
@@ -266,7 +267,8 @@ EXTRA_DIST += \
 	%D%/golden/tensors.safetensors \
 	%D%/nn_cases.h \
 	%D%/readme.sh \
-	%D%/tap.h
+	%D%/tap.h \
+	%D%/template_backend.sh
 # end
 
 # The conformance suite: installed, so that anybody's backend can be judged.

@@ -9,17 +9,32 @@
  *
  * How one op runs:
  *   1. The core builds a tl_call. It walks the device's kernels for that op, best first, and asks refuses().
- *   2. A kernel with prepare() is asked for each new key (op, attributes, dtypes, shapes, offered layouts,
- *      math mode, residual wanted); its plan is kept, up to a number of plans, the least recently used going first. prepare() says in which layouts it wants its inputs and
- *      will give its outputs, how much workspace it needs, and how large its residual is.
+ *   2. A kernel with prepare() is asked for each new key (op, attributes, dtypes, shapes, offered layouts, math mode, residual
+ *      wanted); its plan is kept, up to a number of plans, the least recently used going first. prepare() says in which layouts
+ *      it wants its inputs and will give its outputs, how much workspace it needs, and how large its residual is.
  *   3. The core brings inputs into the wanted layouts (a reordered input is kept with its storage until the
  *      storage is written, so weights are packed once), allocates outputs and workspace, and calls run().
  *   4. A kernel without prepare() is run at once: cheap enough for calls of a hundred nanoseconds.
  *   5. If every kernel refuses: f16 and bf16 are computed in f32; then the op's decomposition; then, if
  *      TELAR_FALLBACK allows, the host's kernels, with the bytes moved counted. Never silently.
+ * TELAR_LOG=+kernel says who took each call and who passed it over, and why.
  *
- * Backends include only <telar/plugin.h>, <telar/backend.h>, <telar/attrs.h>, <telar/pointwise.h> and
- * <telar/pointwise.def>, and link against nothing of Telar.
+ * How long things live. Nothing that a tl_call points to outlives the function that was called with it, nor does the call: who
+ * works later copies the call, its views, the residual's struct and attrs_size bytes of attributes. Plans, workspace, residuals and
+ * the memory of operands stay until the stream has passed the work that uses them: a plan is released, and memory given back
+ * by free(), after a sync(); memory may be used again sooner, by work that is enqueued later.
+ *
+ * Errors. A function that fails calls host->fail() with words for people and returns the same code; returning TL_OK after fail() is an
+ * error of its own. What shows after the call has returned is kept by the backend and given to the next sync(). The core asks sync()
+ * before it hands out any byte of the device, so no late error is lost, and copy_out() need not look for them.
+ *
+ * When it ends. device_close(), stream_close() and the plugin's close() are called by tl_shutdown() only: the program telar
+ * calls it when its work is done, other programs may never. What must be kept (a cache, a profile) is written when it is made.
+ *
+ * telar-conformance judges a backend against all of this, docs/kernels.md has each op's operands, and docs/add-a-backend.md leads through
+ * a first backend. Backends include only <telar/plugin.h>, <telar/backend.h>, <telar/attrs.h>, <telar/pointwise.h>,
+ * <telar/pointwise_c.h> and <telar/pointwise.def>, and link against nothing of Telar. The structs below are frozen: fields are
+ * only added at their ends, where a struct_size says whether they are there.
  */
 #ifndef TELAR_BACKEND_H
 #define TELAR_BACKEND_H
@@ -46,8 +61,10 @@ static inline void *tl_mem_ptr(struct tl_mem m)
     return (char *)m.handle + m.offset;
 }
 
-/** How the elements of a tensor lie in memory. Ids from TL_LAYOUT_PRIVATE on belong to the backend: opaque to the
- *  core, sized by layout_size(), made and undone by reorder(). Equal ids mean equal layouts. */
+/** How the elements of a tensor lie in memory. Ids from TL_LAYOUT_PRIVATE on belong to the backend that names them: opaque to the
+ *  core, sized by layout_size(), made and undone by reorder(). Two backends may use one number for two layouts: a tensor in a
+ *  private layout is only ever offered so to kernels of the backend whose layout it is; others are offered its row-major form. Within a
+ *  backend equal ids mean equal layouts. */
 enum tl_layout {
     TL_LAYOUT_CONTIGUOUS = 0,    /**< row-major, dense: the last dimension varies fastest */
     TL_LAYOUT_CHANNELS_LAST = 1, /**< dense with dimension 1 fastest (4-d: N H W C); strides say so */
@@ -55,7 +72,8 @@ enum tl_layout {
     TL_LAYOUT_PRIVATE = 16
 };
 
-/** One operand of a call. An absent optional input has ndim -1 (tl_view_present()). */
+/** One operand of a call. An absent optional input or output has ndim -1 (tl_view_present()). A view without elements has no
+ *  memory: its handle may be NULL, whatever the offset. */
 struct tl_view {
     tl_dtype dtype;
     int32_t ndim;
@@ -63,7 +81,7 @@ struct tl_view {
     uint32_t reserved;
     int64_t shape[TL_MAX_DIMS];
     int64_t stride[TL_MAX_DIMS]; /**< in elements; meaningless in private layouts */
-    struct tl_mem mem;           /**< the first element; handle NULL while preparing */
+    struct tl_mem mem;           /**< the first element, at any multiple of its size; handle NULL in refuses() and prepare() */
 };
 
 static inline bool tl_view_present(const struct tl_view *v)
@@ -80,10 +98,11 @@ static inline int64_t tl_view_numel(const struct tl_view *v)
     return n;
 }
 
-/** What a forward kernel leaves for its gradient: opaque bytes on the device, tagged with their maker. A gradient
- *  kernel that finds `maker` foreign, or `size` zero, recomputes. */
+/** What a forward kernel leaves for its gradient: opaque bytes on the device, tagged with their maker. All three fields are the core's: a
+ *  forward kernel that asked for a residual in prepare() finds its own maker, its size and the memory to write to, and zeros where none
+ *  is wanted; a gradient kernel finds what the forward left, and recomputes if maker is foreign or size is zero. */
 struct tl_residual {
-    const char *maker; /**< the kernel's `maker` string, compared by content */
+    const char *maker; /**< the forward kernel's `maker` string; compare by content */
     size_t size;
     struct tl_mem mem;
 };
@@ -92,14 +111,15 @@ enum {
     TL_CALL_WANT_RESIDUAL = 1u << 0 /**< a gradient may follow: emit the residual, if there is one */
 };
 
-/** One call of an op. */
 struct tl_kernel;
 
+/** One call of an op. */
 struct tl_call {
     uint32_t struct_size;
     uint32_t flags;
-    const char *op;    /**< name, as in the op registry */
-    const void *attrs; /**< struct tl_<op>_attrs of <telar/attrs.h>, normalised (no defaults left to resolve) */
+    const char *op;    /**< the kernel's op: "matmul" also for mm, bmm, mv and dot (docs/kernels.md) */
+    const void *attrs; /**< the op's struct of <telar/attrs.h>, normalised: no default is left to resolve, no TL_NONE_SIZE, no negative
+                            dimension. NULL for ops without attributes (matmul; copy, unless it is a cast) */
     int32_t n_in, n_out;
     const struct tl_view *in;
     const struct tl_view *out;
@@ -115,14 +135,16 @@ struct tl_prep {
     uint32_t struct_size;
     uint32_t reserved;
     void *plan;           /**< handed to run() and, once, to release() */
-    size_t workspace;     /**< bytes of scratch memory that run() needs, aligned to 64 */
+    size_t workspace;     /**< bytes of scratch memory that run() needs, aligned as the device's memory */
     size_t residual;      /**< bytes of residual that run() will write; only if the call wants one */
-    uint32_t *in_layout;  /**< wanted layout of each input; TL_LAYOUT_STRIDED takes it as it comes */
-    uint32_t *out_layout; /**< layout of each output */
+    uint32_t *in_layout;  /**< wanted layout of each input; TL_LAYOUT_STRIDED takes it as it comes, also channels-last */
+    uint32_t *out_layout; /**< layout of each output: row-major, channels-last, or a private one */
 };
 
 enum {
-    TL_KERNEL_STRIDED = 1u << 0 /**< a kernel without prepare() that takes any strides, of inputs and outputs */
+    /** A kernel without prepare() that takes any strides, of inputs and outputs; without the flag they are row-major. Kernels of pointwise
+     *  ops, copy and fill must have it: their operands come with any strides, 0 among them where one is broadcast. */
+    TL_KERNEL_STRIDED = 1u << 0
 };
 
 struct tl_device;
@@ -133,7 +155,7 @@ struct tl_kernel {
     uint32_t struct_size;
     uint32_t flags;
     const char *op;
-    const char *maker; /**< names the implementation in logs and tags its residuals: "cpu:onednn", "cpu:simple" */
+    const char *maker; /**< names the implementation in messages and tags its residuals: "cpu:onednn", "cpu:simple". Required */
 
     /** NULL: this call can be done; else a static string with the reason. Must be cheap, may not block, may not look
      *  at memory. Optional (absent: never refuses). */
@@ -144,9 +166,10 @@ struct tl_kernel {
      *  and fill, whose kernels run without plans. */
     tl_status (*prepare)(const struct tl_device *device, const struct tl_call *call, struct tl_prep *prep);
 
-    /** Do the call, in stream order. Re-entrant: several threads may run one plan. May return before the work is
-     *  done; errors that show later are returned by sync(). Outputs never overlap inputs, except where the op's
-     *  descriptor allows an output to reuse an input's memory exactly. Required. */
+    /** Do the call, in stream order. On host memory several threads may run one plan at once, and a backend without a stream is done
+     *  when it returns. On a device with a queue calls come one at a time, and may return before the work is done; errors that show later
+     *  are returned by sync(). Outputs never overlap inputs, except where docs/kernels.md lets an output be an input's memory,
+     *  exactly. Required. */
     tl_status (*run)(struct tl_stream *stream, const void *plan, const struct tl_call *call, struct tl_mem workspace);
 
     /** Free a plan. Called when no call uses it any more and, on a device with a queue, after a sync() that waited for all that was
@@ -163,7 +186,7 @@ struct tl_device {
     uint32_t struct_size;
     uint32_t flags;
     int32_t index;
-    uint32_t alignment;      /**< of every allocation; a power of two, at least 64 */
+    uint32_t alignment;      /**< of every allocation: a power of two, at least 64; 64 for host memory, which the core allocates */
     uint64_t memory;         /**< bytes in all; 0 if unknown */
     uint64_t max_allocation; /**< bytes of the largest single allocation; 0 if unlimited */
     const char *description; /**< for people: model, driver, instruction set */
@@ -193,11 +216,15 @@ struct tl_backend {
 
     /** How many devices answer. 0 with TL_OK: none here. May be slow; called when the backend is first used. */
     tl_status (*device_count)(int *count);
+
+    /** Open device `index` and say what it is. It may be opened and closed to be listed (telar doctor), then opened again. tl_device_flaw()
+     *  says what the core would refuse. */
     tl_status (*device_open)(int index, struct tl_device **device);
     void (*device_close)(struct tl_device *device);
 
     /** Raw memory. The core pools, so these may be slow. `bytes` > 0. Contents are undefined. Optional for host memory, and never
-     *  called for it. alloc fails with TL_ERR_NOMEM; the core then empties its pool and tries once more. */
+     *  called for it. alloc fails with TL_ERR_NOMEM; the core then empties its pool and tries once more. A handle is never NULL.
+     *  free is called when the stream has passed all work that was enqueued. */
     tl_status (*alloc)(const struct tl_device *device, size_t bytes, struct tl_mem *mem);
     void (*free)(const struct tl_device *device, struct tl_mem mem);
 
@@ -206,7 +233,8 @@ struct tl_backend {
     tl_status (*stream_open)(const struct tl_device *device, struct tl_stream **stream);
     void (*stream_close)(struct tl_stream *stream);
 
-    /** Wait for all that was enqueued; returns (once) the first error that showed since the last sync. */
+    /** Wait for all that was enqueued; returns (once) the first error that showed since the last sync, with host->fail(). Called before
+     *  bytes of the device are read, before plans and memory are given back, and by tl_synchronize(). */
     tl_status (*sync)(struct tl_stream *stream);
 
     /** Copies, in stream order. copy_in and copy_out return when the host's bytes may be reused or read; copy's two places do
@@ -215,17 +243,17 @@ struct tl_backend {
     tl_status (*copy_out)(struct tl_stream *stream, void *to, struct tl_mem from, size_t bytes);
     tl_status (*copy)(struct tl_stream *stream, struct tl_mem to, struct tl_mem from, size_t bytes);
 
-    /** Layouts. layout_size: bytes of `view` in private layout `layout`; 0 means "not for this view". Not asked of a view without elements.
-     *  reorder: copy between layouts of one shape and dtype, in stream order. Either side may be contiguous,
-     *  channels-last or private; only the source may be strided. Optional: NULL if the backend has no private layout; the
-     *  core then reorders between strided layouts with the op "copy". */
+    /** Private layouts. layout_size: bytes of `view` in layout `layout`, which a kernel of this backend named; 0 means "not for this
+     *  view". Not asked of a view without elements. reorder: copy the values of `from` into `to`, of one shape and dtype, in stream
+     *  order. One side is in a private layout; the other is row-major or, as a source, has any strides. Both are NULL if the backend
+     *  has no private layout. The core goes to and from channels-last by itself, with the op "copy". */
     size_t (*layout_size)(const struct tl_device *device, uint32_t layout, const struct tl_view *view);
     tl_status (*reorder)(struct tl_stream *stream, const struct tl_view *from, const struct tl_view *to);
 
     /** Kernels, NULL-terminated; of two for one op, the better first. */
     const struct tl_kernel *const *kernels;
 
-    /** Take a recorded program, or parts of it, whole. Optional. */
+    /** Reserved for recorded programs, which a backend may take whole: the core records none yet. NULL. */
     tl_status (*lower)(const struct tl_device *device, struct tl_program *program);
 };
 

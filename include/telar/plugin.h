@@ -70,7 +70,8 @@ struct tl_plugin {
      *  except through `host`. Required. */
     tl_status (*open)(const struct tl_host *host, const void **iface, struct tl_error *err);
 
-    /** Called at tl_shutdown(), never from an exit handler; the object stays mapped. Optional. */
+    /** Called by tl_shutdown(), which the program telar calls at its end and others may not; never from an exit handler. The object
+     *  stays mapped. Optional. */
     void (*close)(const void *iface);
 };
 

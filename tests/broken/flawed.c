@@ -3,6 +3,7 @@
  * A backend whose table, device or kernel has the flaw that FLAW in the environment names; without it, it is whole. For flaws that the
  * loader finds before it calls anything there is broken.c.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <telar/backend.h>
@@ -39,6 +40,15 @@ static tl_status device_open(int index, struct tl_device **device)
 static void device_close(struct tl_device *device)
 {
     (void)device;
+    if (has("closes"))
+        fputs("flawed: device closed\n", stderr);
+}
+
+static void close_plugin(const void *iface)
+{
+    (void)iface;
+    if (has("closes"))
+        fputs("flawed: closed\n", stderr);
 }
 
 static tl_status alloc_memory(const struct tl_device *device, size_t bytes, struct tl_mem *mem)
@@ -163,4 +173,5 @@ const struct tl_plugin telar_plugin = {
     .version = "1",
     .summary = "as wrong as it is told to be, for tests",
     .open = open_plugin,
+    .close = close_plugin,
 };
