@@ -25,7 +25,7 @@ static tl_status print_loss(const struct tl_fit_event *e, void *ctx)
 static int run(void)
 {
     tl_manual_seed(7);
-    tl_dataset *d = tl_data_open("digits", &(struct tl_data_options){.struct_size = sizeof(struct tl_data_options), .split = "train"});
+    tl_dataset *d = tl_data_open("digits", .split = "train");
     tl_module *net = tl_model_build("digits-cnn", "width=16");
     tl_loader *train = d ? tl_loader_new(d, .batch_size = 32, .shuffle = true) : NULL;
     tl_optimizer *o = net ? tl_sgd(net, 0.05, .momentum = 0.9) : NULL;

@@ -30,6 +30,11 @@ extern "C" {
 #define TL_PRINTF(fmt, args)
 #endif
 
+/* How optional arguments, `.name = value`, work: the last argument before them travels with them in the macro's variable part,
+ * and is split off again. */
+#define TL_FIRST_(first, ...) first
+#define TL_REST_(first, ...) __VA_ARGS__
+
 /** Most dimensions that a tensor may have. */
 #define TL_MAX_DIMS 8
 
