@@ -124,7 +124,7 @@ const struct command commands[] = {
                   {"telar train mnist-cnn --data mnist --path ~/mnist --optimizer adadelta --epochs 3", "a larger one"},
                   {"telar train --resume digits.safetensors --epochs 30", "go on, to 30 epochs in all"},
                   {"telar train mlp --data wine --standardize -o hidden=32", "a table"},
-                  {"telar train mlp --data wine --label alcohol --standardize --lr 0.01 --epochs 100", "numbers: a regression"}}},
+                  {"telar train mlp --data wine --label alcohol --data-option drop=class --standardize -o hidden= --lr 0.1 --batch 16", "numbers: a regression"}}},
 
     {.name = "eval", .arguments = "[MODEL]", .argument = MODEL_NAME, .most = 1, .run = run_eval,
      .summary = "measure a trained model",

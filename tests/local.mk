@@ -60,6 +60,7 @@ SH_TESTS = \
 	%D%/build/sources.sh \
 	%D%/build/symbols.sh \
 	%D%/cli.sh \
+	%D%/templates.sh \
 	%D%/demo.sh
 
 TSAN_TESTS = \
@@ -218,6 +219,7 @@ EXTRA_DIST += \
 	%D%/build/symbols.sh \
 	%D%/check_reference.sh \
 	%D%/cli.sh \
+	%D%/templates.sh \
 	%D%/conformance/conformance.h \
 	%D%/demo.sh \
 	%D%/files.h \

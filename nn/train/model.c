@@ -11,6 +11,7 @@
 #include <telar/registry.h>
 
 #include "nn/data/internal.h"
+#include "nn/train/train.h"
 
 enum { MAX_PLUGINS = 256, MAX_MODELS = 1024 };
 
@@ -234,27 +235,43 @@ tl_module *tl_model_build(const char *name, const char *options)
     return net;
 }
 
+int model_input_shape(const struct tl_model *m, const struct tl_config *c, int64_t *shape, int64_t *values)
+{
+    int ndim = m->input_shape(c, shape);
+    if (ndim < 0 || ndim >= TL_MAX_DIMS) {
+        tl_fail(TL_ERR_PLUGIN, "model %s: input_shape() gave %d dimensions; 0 to %d are possible", m->name, ndim, TL_MAX_DIMS - 1);
+        return -1;
+    }
+    *values = 1;
+    for (int i = 0; i < ndim; i++)
+        if (shape[i] < 0 || __builtin_mul_overflow(*values, shape[i], values)) {
+            tl_fail(TL_ERR_PLUGIN, "model %s: input_shape() gave sizes that cannot be", m->name);
+            return -1;
+        }
+    return ndim;
+}
+
+tl_status model_refuses_size(const struct tl_model *m, int ndim, const int64_t *shape, int64_t values, int64_t came)
+{
+    char text[160] = "";
+    for (int i = 0; i < ndim; i++) {
+        size_t used = strlen(text);
+        snprintf(text + used, sizeof text - used, "%s%lld", i > 0 ? " x " : "", (long long)shape[i]);
+    }
+    return tl_fail(TL_ERR_SHAPE, "model %s: its inputs are [%s], %lld values a sample; the data have %lld", m->name, text, (long long)values,
+                   (long long)came);
+}
+
 /* Samples in the shape that the model's input_shape says; tokens stay what they are. */
 static tl_tensor *shape_input(const struct tl_model *m, const struct tl_config *c, tl_tensor *input)
 {
-    int64_t shape[TL_MAX_DIMS] = {0}, values = 1, n = tl_ndim(input) > 0 ? tl_size(input, 0) : 1;
-    int ndim = m->input_shape(c, shape + 1);
-    if (ndim < 0 || ndim >= TL_MAX_DIMS) {
-        tl_fail(TL_ERR_PLUGIN, "model %s: input_shape() gave %d dimensions; 0 to %d are possible", m->name, ndim, TL_MAX_DIMS - 1);
+    int64_t shape[TL_MAX_DIMS + 1] = {0}, values, n = tl_ndim(input) > 0 ? tl_size(input, 0) : 1;
+    int ndim = model_input_shape(m, c, shape + 1, &values);
+    if (ndim < 0)
         return NULL;
-    }
     shape[0] = n;
-    for (int i = 1; i <= ndim; i++)
-        if (shape[i] < 0 || __builtin_mul_overflow(values, shape[i], &values))
-            values = -1;
     if (n > 0 && tl_numel(input) != n * values) {
-        char text[160] = "";
-        for (int i = 1; i <= ndim; i++) {
-            size_t used = strlen(text);
-            snprintf(text + used, sizeof text - used, "%s%lld", i > 1 ? " x " : "", (long long)shape[i]);
-        }
-        tl_fail(TL_ERR_SHAPE, "model %s: its inputs are [%s], %lld values a sample; the data have %lld", m->name, text,
-                (long long)values, (long long)(tl_numel(input) / n));
+        model_refuses_size(m, ndim, shape + 1, values, tl_numel(input) / n);
         return NULL;
     }
     tl_dtype type = tl_dtype_of(input);

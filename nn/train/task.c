@@ -43,6 +43,21 @@ static bool fits(enum tl_task t, const struct tl_dataset_info *info)
     return false;
 }
 
+/* Without a preprocess of its own, a model takes samples of as many values as its input has. */
+static tl_status check_size(const struct tl_job *j, const struct tl_dataset_info *info)
+{
+    int64_t shape[TL_MAX_DIMS], values, came = 1;
+    if (!info || j->model->preprocess)
+        return TL_OK;
+    int ndim = model_input_shape(j->model, j->config, shape, &values);
+    if (ndim < 0)
+        return tl_error_code();
+    for (int i = 0; i < info->ndim; i++)
+        if (__builtin_mul_overflow(came, info->shape[i], &came))
+            return tl_fail(TL_ERR_LIMIT, "samples of more values than can be counted");
+    return came == values ? TL_OK : model_refuses_size(j->model, ndim, shape, values, came);
+}
+
 tl_status tl_job_start(struct tl_job *j, const struct tl_model *m, const struct tl_config *c, const struct tl_dataset_info *info)
 {
     char wants[120] = "";
@@ -54,7 +69,7 @@ tl_status tl_job_start(struct tl_job *j, const struct tl_model *m, const struct 
             continue;
         if (!info || fits(tasks[i].task, info)) {
             j->task = tasks[i].task;
-            return TL_OK;
+            return check_size(j, info);
         }
         size_t used = strlen(wants);
         snprintf(wants + used, sizeof wants - used, "%s%s", used ? " or " : "", tasks[i].wants);

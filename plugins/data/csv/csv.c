@@ -23,11 +23,28 @@
 
 /* What the user wants, read from the options of the source. */
 struct wishes {
-    const char *label, *delimiter, *target;
+    const char *label, *delimiter, *target, *drop;
     bool no_header, standardize, raw;
 };
 
 /* ---- The label column ------------------------------------------------------------------------------------------ */
+
+/* Column by name or number; -1 if there is none. */
+static int64_t find_column(const struct table *t, const char *which)
+{
+    for (int64_t c = 0; t->names && c < t->columns; c++)
+        if (strcmp(t->names[c], which) == 0)
+            return c;
+    char *end;
+    long long number = strtoll(which, &end, 10);
+    return which[0] && *end == '\0' && number >= 0 && number < t->columns ? number : -1;
+}
+
+static tl_status no_column(const struct table *t, const char *what, const char *which)
+{
+    return tl_fail(TL_ERR_NOT_FOUND, "%s: no %scolumn \"%s\"; give a name of the header%s or a number from 0 to %" PRId64, t->path, what, which,
+                   t->names ? "" : " (this file has none)", t->columns - 1);
+}
 
 /* Column number for the option `label`, or -1 and an error. */
 static int64_t label_column(const struct table *t, const char *label)
@@ -35,16 +52,10 @@ static int64_t label_column(const struct table *t, const char *label)
     static const char *const usual[] = {"label", "class", "target", "variety"};
 
     if (label) {
-        for (int64_t c = 0; t->names && c < t->columns; c++)
-            if (strcmp(t->names[c], label) == 0)
-                return c;
-        char *end;
-        long long number = strtoll(label, &end, 10);
-        if (label[0] && *end == '\0' && number >= 0 && number < t->columns)
-            return number;
-        tl_fail(TL_ERR_NOT_FOUND, "%s: no label column \"%s\"; give a name of the header%s or a number from 0 to %" PRId64, t->path,
-                label, t->names ? "" : " (this file has none)", t->columns - 1);
-        return -1;
+        int64_t c = find_column(t, label);
+        if (c < 0)
+            no_column(t, "label ", label);
+        return c;
     }
     for (size_t i = 0; t->names && i < sizeof usual / sizeof *usual; i++)
         for (int64_t c = 0; c < t->columns; c++)
@@ -189,24 +200,52 @@ static tl_status bad_cell(const struct table *t, int64_t row, int64_t column)
     if (cell[strspn(cell, " \t")] == '\0')
         return tl_fail(TL_ERR_FORMAT, "%s: the cell is empty; every feature must be a number", where);
     return tl_fail(TL_ERR_FORMAT, "%s: \"%.40s\" is not a finite number%s", where, cell,
-                   strchr(cell, ',') ? " (the decimal sign must be a point)" : "");
+                   strchr(cell, ',') ? " (the decimal sign must be a point)" : "; the option drop leaves columns out");
 }
 
-/* All columns but the label's, as f32. */
-static tl_status take_features(const struct table *t, int64_t label, struct rows *out)
+/* Mark the columns that are features: all but the label's and those that `drop` names, with colons between. Returns a malloc()ed
+ * table of flags, or NULL and an error. */
+static bool *feature_columns(const struct table *t, int64_t label, const char *drop, int64_t *width)
 {
-    int64_t width = t->columns - 1, at = 0;
+    bool *used = calloc((size_t)t->columns, sizeof *used);
+    char *copy = strdup(drop ? drop : ""), *rest = copy;
 
-    if (width < 1)
-        return tl_fail(TL_ERR_FORMAT, "%s: there is one column only (cut at '%c'); features and a label are needed", t->path,
-                       t->delimiter);
+    if (!used || !copy)
+        tl_fail(TL_ERR_NOMEM, "%s: no memory for its columns", t->path);
+    for (int64_t c = 0; used && c < t->columns; c++)
+        used[c] = c != label;
+    for (char *name; used && copy && (name = strsep(&rest, ":"));) {
+        int64_t c = *name ? find_column(t, name) : label;
+        if (c >= 0)
+            used[c] = false;
+        else
+            no_column(t, "", name);
+    }
+    *width = 0;
+    for (int64_t c = 0; used && c < t->columns; c++)
+        *width += used[c];
+    if (used && *width < 1)
+        tl_fail(TL_ERR_FORMAT, "%s: %s (cut at '%c'); features and a label are needed", t->path,
+                t->columns == 1 ? "there is one column only" : "no column is left for features", t->delimiter);
+    free(copy);
+    if (tl_error_code() == TL_OK)
+        return used;
+    free(used);
+    return NULL;
+}
+
+/* Columns of features, as f32. */
+static tl_status take_features(const struct table *t, const bool *used, int64_t width, struct rows *out)
+{
+    int64_t at = 0;
+
     out->floats = calloc((size_t)(t->rows * width), sizeof *out->floats); /* fewer than the cells that were read */
     if (!out->floats)
         return tl_fail(TL_ERR_NOMEM, "%s: no memory for %" PRId64 " x %" PRId64 " numbers", t->path, t->rows, width);
     for (int64_t r = 0; r < t->rows; r++)
         for (int64_t c = 0; c < t->columns; c++) {
             double v;
-            if (c == label)
+            if (!used[c])
                 continue;
             if (!table_number(t->cells[r * t->columns + c], &v) || fabs(v) > 3.4028234e38)
                 return bad_cell(t, r, c);
@@ -219,7 +258,7 @@ static tl_status take_features(const struct table *t, int64_t label, struct rows
 }
 
 /* Names of the features: copied, since the text goes. */
-static tl_status take_columns(const struct table *t, int64_t label, struct rows *out)
+static tl_status take_columns(const struct table *t, const bool *used, struct rows *out)
 {
     size_t bytes = (size_t)t->columns * sizeof(char *);
 
@@ -232,7 +271,7 @@ static tl_status take_columns(const struct table *t, int64_t label, struct rows 
         return tl_fail(TL_ERR_NOMEM, "%s: no memory for its header", t->path);
     char *text = (char *)(names + t->columns);
     for (int64_t c = 0, at = 0; c < t->columns; c++) {
-        if (c == label)
+        if (!used[c])
             continue;
         size_t size = strlen(t->names[c]) + 1;
         names[at++] = memcpy(text, t->names[c], size);
@@ -316,19 +355,24 @@ static tl_status convert(const struct table *t, const struct wishes *w, const st
 {
     bool digits = strcmp(q->name, "digits") == 0;
     int64_t label = label_column(t, w->label);
-    struct label *labels = label < 0 ? NULL : calloc((size_t)t->rows, sizeof *labels);
+    int64_t width = 0;
+    bool *used = label < 0 ? NULL : feature_columns(t, label, w->drop, &width);
+    struct label *labels = used ? calloc((size_t)t->rows, sizeof *labels) : NULL;
     tl_status s;
 
-    if (label < 0)
+    if (!used)
         return tl_error_code();
-    if (!labels)
+    if (!labels) {
+        free(used);
         return tl_fail(TL_ERR_NOMEM, "%s: no memory for %" PRId64 " labels", t->path, t->rows);
-    if ((s = take_features(t, label, r)) == TL_OK && (s = take_labels(t, label, w->target, labels, r)) == TL_OK &&
-        (s = take_columns(t, label, r)) == TL_OK && digits)
+    }
+    if ((s = take_features(t, used, width, r)) == TL_OK && (s = take_labels(t, label, w->target, labels, r)) == TL_OK &&
+        (s = take_columns(t, used, r)) == TL_OK && digits)
         s = shape_digits(t, r, w->raw && !w->standardize);
     if (s == TL_OK && w->standardize)
         s = standardize(r, q);
     free(labels);
+    free(used);
     return s;
 }
 
@@ -341,6 +385,7 @@ static bool read_wishes(const struct tl_data_request *q, struct wishes *w)
     }
     w->label = tl_config_text(q->config, "label");
     w->delimiter = tl_config_text(q->config, "delimiter");
+    w->drop = tl_config_text(q->config, "drop");
     w->target = tl_config_choice(q->config, "target");
     w->no_header = tl_config_bool(q->config, "no-header");
     if (w->delimiter && strcmp(w->delimiter, "tab") == 0)
@@ -427,6 +472,7 @@ static const struct tl_plugin_option table_options[] = {
      .kind = TL_OPTION_TEXT},
     {.name = "target", .help = "what that column holds: classes, numbers, or what it looks like", .kind = TL_OPTION_CHOICE,
      .fallback = "auto", .choices = targets},
+    {.name = "drop", .help = "names or numbers of columns to leave out, with colons between", .kind = TL_OPTION_TEXT},
     {.name = "delimiter", .help = "one character, or the word tab; default: guessed among comma, semicolon and tab", .kind = TL_OPTION_TEXT},
     {.name = "no-header", .help = "the first row is data, not names", .kind = TL_OPTION_BOOL, .fallback = "no"},
     STANDARDIZE,
