@@ -72,7 +72,7 @@ static void list_plugin(const char *plugin)
     for (size_t i = 0; p->struct_size >= sizeof *p && p->sources && p->sources[i]; i++) {
         const struct tl_data_source *s = p->sources[i];
         const char *flaw = judge(s, why, sizeof why);
-        if (s->struct_size > offsetof(struct tl_data_source, name) && s->name)
+        if (s->name)
             snprintf(name, sizeof name, "'%.30s'", s->name);
         else
             snprintf(name, sizeof name, "%zu of its list", i + 1);

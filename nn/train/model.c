@@ -78,7 +78,7 @@ static void list_plugin(const char *plugin)
     for (size_t i = 0; p->struct_size >= sizeof *p && p->models && p->models[i]; i++) {
         const struct tl_model *m = p->models[i];
         const char *flaw = judge(m, why, sizeof why);
-        if (m->struct_size > offsetof(struct tl_model, name) && m->name)
+        if (m->name)
             snprintf(name, sizeof name, "'%.30s'", m->name);
         else
             snprintf(name, sizeof name, "%zu of its list", i + 1);
