@@ -424,7 +424,7 @@ const void *tl_plugin_open(const char *kind, const char *name, uint32_t abi)
 void tl_plugin_left_out(const char *kind, const char *name, const char *format, ...)
 {
     pthread_mutex_lock(&state.lock);
-    struct candidate *c = find(kind, name);
+    struct candidate *c = kind && name ? find(kind, name) : NULL;
     if (c && format && c->iface) {
         size_t used = c->info.status == TL_OK ? 0 : strlen(c->verdict);
         va_list args;
@@ -450,7 +450,8 @@ void tl_plugin_remark_add(const char *format, ...)
     va_list args;
     va_start(args, format);
     pthread_mutex_lock(&state.lock);
-    remark_list(format, args);
+    if (format)
+        remark_list(format, args);
     pthread_mutex_unlock(&state.lock);
     va_end(args);
 }

@@ -289,6 +289,10 @@ bool tl_config_mentions(const char *text, const char *name)
 char *tl_config_append(const char *text, const char *name, const char *value)
 {
     text = text ? text : "";
+    if (!name) {
+        tl_fail(TL_ERR_ARGUMENT, "options: no name to append");
+        return NULL;
+    }
     char *all = malloc(strlen(text) + strlen(name) + 2 * strlen(value ? value : "") + 3), *to = all;
     if (!all) {
         tl_fail(TL_ERR_NOMEM, "options: out of memory");
@@ -311,7 +315,11 @@ static const struct value *value_of(const struct tl_config *c, const char *name,
 {
     static const char *const kinds[] = {"a whole number", "a number", "yes or no", "a list", "a choice", "a text"};
     static const struct value zero;
-    for (size_t i = 0; c && i < c->n; i++) {
+    if (!c || !name) {
+        tl_fail(TL_ERR_ARGUMENT, "config: no configuration, or no name of an option");
+        return &zero;
+    }
+    for (size_t i = 0; i < c->n; i++) {
         if (strcmp(c->options[i].name, name) != 0)
             continue;
         if (c->options[i].kind == kind)
@@ -320,7 +328,7 @@ static const struct value *value_of(const struct tl_config *c, const char *name,
                 kinds[c->options[i].kind]);
         return &zero;
     }
-    tl_fail(TL_ERR_PLUGIN, "%s: its code reads an option \"%s\" that its table does not list", c ? c->owner : "no configuration", name);
+    tl_fail(TL_ERR_PLUGIN, "%s: its code reads an option \"%s\" that its table does not list", c->owner, name);
     return &zero;
 }
 
@@ -342,7 +350,7 @@ bool tl_config_bool(const struct tl_config *c, const char *name)
 int tl_config_list(const struct tl_config *c, const char *name, int64_t *values, int capacity)
 {
     const struct value *v = value_of(c, name, TL_OPTION_LIST);
-    for (int i = 0; i < v->n && i < capacity; i++)
+    for (int i = 0; values && i < v->n && i < capacity; i++)
         values[i] = v->list[i];
     return v->n;
 }

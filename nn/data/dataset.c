@@ -83,10 +83,10 @@ void dataset_set_name(tl_dataset *d, const char *name)
 
 void *tl_batch_field(tl_tensor **out, tl_dtype dtype, int ndim, const int64_t *shape)
 {
-    tl_tensor *t = tl_empty(ndim, shape, (struct tl_options){.dtype = dtype, .device = "cpu"});
+    tl_tensor *t = out ? tl_empty(ndim, shape, (struct tl_options){.dtype = dtype, .device = "cpu"}) : NULL;
 
-    if (!t || !out) {
-        tl_fail(TL_ERR_ARGUMENT, "batch_field: nowhere to put the tensor");
+    if (!t) {
+        tl_fail(TL_ERR_ARGUMENT, "batch_field: nowhere to put the tensor"); /* of two errors the first stays */
         return NULL;
     }
     *out = t;

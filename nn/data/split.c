@@ -200,8 +200,11 @@ tl_dataset *tl_data_split(tl_dataset *whole, const struct tl_data_request *r)
 
 void tl_split_range(const struct tl_data_request *r, int64_t total, int64_t *first, int64_t *size)
 {
+    if (!r || !first || !size) {
+        tl_fail(TL_ERR_ARGUMENT, "split_range: missing argument");
+        return;
+    }
     int64_t test = (int64_t)floor((double)total * r->test_share + 0.5);
-
     *first = r->split == TL_SPLIT_TEST ? total - test : 0;
     *size = r->split == TL_SPLIT_ALL ? total : r->split == TL_SPLIT_TEST ? test : total - test;
 }

@@ -184,6 +184,10 @@ static tl_tensor *step(tl_module *m, tl_tensor *const *batch, int n, void *ctx)
 
 void tl_job_fit_options(struct tl_job *j, struct tl_fit_options *o)
 {
+    if (!j || !j->model || !o) {
+        tl_fail(TL_ERR_ARGUMENT, "job_fit_options: a job that was started and options are needed");
+        return;
+    }
     o->function_ctx = j;
     o->prepare = prepare;
     o->step = j->model->step ? step : NULL;
