@@ -6,6 +6,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cli/cli.h"
 
@@ -88,7 +89,7 @@ static tl_state *load_weights(const struct tl_model *m, const char *name, const 
         snprintf(listed + used, sizeof listed - used, "%s%s", used ? ", " : "", w->name);
     }
     tl_state *s = tl_state_load(file);
-    if (!s && listed[0] && tl_error_code() == TL_ERR_NOT_FOUND)
+    if (!s && listed[0] && access(file, F_OK) != 0)
         tl_error_prefix("model %s lists the weights %s, and there is no such file: ", m->name, listed);
     return s;
 }
