@@ -297,6 +297,15 @@ static void test_tasks(void)
     good = good && begin(&w, "scaled", "scale=2", set(NULL)) && tl_evaluate(w.net, w.loader, &w.o, NULL, NULL, &twice) == TL_OK;
     end(&w);
     ok(good && fabs(twice.loss - 2 * e.loss) < 1e-6 && twice.metric == e.metric, "a step sees the options: %g, %g", e.loss, twice.loss);
+    tl_history *h = tl_history_new();
+    good = begin(&w, "scaled", NULL, set(NULL));
+    w.o.history = h;
+    good = good && fit(&w, 1, 0.05, &e) == TL_OK;
+    end(&w);
+    const struct tl_epoch *epoch = tl_history_at(h, 0);
+    ok(good && epoch && epoch->train_metric > 0.01 && epoch->train_metric < 10, "training with a step measures its output, too: %g",
+       epoch ? epoch->train_metric : 0);
+    tl_history_free(h);
 }
 
 static void test_regression(void)

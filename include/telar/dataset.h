@@ -140,7 +140,7 @@ struct tl_data_plugin {
 #define TL_DATA_PLUGIN(name, version, summary, ...)                                                      \
     static const struct tl_data_source *const tl_sources_[] = {__VA_ARGS__, NULL};                     \
     static const struct tl_data_plugin tl_table_ = {sizeof(struct tl_data_plugin), 0, tl_sources_}; \
-    TL_PLUGIN_OF_("data", TL_DATA_ABI, name, version, summary, &tl_table_)
+    TL_PLUGIN("data", TL_DATA_ABI, name, version, summary, &tl_table_)
 
 /** Every source of every data plugin: returns their number and fills at most capacity entries. Loads all data plugins. */
 TL_PUBLIC size_t tl_data_sources(const struct tl_data_source **list, size_t capacity);

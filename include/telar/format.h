@@ -35,7 +35,7 @@ struct tl_format {
 
 /** All that a format plugin must export: TL_FORMAT_PLUGIN("raw", "1.0", "raw values", &format); */
 #define TL_FORMAT_PLUGIN(name, version, summary, format) \
-    TL_PLUGIN_OF_("format", TL_FORMAT_ABI, name, version, summary, format)
+    TL_PLUGIN("format", TL_FORMAT_ABI, name, version, summary, format)
 
 static_assert(offsetof(struct tl_format, write) == 8 + 3 * sizeof(void *), "tl_format only grows at its end");
 

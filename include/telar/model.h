@@ -89,7 +89,7 @@ struct tl_model_plugin {
 #define TL_MODEL_PLUGIN(name, version, summary, ...)                                                    \
     static const struct tl_model *const tl_models_[] = {__VA_ARGS__, NULL};                           \
     static const struct tl_model_plugin tl_table_ = {sizeof(struct tl_model_plugin), 0, tl_models_}; \
-    TL_PLUGIN_OF_("model", TL_MODEL_ABI, name, version, summary, &tl_table_)
+    TL_PLUGIN("model", TL_MODEL_ABI, name, version, summary, &tl_table_)
 
 static_assert(offsetof(struct tl_model, input_shape) == 8 + 5 * sizeof(void *), "tl_model only grows at its end");
 static_assert(offsetof(struct tl_model, step) == 8 + 9 * sizeof(void *), "tl_model only grows at its end");

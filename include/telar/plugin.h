@@ -86,17 +86,18 @@ struct tl_plugin {
     void (*close)(const void *iface);
 };
 
-/** For the macros of the kinds: a description whose open() has nothing to do but to give `table_`. */
-#define TL_PLUGIN_OF_(kind_, abi_, name_, version_, summary_, table_)                                               \
-    static tl_status tl_plugin_open_(const struct tl_host *host, const void **iface, struct tl_error *err)            \
-    {                                                                                                                 \
-        (void)host;                                                                                                   \
-        (void)err;                                                                                                    \
-        *iface = (table_);                                                                                            \
-        return TL_OK;                                                                                                 \
-    }                                                                                                                 \
-    const struct tl_plugin telar_plugin = {TL_PLUGIN_MAGIC, sizeof(struct tl_plugin), abi_,             0,   kind_, name_, \
-                                           version_,        summary_,                 tl_plugin_open_, NULL}
+/** Defines telar_plugin with an open() that has nothing to do but to give a constant table: what TL_MODEL_PLUGIN(), TL_DATA_PLUGIN() and
+ *  TL_FORMAT_PLUGIN() are made of. Stands at a file's end, outside of functions. */
+#define TL_PLUGIN(kind_, abi_, name_, version_, summary_, table_)                                          \
+    static tl_status tl_plugin_open_(const struct tl_host *host, const void **iface, struct tl_error *err) \
+    {                                                                                                      \
+        (void)host;                                                                                        \
+        (void)err;                                                                                         \
+        *iface = (table_);                                                                                 \
+        return TL_OK;                                                                                      \
+    }                                                                                                      \
+    const struct tl_plugin telar_plugin = {TL_PLUGIN_MAGIC, sizeof(struct tl_plugin), abi_, 0, kind_, name_, \
+                                           version_, summary_, tl_plugin_open_, NULL}
 
 /** What a plugin defines. Declared here so that it is exported even where symbols are hidden by default. */
 extern TL_PUBLIC const struct tl_plugin telar_plugin;
