@@ -53,30 +53,14 @@ printf '%s\n' "$output" | awk -F'"accuracy":' '/"samples"/ {found = $2 + 0 > 0.9
 says "as many samples are held out as there should be" '"samples":600'
 output=$("$TELAR" data my-spirals --data-option arms=30 2>&1); says "options are checked against the table" "option arms=30: expected 2 to 20"
 
-# The CLI writes safetensors; any program writes what a format plugin can.
-cat >convert.c <<'C'
-#include <stdio.h>
-#include <telar/telar.h>
-#include <telar/state.h>
-int main(int n, char **files)
-{
-    tl_state *s = n == 3 ? tl_state_load(files[1]) : NULL;
-    int failed = !s || tl_state_save(s, files[2]) != TL_OK;
-    if (failed)
-        fprintf(stderr, "%s\n", tl_error_message());
-    tl_state_free(s);
-    return failed;
-}
-C
-# shellcheck disable=SC2046
-output=$(${CC:-cc} -std=c11 -Wall -Wextra -Werror convert.c -o convert $($PKG_CONFIG --cflags --libs telar) \
-    -Wl,-rpath,"$TEST_BUILDDIR/core/.libs" 2>&1); point $? "a program is built from pkg-config's answer"
-output=$(./convert net.safetensors net.tlraw 2>&1 && ./convert net.tlraw back.safetensors 2>&1 && cmp net.safetensors back.safetensors 2>&1)
+output=$("$TELAR" convert net.safetensors net.tlraw 2>&1 && "$TELAR" convert net.tlraw back.safetensors 2>&1 && cmp net.safetensors back.safetensors 2>&1)
 point $? "weights through the format and back are the same bytes"
 output=$("$TELAR" inspect net.tlraw 2>&1); says "telar reads them" "blocks.0.conv1.weight" "telar.model = my-resnet"
 "$TELAR" eval --weights net.safetensors --json 2>/dev/null | sed 's/,"seconds".*//' >a; "$TELAR" eval --weights net.tlraw --json 2>/dev/null | sed 's/,"seconds".*//' >b
 output=$(cat a b); [ -s a ] && cmp -s a b; point $? "and they measure the same"
 size=$(wc -c <net.tlraw)
+output=$("$TELAR" train my-resnet --epochs 1 --seed 1 --quiet --save whole.tlraw 2>&1 && "$TELAR" train --resume whole.tlraw --epochs 2 --quiet 2>&1)
+point $? "a run is saved in the format, and goes on from it"
 for at in 0 5 8 60 $((size / 2)) $((size - 1)); do
     head -c "$at" net.tlraw >cut.tlraw
     output=$("$TELAR" inspect cut.tlraw 2>&1); [ $? = 1 ]; point $? "cut at $at it is refused"
