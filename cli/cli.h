@@ -26,7 +26,7 @@ struct settings {
     double lr, momentum, weight_decay, clip, hold_out, seconds;
     const char *optimizer, *schedule, *save, *resume, *weights, *device, *plot, *history, *data, *path, *split, *label, *mode,
         *input, *page;
-    char *options; /* of the model: "name=value,name=value" */
+    char *options, *data_options; /* of the model and of the data set: "name=value,name=value" */
     bool quiet, json, no_header, standardize, confusion, help, version, plain_epochs, strict;
 };
 
@@ -127,10 +127,12 @@ void json_end(struct json *j);
 /* A model with its options, and data that fit it. Zeroed to begin with; free with job_free(). */
 struct job {
     const struct tl_model *model;
-    struct tl_model_config *config;
-    char *options; /* as text, defaults filled in from the data left out */
+    struct tl_config *config;
+    char *options; /* as text, with sizes taken from the data */
     tl_module *net;
+    struct tl_job work; /* the task, once the data are open */
     struct tl_data_options data_options;
+    char *data_text; /* data_options.options */
     const char *data_name; /* borrowed of the command line, the weights' notes or the model */
     tl_dataset *train, *test;
     tl_state *weights; /* of --weights or --resume: its notes say what was trained on what */
@@ -142,8 +144,9 @@ int failed(void);
 int misused(const struct invocation *v, const char *format, ...) TL_PRINTF(2, 3);
 /* Device, threads and math mode from the options, and the device opened. */
 tl_status set_device(const struct invocation *v);
-/* tl_data_open(), with the nearest name if there is none of this name. */
-tl_dataset *open_data(const char *name, const struct tl_data_options *o);
+/* Options of the data set from --data-option and the flags that are short for some, malloc()ed; NULL and an error. `noted` (or NULL) are
+ * those of a weight file, which the command line's are added to. */
+char *data_option_text(const struct invocation *v, const char *noted);
 /* Find the model: the first argument or, if there is none, what the weight file says. */
 tl_status job_model(struct job *j, const struct invocation *v);
 /* Open the data: --data, or what the weight file says, or what the model is made for. */
@@ -162,8 +165,13 @@ int job_input(const struct job *j, const struct invocation *v, int64_t shape[TL_
 /* What a model does on a part of its data. Free the confusion matrix. */
 struct measured {
     struct tl_evaluation evaluation;
-    tl_confusion *confusion; /* NULL if it is not a classification */
+    tl_confusion *confusion;                 /* NULL if it is not a classification */
+    bool regression;
+    struct tl_regression_scores scores;      /* of one */
+    enum tl_task task;
 };
+/* ", accuracy 97.50 %" or ", R² 0.93, mean absolute error 12.3", or nothing. */
+void print_scores(const struct measured *m);
 tl_status job_measure(struct job *j, const struct invocation *v, tl_dataset *data, struct measured *m);
 /* Print it: the report, and the matrix with --confusion. With --json: the members of an object. */
 tl_status print_measured(const struct measured *m, const struct invocation *v);
@@ -173,6 +181,10 @@ void json_measured(struct json *to, const struct measured *m);
 
 /* Draw a sample, and beside it, if it is not NULL, another on the same scale of grey. What is no small picture is not drawn. */
 tl_status draw_pictures(tl_tensor *left, tl_tensor *right, const struct tl_dataset_info *info);
+
+/* Options of a model or a data set (models.c). */
+void print_options(const char *title, const struct tl_plugin_option *options);
+void json_options_of(struct json *j, const char *key, const struct tl_plugin_option *options);
 
 /* ---- Commands -------------------------------------------------------------------------------------------------------- */
 

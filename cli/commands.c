@@ -30,10 +30,12 @@ static const struct option
     data = {"data", 'd', DATA_NAME, "DATA", "data set by name, or a path to one (see telar data); default: what the model is made for",
             NULL, AT(data), 0, 0, NULL},
     bench_data = {"data", 'd', DATA_NAME, "DATA", "time a batch of this data set; default: random input", NULL, AT(data), 0, 0, NULL},
+    data_option = {"data-option", 0, ASSIGNMENT, "NAME=VALUE", "set an option of the data set; may be repeated (see telar data DATA)", NULL,
+                   AT(data_options), 0, 0, NULL},
     path = {"path", 0, FILE_NAME, "PATH", "file or folder where the data set lies", NULL, AT(path), 0, 0, NULL},
-    label = {"label", 0, WORD, "COLUMN", "CSV: name or number (from 0) of the column to predict", NULL, AT(label), 0, 0, NULL},
-    no_header = {"no-header", 0, FLAG, NULL, "CSV: the first row is data, not names", NULL, AT(no_header), 0, 0, NULL},
-    standardize = {"standardize", 0, FLAG, NULL, "CSV: bring every column to mean 0 and deviation 1", NULL, AT(standardize), 0, 0,
+    label = {"label", 0, WORD, "COLUMN", "tables: name or number (from 0) of the column to predict", NULL, AT(label), 0, 0, NULL},
+    no_header = {"no-header", 0, FLAG, NULL, "tables: the first row is data, not names", NULL, AT(no_header), 0, 0, NULL},
+    standardize = {"standardize", 0, FLAG, NULL, "tables: bring every column of features to mean 0 and deviation 1", NULL, AT(standardize), 0, 0,
                    NULL},
     split = {"split", 0, CHOICE, "PART", "part of the data to use", "test", AT(split), 0, 0, splits},
     hold_out = {"hold-out", 0, NUMBER, "SHARE",
@@ -59,7 +61,8 @@ static const struct option
             NULL, AT(save), 0, 0, NULL},
     resume = {"resume", 'r', FILE_NAME, "FILE", "go on from a checkpoint, as if the run had never stopped, and keep it up to date", NULL,
               AT(resume), 0, 0, NULL},
-    weights = {"weights", 'W', FILE_NAME, "FILE", "weights to load: a checkpoint or any weight file", NULL, AT(weights), 0, 0, NULL},
+    weights = {"weights", 'W', FILE_NAME, "FILE", "weights to load: a checkpoint, any weight file, or a name that MODEL lists (telar models MODEL)",
+               NULL, AT(weights), 0, 0, NULL},
     plot = {"plot", 'p', FILE_NAME, "FILE", "draw the learning curve, as .svg or .png (needs gnuplot)", NULL, AT(plot), 0, 0, NULL},
     history = {"history", 0, FILE_NAME, "FILE", "write the learning curve's numbers as CSV", NULL, AT(history), 0, 0, NULL},
     confusion = {"confusion", 'c', FLAG, NULL, "print the confusion matrix, too", NULL, AT(confusion), 0, 0, NULL},
@@ -71,7 +74,7 @@ static const struct option
     page = {"man", 0, CHOICE, "PAGE", "write a manual page: telar.1 or telar.7", NULL, AT(page), 0, 0,
             (const char *const[]){"telar.1", "telar.7", NULL}};
 
-#define DATA_OPTIONS &data, &path, &label, &no_header, &standardize
+#define DATA_OPTIONS &data, &path, &data_option, &label, &no_header, &standardize
 #define MACHINE_OPTIONS &device, &threads, &strict
 
 /* ---- Commands ----------------------------------------------------------------------------------------------------- */
@@ -93,8 +96,8 @@ const struct command commands[] = {
     {.name = "data", .arguments = "[DATA]", .argument = DATA_NAME, .most = 1, .run = run_data,
      .summary = "list data sets, or look at one",
      .text = "List the data sets that plugins can read; with DATA (a name or a path), open it and tell its size, shape, classes and "
-             "their shares.",
-     .options = {&path, &label, &no_header, &standardize, &json, &help},
+             "their shares, and the options that it has.",
+     .options = {&path, &data_option, &label, &no_header, &standardize, &json, &help},
      .examples = {{"telar data", "all data sets"},
                   {"telar data digits", "one that is installed with Telar"},
                   {"telar data table.csv --label species", "a table of one's own"}}},
@@ -111,7 +114,7 @@ const struct command commands[] = {
      .summary = "train a model",
      .text = "Train MODEL on the training part of a data set and validate it after each epoch on the test part. The seed is printed, "
              "and saved with the model, its options and the data set's name, so that eval, predict and --resume need not "
-             "be told again. At the end a classification report is printed.\n\n"
+             "be told again. At the end a classification report is printed, or of a regression R² and the mean absolute error.\n\n"
              "An interrupt (Ctrl-C) stops after the current batch; with --save the checkpoint lets --resume go on from "
              "there, bit for bit. --resume goes on saving to the file that it read, unless --save names another.",
      .options = {DATA_OPTIONS, &hold_out, &model_option, &epochs, &batch, &optimizer, &lr, &momentum, &weight_decay, &schedule, &clip,
@@ -120,7 +123,8 @@ const struct command commands[] = {
      .examples = {{"telar train digits-cnn --epochs 15 --save digits.safetensors --plot digits.svg", "learn to read digits"},
                   {"telar train mnist-cnn --data mnist --path ~/mnist --optimizer adadelta --epochs 3", "a larger one"},
                   {"telar train --resume digits.safetensors --epochs 30", "go on, to 30 epochs in all"},
-                  {"telar train mlp --data wine --standardize -o hidden=32", "a table"}}},
+                  {"telar train mlp --data wine --standardize -o hidden=32", "a table"},
+                  {"telar train mlp --data wine --label alcohol --data-option drop=class --standardize -o hidden= --lr 0.1 --batch 16", "numbers: a regression"}}},
 
     {.name = "eval", .arguments = "[MODEL]", .argument = MODEL_NAME, .most = 1, .run = run_eval,
      .summary = "measure a trained model",
@@ -190,7 +194,7 @@ const struct variable variables[] = {
      "a kernel for it, and to the slow reference last. So \"mine,cpu\" is mine where it has kernels and cpu elsewhere, \"mine\" alone is mine and "
      "reference. Unset: cuda if a device answers, then cpu, then reference. OpenCL is used only by name."},
     {"TELAR_PLUGIN_PATH", "PATHS",
-     "Folders or files, with colons between, to search for plugins after the installed ones. A folder has subfolders backends, "
+     "Folders or files, with colons between, to search for plugins before the installed ones; of equal names the first wins. A folder has subfolders backends, "
      "models, formats and data. Ignored in set-user-id programs."},
     {"TELAR_DATA", "FOLDER",
      "Where data sets are looked for first, before $XDG_DATA_HOME/telar and what is installed."},

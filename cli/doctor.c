@@ -139,8 +139,11 @@ static void print_environment(void)
 static void print_plugins(const struct tl_plugin_info *found, size_t n)
 {
     printf("\nplugins, in the order in which they are searched:\n");
-    for (size_t i = 0; tl_plugin_path(i); i++)
-        printf("  searched: %s\n", tl_plugin_path(i));
+    const char *path, *verdict;
+    for (size_t i = 0; (path = tl_plugin_path(i, &verdict)) != NULL; i++)
+        printf("  searched: %s%s%s%s\n", path, verdict ? " (" : "", verdict ? verdict : "", verdict ? ")" : "");
+    for (size_t i = 0; tl_plugin_remark(i); i++)
+        printf("  note: %s\n", tl_plugin_remark(i));
     for (size_t i = 0; i < n; i++)
         printf("  %-4s %-8s %-14s %s\n%28s %s\n", found[i].status == TL_OK ? "ok" : "BAD", found[i].kind, found[i].name, found[i].path,
                "", found[i].verdict ? found[i].verdict : "");
@@ -170,6 +173,21 @@ static int json_doctor(const struct tl_plugin_info *found, size_t n)
     for (const struct variable *e = variables; e->name; e++)
         json_text_of(&j, e->name, getenv(e->name));
     json_close(&j, '}');
+    const char *path, *verdict;
+    json_key(&j, "searched");
+    json_open(&j, '[');
+    for (size_t i = 0; (path = tl_plugin_path(i, &verdict)) != NULL; i++) {
+        json_open(&j, '{');
+        json_text_of(&j, "path", path);
+        json_text_of(&j, "verdict", verdict);
+        json_close(&j, '}');
+    }
+    json_close(&j, ']');
+    json_key(&j, "notes");
+    json_open(&j, '[');
+    for (size_t i = 0; tl_plugin_remark(i); i++)
+        json_text(&j, tl_plugin_remark(i));
+    json_close(&j, ']');
     json_key(&j, "plugins");
     json_open(&j, '[');
     for (size_t i = 0; i < n; i++) {
@@ -196,6 +214,8 @@ static int json_doctor(const struct tl_plugin_info *found, size_t n)
 int run_doctor(const struct invocation *v)
 {
     static struct tl_plugin_info found[MAX_FOUND];
+    tl_models(NULL, 0); /* models and data sets judge what their plugins list */
+    tl_data_sources(NULL, 0);
     size_t n = tl_plugins(NULL, true, found, MAX_FOUND);
     n = n < MAX_FOUND ? n : MAX_FOUND;
     tl_error_clear();

@@ -20,8 +20,7 @@ static tl_status print_evaluation(const struct job *j, const struct measured *m,
     }
     printf("%s on %s (%s), %lld samples: loss %.4f", j->model->name, j->data_name, v->set.split, (long long)m->evaluation.samples,
            m->evaluation.loss);
-    if (m->confusion)
-        printf(", accuracy %.2f %%", 100 * tl_confusion_accuracy(m->confusion));
+    print_scores(m);
     printf(" (%.2f s)\n\n", m->evaluation.seconds);
     return print_measured(m, v);
 }

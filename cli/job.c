@@ -3,8 +3,10 @@
  * A model, its options and its data, put together from the command line and, where that is silent, from the notes that
  * telar train left in the weight file.
  */
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cli/cli.h"
 
@@ -58,24 +60,6 @@ tl_status set_device(const struct invocation *v)
     return tl_set_backend(v->set.device) == TL_OK ? TL_OK : suggest_backend(v->set.device);
 }
 
-tl_dataset *open_data(const char *name, const struct tl_data_options *o)
-{
-    static struct tl_data_name found[MAX_FOUND];
-    const char *names[MAX_FOUND];
-    tl_dataset *d = tl_data_open(name, o);
-    if (d || tl_error_code() != TL_ERR_NOT_FOUND || strchr(name, '/'))
-        return d;
-    size_t n = tl_data_names(found, MAX_FOUND);
-    n = n < MAX_FOUND ? n : MAX_FOUND;
-    for (size_t i = 0; i < n; i++) {
-        if (strcmp(found[i].name, name) == 0)
-            return NULL;
-        names[i] = found[i].name;
-    }
-    suggest(name, names, n);
-    return NULL;
-}
-
 /* ---- Model ------------------------------------------------------------------------------------------------------------ */
 
 static const char *weight_file(const struct invocation *v)
@@ -89,10 +73,34 @@ static const char *note(const struct job *j, const char *key)
     return text && *text ? text : NULL;
 }
 
+/* Weights by the name that the model lists them under, or by path; of the two, the listed name. */
+static tl_state *load_weights(const struct tl_model *m, const char *name, const char *file)
+{
+    char listed[300] = "";
+    const struct tl_model_weights *w = m && name ? m->weights : NULL;
+    for (; w && w->name; w++) {
+        if (strcmp(w->name, name) == 0) {
+            char *path = tl_model_weights_path(m, name);
+            tl_state *s = path ? tl_state_load(path) : NULL;
+            free(path);
+            return s;
+        }
+        size_t used = strlen(listed);
+        snprintf(listed + used, sizeof listed - used, "%s%s", used ? ", " : "", w->name);
+    }
+    tl_state *s = tl_state_load(file);
+    if (!s && listed[0] && access(file, F_OK) != 0)
+        tl_error_prefix("model %s lists the weights %s, and there is no such file: ", m->name, listed);
+    return s;
+}
+
 tl_status job_model(struct job *j, const struct invocation *v)
 {
     const char *file = weight_file(v);
-    if (file && !(j->weights = tl_state_load(file)))
+    const struct tl_model *named = v->n_arguments ? tl_model_find(v->arguments[0]) : NULL;
+    if (v->n_arguments && !named)
+        return tl_error_code();
+    if (file && !(j->weights = load_weights(named, v->set.resume ? NULL : v->set.weights, file)))
         return tl_error_code();
     const char *name = v->n_arguments ? v->arguments[0] : note(j, "telar.model");
     if (!name && file)
@@ -116,25 +124,50 @@ static tl_dataset *open_part(struct job *j, const char *part)
 {
     struct tl_data_options o = j->data_options;
     o.split = part;
-    return open_data(j->data_name, &o);
+    return tl_data_open_with(j->data_name, &o);
 }
 
-static void find_data(struct job *j, const struct invocation *v)
+static char *add_option(char *text, const char *name, const char *value)
+{
+    char *longer = text ? tl_config_append(text, name, value) : NULL;
+    free(text);
+    return longer;
+}
+
+char *data_option_text(const struct invocation *v, const char *noted)
+{
+    const struct settings *s = &v->set;
+    const char *own = s->data_options ? s->data_options : "";
+    size_t size = strlen(noted ? noted : "") + strlen(own) + 2;
+    char *text = malloc(size);
+    if (!text) {
+        tl_fail(TL_ERR_NOMEM, "out of memory");
+        return NULL;
+    }
+    snprintf(text, size, "%s%s%s", noted ? noted : "", noted && *own ? "," : "", own); /* of two for one option, the last counts */
+    if (s->label)
+        text = add_option(text, "label", s->label);
+    if (s->no_header)
+        text = add_option(text, "no-header", NULL);
+    return s->standardize ? add_option(text, "standardize", NULL) : text;
+}
+
+static tl_status find_data(struct job *j, const struct invocation *v)
 {
     const struct settings *s = &v->set;
     bool other = s->data != NULL; /* then the notes' details are of no use */
     j->data_name = s->data ? s->data : note(j, "telar.data") ? note(j, "telar.data") : j->model->data;
     j->data_options.struct_size = sizeof j->data_options;
     j->data_options.path = s->path ? s->path : other ? NULL : note(j, "telar.data_path");
-    j->data_options.label = s->label ? s->label : other ? NULL : note(j, "telar.label");
-    j->data_options.no_header = s->no_header || (!other && note(j, "telar.no_header"));
-    j->data_options.standardize = s->standardize || (!other && note(j, "telar.standardize"));
+    j->data_text = data_option_text(v, other ? NULL : note(j, "telar.data_options"));
+    j->data_options.options = j->data_text;
+    return j->data_text ? TL_OK : tl_error_code();
 }
 
 static tl_status hold_out(struct job *j, double share)
 {
     tl_dataset *parts[2] = {NULL, NULL};
-    tl_status s = tl_stratified_split(j->train, share, 0, parts);
+    tl_status s = tl_train_test_split(j->train, share, 0, parts);
     if (s != TL_OK)
         return s;
     tl_dataset_free(j->train);
@@ -145,7 +178,9 @@ static tl_status hold_out(struct job *j, double share)
 
 tl_status job_data(struct job *j, const struct invocation *v, bool train, bool test)
 {
-    find_data(j, v);
+    tl_status s = find_data(j, v);
+    if (s != TL_OK)
+        return s;
     if (!j->data_name)
         return tl_fail(TL_ERR_ARGUMENT, "which data? model %s is not made for one data set: --data DATA (see telar data)",
                        j->model->name);
@@ -160,45 +195,20 @@ tl_status job_data(struct job *j, const struct invocation *v, bool train, bool t
 
 /* ---- Network ---------------------------------------------------------------------------------------------------------- */
 
-static bool mentions(const char *options, const char *name)
+static const struct tl_dataset_info *info_of(const struct job *j)
 {
-    size_t n = strlen(name);
-    for (const char *s = options; s; s = strchr(s, ',') ? strchr(s, ',') + 1 : NULL)
-        if (strncmp(s, name, n) == 0 && (s[n] == '=' || s[n] == ',' || !s[n]))
-            return true;
-    return false;
+    return j->train || j->test ? tl_dataset_info(j->train ? j->train : j->test) : NULL;
 }
 
-static tl_status add_option(struct job *j, const char *name, int64_t value)
-{
-    bool known = false;
-    for (const struct tl_model_option *o = j->model->options; o && o->name; o++)
-        known = known || (strcmp(o->name, name) == 0 && o->kind == TL_OPTION_INT);
-    if (!known || value <= 0 || mentions(j->options, name))
-        return TL_OK;
-    size_t size = strlen(j->options) + strlen(name) + 32;
-    char *longer = malloc(size);
-    if (!longer)
-        return tl_fail(TL_ERR_NOMEM, "out of memory");
-    snprintf(longer, size, "%s%s%s=%lld", j->options, *j->options ? "," : "", name, (long long)value);
-    free(j->options);
-    j->options = longer;
-    return TL_OK;
-}
-
-/* Sizes that the data determine need not be given: options called in, out and classes. */
+/* Sizes that the data determine need not be given. */
 static tl_status fit_options_to_data(struct job *j)
 {
-    const struct tl_dataset_info *info = j->train || j->test ? tl_dataset_info(j->train ? j->train : j->test) : NULL;
-    if (!info)
-        return TL_OK;
-    int64_t values = 1;
-    for (int i = 0; i < info->ndim; i++)
-        values *= info->shape[i];
-    tl_status s = add_option(j, "in", values);
-    if (s == TL_OK)
-        s = add_option(j, "out", info->n_classes > 0 ? info->n_classes : 1);
-    return s == TL_OK ? add_option(j, "classes", info->n_classes) : s;
+    char *fitting = info_of(j) ? tl_model_options_for(j->model, j->options, info_of(j)) : NULL;
+    if (!fitting)
+        return info_of(j) ? tl_error_code() : TL_OK;
+    free(j->options);
+    j->options = fitting;
+    return TL_OK;
 }
 
 tl_status job_net(struct job *j, const struct invocation *v)
@@ -208,8 +218,12 @@ tl_status job_net(struct job *j, const struct invocation *v)
         return s;
     if (!(j->config = tl_model_configure(j->model, j->options)))
         return tl_error_code();
-    if (!(j->net = j->model->build(j->config)))
-        return tl_fail(TL_ERR_PLUGIN, "model %s: build() gave NULL without an error", j->model->name);
+    if (tl_job_start(&j->work, j->model, j->config, info_of(j)) != TL_OK) {
+        tl_error_prefix("data set %s: ", j->data_name ? j->data_name : "");
+        return tl_error_code();
+    }
+    if (!(j->net = tl_model_build_with(j->model, j->config)))
+        return tl_error_code();
     const char *device = tl_default_device();
     s = device ? tl_module_to(j->net, device) : tl_error_code();
     if (s != TL_OK || !j->weights || v->set.resume)
@@ -225,48 +239,26 @@ tl_status job_net(struct job *j, const struct invocation *v)
 void job_free(struct job *j)
 {
     tl_module_free(j->net);
-    tl_model_config_free(j->config);
+    tl_config_free(j->config);
     tl_dataset_free(j->train);
     tl_dataset_free(j->test);
     tl_state_free(j->weights);
     free(j->options);
+    free(j->data_text);
 }
 
 /* ---- What it computes --------------------------------------------------------------------------------------------------- */
 
-static tl_tensor *prepare(tl_tensor *input, void *ctx)
-{
-    const struct job *j = ctx;
-    return j->model->preprocess ? j->model->preprocess(j->config, input) : input;
-}
-
-static tl_tensor *step(tl_module *m, tl_tensor *const *batch, int n, void *ctx)
-{
-    const struct job *j = ctx;
-    return j->model->step(m, batch, n);
-}
-
 void job_functions(struct job *j, struct tl_fit_options *o)
 {
-    int64_t classes;
-    job_classes(j, &classes);
-    o->function_ctx = j;
-    o->prepare = prepare;
-    if (j->model->step) {
-        o->step = step;
-    } else if (classes > 0) {
-        o->loss = tl_loss_cross_entropy;
-        o->metric = tl_metric_accuracy;
-    } else {
-        o->loss = tl_loss_mse;
-    }
+    tl_job_fit_options(&j->work, o);
 }
 
 const char *const *job_classes(const struct job *j, int64_t *n)
 {
-    const struct tl_dataset_info *info = j->train || j->test ? tl_dataset_info(j->train ? j->train : j->test) : NULL;
+    const struct tl_dataset_info *info = info_of(j);
     *n = 0;
-    if (!j->model->task || strcmp(j->model->task, "classify") != 0)
+    if (j->work.task != TL_CLASSIFY)
         return NULL;
     *n = info ? info->n_classes : 0;
     if (info && info->classes)
@@ -311,28 +303,53 @@ int job_input(const struct job *j, const struct invocation *v, int64_t shape[TL_
 
 /* ---- Measuring ---------------------------------------------------------------------------------------------------------- */
 
-static tl_status count_predictions(tl_tensor *output, tl_tensor *const *batch, int n, void *ctx)
+/* What sees every output. */
+struct scorer {
+    tl_confusion *confusion;
+    tl_regression *regression;
+};
+
+static tl_status score(tl_tensor *output, tl_tensor *const *batch, int n, void *ctx)
 {
-    if (n < 2 || tl_ndim(output) != 2)
-        return TL_OK;
+    struct scorer *s = ctx;
+    if (s->regression)
+        return tl_regression_add(s->regression, output, batch[n - 1]);
     tl_tensor *predicted = tl_argmax(output, .dims = TL_DIMS(1));
-    return predicted ? tl_confusion_add(ctx, batch[1], predicted) : tl_error_code();
+    return predicted ? tl_confusion_add(s->confusion, batch[n - 1], predicted) : tl_error_code();
 }
 
 tl_status job_measure(struct job *j, const struct invocation *v, tl_dataset *data, struct measured *m)
 {
     struct tl_fit_options o = {.struct_size = sizeof o, .progress = v->set.quiet || v->set.json ? NULL : stderr};
+    struct scorer scorer = {NULL, NULL};
     job_functions(j, &o);
     int64_t classes;
     const char *const *names = job_classes(j, &classes);
-    *m = (struct measured){0};
-    if (classes > 0 && !j->model->step && !(m->confusion = tl_confusion_new(classes, names)))
+    *m = (struct measured){.task = j->work.task};
+    if (j->work.task == TL_CLASSIFY && !(scorer.confusion = m->confusion = tl_confusion_new(classes, names)))
+        return tl_error_code();
+    if (j->work.task == TL_REGRESS && !(scorer.regression = tl_regression_new(j->work.outputs)))
         return tl_error_code();
     tl_loader *loader = tl_loader_new(data, .batch_size = v->set.batch > 1 ? v->set.batch : 256, .workers = (int)v->set.workers);
-    tl_status s = loader ? tl_evaluate(j->net, loader, &o, m->confusion ? count_predictions : NULL, m->confusion, &m->evaluation)
-                         : tl_error_code();
+    bool scored = scorer.confusion || scorer.regression;
+    tl_status s = loader ? tl_evaluate(j->net, loader, &o, scored ? score : NULL, &scorer, &m->evaluation) : tl_error_code();
+    m->regression = scorer.regression != NULL;
+    m->scores = tl_regression_scores(scorer.regression);
+    tl_regression_free(scorer.regression);
     tl_loader_free(loader);
     return s;
+}
+
+void print_scores(const struct measured *m)
+{
+    if (m->confusion)
+        printf(", accuracy %.2f %%", 100 * tl_confusion_accuracy(m->confusion));
+    if (m->regression)
+        printf(", R² %.4f, mean absolute error %.4g", m->scores.r2, m->scores.mean_absolute_error);
+    if (m->task == TL_RECONSTRUCT)
+        printf(", mean absolute error %.4g", m->evaluation.metric);
+    if (m->task == TL_LANGUAGE)
+        printf(", perplexity %.4g, accuracy %.2f %%", exp(m->evaluation.loss), 100 * m->evaluation.metric);
 }
 
 tl_status print_measured(const struct measured *m, const struct invocation *v)
@@ -353,7 +370,16 @@ tl_status print_measured(const struct measured *m, const struct invocation *v)
 void json_measured(struct json *to, const struct measured *m)
 {
     json_integer_of(to, "samples", m->evaluation.samples);
+    json_text_of(to, "task", tl_task_name(m->task));
     json_number_of(to, "loss", m->evaluation.loss);
+    if (m->regression)
+        json_number_of(to, "r2", m->scores.r2);
+    if (m->regression || m->task == TL_RECONSTRUCT)
+        json_number_of(to, "mean_absolute_error", m->regression ? m->scores.mean_absolute_error : m->evaluation.metric);
+    if (m->task == TL_LANGUAGE)
+        json_number_of(to, "perplexity", exp(m->evaluation.loss));
+    if (m->task == TL_LANGUAGE)
+        json_number_of(to, "accuracy", m->evaluation.metric);
     if (!m->confusion)
         return;
     json_number_of(to, "accuracy", tl_confusion_accuracy(m->confusion));

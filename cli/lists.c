@@ -22,18 +22,18 @@ static void put_shape(char *buffer, size_t size, int ndim, const int64_t *shape)
 
 static int list_data(const struct invocation *v)
 {
-    static struct tl_data_name names[MAX_NAMES];
-    size_t n = tl_data_names(names, MAX_NAMES);
+    static const struct tl_data_source *list[MAX_NAMES];
+    size_t n = tl_data_sources(list, MAX_NAMES);
     for (size_t i = 0; i < n && i < MAX_NAMES; i++) {
         if (!v->set.json) {
-            printf("%-14s %s\n", names[i].name, names[i].summary ? names[i].summary : "");
+            printf("%-14s %s\n", list[i]->name, list[i]->summary ? list[i]->summary : "");
             continue;
         }
         struct json j = json_new(stdout);
         json_open(&j, '{');
-        json_text_of(&j, "name", names[i].name);
-        json_text_of(&j, "summary", names[i].summary);
-        json_text_of(&j, "plugin", names[i].plugin);
+        json_text_of(&j, "name", list[i]->name);
+        json_text_of(&j, "summary", list[i]->summary);
+        json_options_of(&j, "options", list[i]->options);
         json_close(&j, '}');
         json_end(&j);
     }
@@ -79,6 +79,7 @@ static void json_data(const char *name, const struct tl_dataset_info *info, cons
     json_integer_of(&j, "samples", info->size);
     json_shape_of(&j, "shape", info->ndim, info->shape);
     json_integer_of(&j, "classes", info->n_classes);
+    json_integer_of(&j, "targets", info->n_targets);
     if (counts) {
         json_key(&j, "counts");
         json_open(&j, '{');
@@ -103,31 +104,41 @@ static void print_data(const char *name, const struct tl_dataset_info *info, con
     }
     if (info->n_classes)
         printf("classes: %lld\n", (long long)info->n_classes);
+    if (info->n_targets)
+        printf("numbers to predict: %lld a sample\n", (long long)info->n_targets);
     for (int64_t i = 0; counts && i < info->n_classes; i++)
         printf("  %-20s %lld\n", class_name(info, i, number, sizeof number), (long long)counts[i]);
 }
 
-int run_data(const struct invocation *v)
+static int show_data(const struct invocation *v, const char *name, const char *options)
 {
-    if (v->n_arguments == 0)
-        return list_data(v);
-    const struct tl_data_options o = {.struct_size = sizeof o,
-                                      .path = v->set.path,
-                                      .label = v->set.label,
-                                      .no_header = v->set.no_header,
-                                      .standardize = v->set.standardize};
-    tl_dataset *d = open_data(v->arguments[0], &o);
+    tl_dataset *d = tl_data_open(name, .path = v->set.path, .options = options);
     if (!d)
         return failed();
     const struct tl_dataset_info *info = tl_dataset_info(d);
     int64_t *counts = info->n_classes > 0 ? count_classes(d, info->n_classes) : NULL;
     int code = tl_error_code() == TL_OK ? EXIT_OK : failed();
     if (code == EXIT_OK && v->set.json)
-        json_data(v->arguments[0], info, counts);
+        json_data(name, info, counts);
     else if (code == EXIT_OK)
-        print_data(v->arguments[0], info, counts);
+        print_data(name, info, counts);
     free(counts);
     tl_dataset_free(d);
+    return code;
+}
+
+int run_data(const struct invocation *v)
+{
+    if (v->n_arguments == 0)
+        return list_data(v);
+    const char *name = v->arguments[0];
+    bool is_path = strchr(name, '/') || strchr(name, '.');
+    const struct tl_data_source *source = is_path ? tl_data_find_path(name) : tl_data_find(name);
+    char *options = source ? data_option_text(v, NULL) : NULL;
+    int code = options ? show_data(v, name, options) : failed();
+    if (source && !v->set.json) /* also of a set whose files are not here */
+        print_options("options (--data-option NAME=VALUE)", source->options);
+    free(options);
     return code;
 }
 

@@ -11,29 +11,33 @@
 
 enum { MAX_LISTED = 1024 };
 
-static const char *const kinds[] = {"int", "float", "bool", "list", "choice"};
+static const char *const roles[] = {NULL, "features", "channels", "height", "width", "classes", "outputs"};
+static const char *const kinds[] = {"int", "float", "bool", "list", "choice", "text"};
 
-static void put_range(const struct tl_model_option *o, char *buffer, size_t size)
+static void put_range(const struct tl_plugin_option *o, char *buffer, size_t size)
 {
     buffer[0] = 0;
     if (o->kind == TL_OPTION_INT || o->kind == TL_OPTION_FLOAT)
-        snprintf(buffer, size, "%.12g to %.12g", o->low, o->high);
+        snprintf(buffer, size, o->low == 0 && o->high == 0 ? "any number" : "%.12g to %.12g", o->low, o->high);
     else if (o->kind == TL_OPTION_BOOL)
         snprintf(buffer, size, "yes or no");
     else if (o->kind == TL_OPTION_LIST)
         snprintf(buffer, size, "numbers with colons between");
+    else if (o->kind == TL_OPTION_TEXT)
+        snprintf(buffer, size, "text");
     for (size_t i = 0; o->kind == TL_OPTION_CHOICE && o->choices && o->choices[i]; i++) {
         size_t used = strlen(buffer);
         snprintf(buffer + used, size - used, "%s%s", i ? ", " : "", o->choices[i]);
     }
 }
 
-static void json_option(struct json *j, const struct tl_model_option *o)
+static void json_option(struct json *j, const struct tl_plugin_option *o)
 {
     json_open(j, '{');
     json_text_of(j, "name", o->name);
     json_text_of(j, "kind", (size_t)o->kind < sizeof kinds / sizeof *kinds ? kinds[o->kind] : "unknown");
     json_text_of(j, "default", o->fallback);
+    json_text_of(j, "role", (size_t)o->role < sizeof roles / sizeof *roles ? roles[o->role] : NULL);
     json_text_of(j, "help", o->help);
     if (o->kind == TL_OPTION_INT || o->kind == TL_OPTION_FLOAT || o->kind == TL_OPTION_LIST) {
         json_number_of(j, "low", o->low);
@@ -49,19 +53,45 @@ static void json_option(struct json *j, const struct tl_model_option *o)
     json_close(j, '}');
 }
 
+void json_options_of(struct json *j, const char *key, const struct tl_plugin_option *options)
+{
+    json_key(j, key);
+    json_open(j, '[');
+    for (const struct tl_plugin_option *o = options; o && o->name; o++)
+        json_option(j, o);
+    json_close(j, ']');
+}
+
+void print_options(const char *title, const struct tl_plugin_option *options)
+{
+    if (options && options->name)
+        printf("\n%s:\n", title);
+    for (const struct tl_plugin_option *o = options; o && o->name; o++) {
+        char range[300];
+        put_range(o, range, sizeof range);
+        printf("  %-14s %s\n  %14s %s", o->name, o->help ? o->help : "", "", range);
+        if (o->fallback)
+            printf("; default %s", *o->fallback ? o->fallback : "empty");
+        if (o->role != TL_ROLE_NONE && (size_t)o->role < sizeof roles / sizeof *roles)
+            printf("; set to the data's %s", roles[o->role]);
+        fputc('\n', stdout);
+    }
+}
+
 static void json_model(const struct tl_model *m)
 {
     struct json j = json_new(stdout);
     json_open(&j, '{');
     json_text_of(&j, "name", m->name);
     json_text_of(&j, "summary", m->summary);
-    json_text_of(&j, "task", m->task);
-    json_text_of(&j, "data", m->data);
-    json_key(&j, "options");
+    json_key(&j, "tasks");
     json_open(&j, '[');
-    for (const struct tl_model_option *o = m->options; o && o->name; o++)
-        json_option(&j, o);
+    for (uint32_t t = 1; t <= m->tasks; t <<= 1)
+        if (m->tasks & t)
+            json_text(&j, tl_task_name((enum tl_task)t));
     json_close(&j, ']');
+    json_text_of(&j, "data", m->data);
+    json_options_of(&j, "options", m->options);
     json_key(&j, "weights");
     json_open(&j, '[');
     for (const struct tl_model_weights *w = m->weights; w && w->name; w++) {
@@ -79,20 +109,21 @@ static void json_model(const struct tl_model *m)
 
 static void print_model(const struct tl_model *m)
 {
-    printf("%s: %s\n\ntask:    %s\ndata:    %s\n", m->name, m->summary ? m->summary : "", m->task ? m->task : "-",
-           m->data ? m->data : "-");
-    if (m->options && m->options->name)
-        printf("\noptions (--option NAME=VALUE):\n");
-    for (const struct tl_model_option *o = m->options; o && o->name; o++) {
-        char range[300];
-        put_range(o, range, sizeof range);
-        printf("  %-14s %s\n  %14s %s; default %s\n", o->name, o->help ? o->help : "", "", range,
-               o->fallback && *o->fallback ? o->fallback : "empty");
-    }
+    printf("%s: %s\n\ntask:   ", m->name, m->summary ? m->summary : "");
+    for (uint32_t t = 1; t <= m->tasks; t <<= 1)
+        if (m->tasks & t)
+            printf(" %s", tl_task_name((enum tl_task)t));
+    printf("\ndata:    %s\n", m->data ? m->data : "-");
+    print_options("options (--option NAME=VALUE)", m->options);
     if (m->weights && m->weights->name)
-        printf("\nweights:\n");
-    for (const struct tl_model_weights *w = m->weights; w && w->name; w++)
-        printf("  %-14s %s\n  %14s %s\n", w->name, w->url ? w->url : "", "", w->note ? w->note : "");
+        printf("\nweights (--weights NAME):\n");
+    for (const struct tl_model_weights *w = m->weights; w && w->name; w++) {
+        printf("  %-14s %s\n", w->name, w->url ? w->url : "");
+        if (w->sha256)
+            printf("  %14s SHA-256 %s\n", "", w->sha256);
+        if (w->note)
+            printf("  %14s %s\n", "", w->note);
+    }
 }
 
 int run_models(const struct invocation *v)

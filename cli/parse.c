@@ -267,4 +267,5 @@ int parse(int argc, char **argv, struct invocation *v)
 void invocation_free(struct invocation *v)
 {
     free(v->set.options);
+    free(v->set.data_options);
 }

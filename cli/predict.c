@@ -86,9 +86,46 @@ static tl_tensor *output_of(struct job *j, tl_tensor *input, tl_tensor **x)
 {
     const char *device = tl_default_device();
     *x = device ? tl_to_device(input, device) : NULL;
-    if (*x && j->model->preprocess)
-        *x = j->model->preprocess(j->config, *x);
+    *x = *x ? tl_model_preprocess(j->model, j->config, *x) : NULL;
     return *x ? tl_forward(j->net, *x) : NULL;
+}
+
+/* Numbers predicted, beside those of the data. */
+static tl_status predict_numbers(struct job *j, const struct invocation *v, int64_t sample, tl_tensor *input, tl_tensor *target)
+{
+    tl_tensor *x, *y = output_of(j, input, &x);
+    int64_t n = y ? tl_numel(y) : 0;
+    double *numbers = y && n == tl_numel(target) ? calloc((size_t)n * 2 + 1, sizeof *numbers) : NULL;
+    if (!y)
+        return tl_error_code();
+    if (!numbers)
+        return tl_fail(TL_ERR_SHAPE, "predict: model %s gives %lld numbers a sample, the data have %lld", j->model->name, (long long)n,
+                       (long long)tl_numel(target));
+    size_t size = (size_t)n * sizeof *numbers;
+    tl_status s = tl_copy_out(y, TL_F64, numbers, size);
+    if (s == TL_OK)
+        s = tl_copy_out(target, TL_F64, numbers + n, size);
+    if (s == TL_OK && v->set.json) {
+        struct json to = json_new(stdout);
+        json_open(&to, '{');
+        json_integer_of(&to, "sample", sample);
+        for (int k = 0; k < 2; k++) {
+            json_key(&to, k ? "target" : "output");
+            json_open(&to, '[');
+            for (int64_t i = 0; i < n; i++)
+                json_number(&to, numbers[k * n + i]);
+            json_close(&to, ']');
+        }
+        json_close(&to, '}');
+        json_end(&to);
+    } else if (s == TL_OK) {
+        printf("sample %lld:", (long long)sample);
+        for (int64_t i = 0; i < n; i++)
+            printf("%s %.6g (it is %.6g)", i ? "," : "", numbers[i], numbers[n + i]);
+        fputc('\n', stdout);
+    }
+    free(numbers);
+    return s;
 }
 
 static tl_status probabilities_of(struct job *j, tl_tensor *input, struct prediction *p)
@@ -136,8 +173,10 @@ static tl_status predict_sample(struct job *j, const struct invocation *v, int64
     tl_tensor *fields[TL_MAX_FIELDS] = {NULL};
     struct prediction p = {.sample = sample, .label = -1};
     tl_status s = tl_dataset_batch(j->test, &sample, 1, fields);
-    if (s == TL_OK && j->model->task && strcmp(j->model->task, "reconstruct") == 0)
+    if (s == TL_OK && j->work.task == TL_RECONSTRUCT)
         return reconstruct_sample(j, v, sample, fields[0]);
+    if (s == TL_OK && j->work.task == TL_REGRESS)
+        return predict_numbers(j, v, sample, fields[0], fields[info->n_fields - 1]);
     if (s == TL_OK)
         s = probabilities_of(j, fields[0], &p);
     if (s == TL_OK && info->n_fields > 1 && info->n_classes > 0)

@@ -201,9 +201,7 @@ static tl_status fit(struct training *t, const struct invocation *v)
                                  "telar.seed",        t->seed_text,
                                  "telar.data",        j->data_name,
                                  "telar.data_path",   j->data_options.path ? j->data_options.path : "",
-                                 "telar.label",       j->data_options.label ? j->data_options.label : "",
-                                 "telar.no_header",   j->data_options.no_header ? "yes" : "",
-                                 "telar.standardize", j->data_options.standardize ? "yes" : "",
+                                 "telar.data_options", j->data_text,
                                  "telar.optimizer",   s->optimizer,
                                  "telar.schedule",    s->schedule,
                                  "telar.batch",       batch,
@@ -260,8 +258,7 @@ static tl_status report(struct training *t, const struct invocation *v)
         json_end(&j);
     } else if (s == TL_OK) {
         printf("\non %lld held-out samples: loss %.4f", (long long)m.evaluation.samples, m.evaluation.loss);
-        if (m.confusion)
-            printf(", accuracy %.2f %%", 100 * tl_confusion_accuracy(m.confusion));
+        print_scores(&m);
         fputs(m.confusion ? "\n\n" : "\n", stdout);
         s = print_measured(&m, v);
     }

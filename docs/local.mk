@@ -2,6 +2,9 @@
 # sources EXTRA_DIST: *.md adr/*.md
 EXTRA_DIST += \
 	%D%/add-a-backend.md \
+	%D%/add-a-data-set.md \
+	%D%/add-a-format.md \
+	%D%/add-a-model.md \
 	%D%/adr/001-plugins-export-data.md \
 	%D%/adr/002-scopes-own-tensors.md \
 	%D%/adr/003-logical-strides-native-layouts.md \
@@ -16,6 +19,9 @@ EXTRA_DIST += \
 	%D%/ops.md
 # end (kept by build-aux/update-sources)
 EXTRA_DIST += %D%/learning-curve.svg
+
+# For authors of plugins, who may have nothing but what is installed.
+doc_DATA = %D%/add-a-backend.md %D%/add-a-data-set.md %D%/add-a-format.md %D%/add-a-model.md
 
 # The table of ops is generated, by hand's command: it takes the CPU backend, which a build may lack. A bar within a formula is escaped.
 ops-table: all

@@ -4,6 +4,7 @@ telarinclude_HEADERS += \
 	%D%/telar/attrs.h \
 	%D%/telar/autograd.h \
 	%D%/telar/backend.h \
+	%D%/telar/config.h \
 	%D%/telar/data.h \
 	%D%/telar/dataset.h \
 	%D%/telar/format.h \

@@ -94,6 +94,11 @@ run data digist; is 1 "an unknown data set" "did you mean \"digits\"?"
 run data ./nothing.csv; is 1 "a missing file" "No such file"
 run backends; is 0 "backends" "reference" "default device"
 run backends --json; json_lines "backends --json is JSON"
+run data wine; is 0 "data wine lists options" "--data-option NAME=VALUE" "label" "text" "auto, classes, numbers"
+run data mnist; is 1 "the options of a set whose files are not here, too" "train-images" "raw"
+run data wine --data-option lable=ash; is 1 "a misspelt option of a data set" "did you mean \"label\""
+run data digits --label 3; is 1 "an option that a data set does not have" "no option \"label\"" "it has: raw, standardize"
+run models mlp --json; is 0 "tasks and roles in JSON" '"tasks":["classify","regress"]' '"role":"features"'
 run doctor; is 0 "doctor" "plugins" "all is well"
 run doctor --json; is 0 "doctor --json" '"plugins":['; json_lines "doctor --json is JSON"
 run summary lenet --device refrence; is 1 "an unknown backend" "did you mean \"reference\"?"
@@ -137,12 +142,41 @@ run convert whole.safetensors whole.txt; is 1 "convert to an unknown format" "wh
 run convert none.safetensors copy.safetensors; is 1 "convert of a missing file" "none.safetensors"
 run convert whole.safetensors; is 2 "convert without a place to write to" "expected FROM TO"
 run convert whole.safetensors nowhere/x.safetensors; is 1 "convert into a folder that does not exist" "nowhere"
+mkdir -p modes/models modes/modles shown/models; : >modes/x.so; : >modes/modles/y.so; cp "$TEST_BUILDDIR/models/mlp/.libs/mlp.so" shown/models/
+output=$(TELAR_PLUGIN_PATH="$work/modes:$work/nowhere:relative:$work/shown" "$telar" doctor 2>&1); status=$?
+is 0 "doctor tells of everything odd" "nowhere (does not exist)" "relative (is ignored: not an absolute path)" "modes/x.so is left out" \
+    "modes/modles/ is not looked into" "shown/models/mlp.so hides "
+mkdir -p crooked/models; cp "$TEST_BUILDDIR/tests/crooked/.libs/models.so" crooked/models/crooked.so
+output=$(TELAR_PLUGIN_PATH="$work/crooked" "$telar" models three 2>&1); status=$?
+is 0 "models lists weights" "SHA-256 BA7816BF" "https://example.org/weights/abc.bin" "three bytes"
+[ "$(printf '%s\n' "$output" | grep -c 'see telar doctor')" = 1 ]; point $? "and a plugin with flaws is warned of once"
+output=$(TELAR_PLUGIN_PATH="$work/crooked" "$telar" train three --data wine --weights elsewhere 2>&1); status=$?
+is 1 "weights by a name that the model lists" "https://example.org/not-here.safetensors" "does not fetch files by itself"
+output=$(TELAR_PLUGIN_PATH="$work/crooked" "$telar" train three --data wine --weights elswhere 2>&1); status=$?
+is 1 "by one that it does not" "lists the weights abc, elsewhere, and there is no such file"
+output=$(TELAR_PLUGIN_PATH="$work/crooked" "$telar" doctor 2>&1); status=$?
+is 0 "doctor names what is wrong in a plugin" "BAD  model    crooked" "model 'no-build': build is NULL"
 run inspect whole.safetensors; is 0 "inspect" "0.weight" "[128, 64]" "telar.model = mlp" "telar.seed = 11"
 run eval --weights whole.safetensors --confusion; is 0 "eval by the file's own notes" "mlp on digits (test)" "weighted avg" "<- predicted"
 run eval --weights whole.safetensors --json; is 0 "eval --json" '"accuracy":'; json_lines "eval --json is JSON"
 run predict --weights whole.safetensors --count 2 --seed 1; is 0 "predict" "sample" "%" "█"
 run predict --weights whole.safetensors --count 2 --json; is 0 "predict --json" '"probabilities":{'; json_lines "predict --json is JSON"
 run train mlp --data wine --standardize -o hidden=16 --epochs 3 --quiet; is 0 "a table: the sizes come from the data"
+numbers="--data wine --label alcohol --data-option drop=class --standardize -o hidden= --lr 0.1 --batch 16 --epochs 60 --seed 1"
+# shellcheck disable=SC2086
+run train mlp $numbers --save numbers.safetensors; is 0 "numbers to predict: a regression" "abs. error" "R² 0." "mean absolute error 0." "out=1"
+run eval --weights numbers.safetensors --json; is 0 "eval of a regression by the notes" '"task":"regress"' '"mean_absolute_error":0.'; json_lines "which is JSON"
+printf '%s\n' "$output" | awk -F'"r2":' '{exit !($2 + 0 > 0.45)}'; point $? "which explains half of the variance"
+run predict --weights numbers.safetensors --count 2 --seed 1; is 0 "predict shows numbers" "(it is 1"
+run predict --weights numbers.safetensors --count 2 --seed 1 --json; is 0 "and as JSON" '"output":[1' '"target":[1'; json_lines "which it is"
+run train mlp $numbers --hold-out 0.25 --quiet; is 0 "numbers can be held out"
+run train lenet --data wine --label alcohol --data-option drop=class; is 1 "numbers for a model that classifies" "needs data with classes; these have 1 number"
+run train mlp --data wine --label alcohol; is 1 "text among the features" "the option drop"
+run train mlp --data wine --data-option target=numbers; is 1 "text as numbers" "target=numbers" "class_0"
+run train digits-cnn --data wine; is 1 "data that do not fit" "data set wine: model digits-cnn" "64 values a sample; the data have 13"
+printf 'a,b\n0,1\n1,3\n2,5\n3,7\n4,9\n5,11\n6,13\n7,15\n8,17\n9,19\n' >line.csv
+run data line.csv; is 0 "a table of numbers" "numbers to predict: 1 a sample"
+run data line.csv --data-option target=classes; is 0 "which are classes if the user says so" "classes: 10"
 run bench mlp --batch 8 --runs 3 --seconds 0 --json; is 0 "bench --json" '"median_ms":' '"min_ms":' '"gflops":' '"peak_bytes":' '"name":"mlp"'
 json_lines "bench --json is JSON"
 run bench mlp --batch 8 --mode train --runs 3 --seconds 0; is 0 "bench --mode train" "training step"
@@ -198,7 +232,7 @@ run convert short.safetensors copy.safetensors; is 1 "convert of a truncated fil
 echo "hello" >text.safetensors
 run inspect text.safetensors; is 1 "inspect of something else"
 run inspect /; is 1 "inspect of a folder"
-run eval lenet --weights whole.safetensors --data digits; is 1 "weights of another model" "conv1.weight"
+run eval digits-cnn --weights whole.safetensors --data digits; is 1 "weights of another model" "conv1.weight"
 run train --resume whole.safetensors lenet --data digits --epochs 9; is 1 "a checkpoint of another model"
 run train mlp --data digits --save nowhere/x.safetensors --epochs 1 --quiet; is 1 "a folder that does not exist" "nowhere"
 cp whole.safetensors disk.safetensors

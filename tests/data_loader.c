@@ -39,7 +39,7 @@ struct faulty {
 
 static tl_status faulty_batch(tl_dataset *d, const int64_t *index, int64_t n, tl_tensor **out)
 {
-    const struct faulty *self = tl_dataset_fields(d);
+    const struct faulty *self = tl_dataset_private(d);
 
     for (int64_t i = 0; i < n; i++)
         if (index[i] == self->bad)
@@ -52,9 +52,9 @@ static const struct tl_dataset_class faulty_class = {sizeof faulty_class, "fault
 
 static tl_dataset *faulty(int64_t n, int64_t bad)
 {
-    tl_dataset *d = tl_dataset_new(&faulty_class, &(struct tl_dataset_info){.size = n, .n_fields = 1}, sizeof(struct faulty));
+    tl_dataset *d = tl_dataset_new(&faulty_class, sizeof(struct faulty), .size = n, .n_fields = 1);
 
-    ((struct faulty *)tl_dataset_fields(d))->bad = bad;
+    ((struct faulty *)tl_dataset_private(d))->bad = bad;
     return d;
 }
 
@@ -268,7 +268,7 @@ static void check_errors(void)
         l = tl_loader_new(good, .batch_size = 5, .workers = workers, .transform = fail_third);
         int64_t order[64];
         is_int(epoch(l, order, 64), -1, "a transform that fails");
-        contains(tl_error_message(), "batch 3", "the batch is named");
+        contains(tl_error_message(), "batch 4", "the batch is named");
         contains(tl_error_message(), "cannot augment", "with the transform's words");
         tl_error_clear();
         tl_loader_free(l);

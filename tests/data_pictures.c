@@ -10,10 +10,6 @@
 #include <telar/telar.h>
 #include <time.h>
 
-#define OPTIONS(...) (&(struct tl_data_options){TL_REST_(__VA_ARGS__, .struct_size = sizeof(struct tl_data_options))})
-/* open_set(name, .option = …) */
-#define open_set(...) tl_data_open(TL_FIRST_(__VA_ARGS__, 0), OPTIONS(__VA_ARGS__))
-
 static void bad(const char *what, tl_dataset *d, tl_status code, const char *words)
 {
     ok(!d, "%s is refused", what);
@@ -70,7 +66,7 @@ static void write_idx(void)
 
 static tl_dataset *idx(const char *split)
 {
-    return open_set("mnist", .path = files_folder, .split = split);
+    return tl_data_open("mnist", .path = files_folder, .split = split);
 }
 
 static void check_idx(void)
@@ -90,7 +86,7 @@ static void check_idx(void)
     tl_dataset_free(d);
     tl_dataset_free(train);
     tl_dataset_free(test);
-    d = open_set("mnist", .path = files_folder, .split = "test", .raw = true);
+    d = tl_data_open("mnist", .path = files_folder, .split = "test", .options = "raw");
     TL_SCOPE
     {
         tl_tensor *t[2];
@@ -98,10 +94,10 @@ static void check_idx(void)
         ok(d && tl_dataset_batch(d, &i, 1, t) == TL_OK && tl_dtype_of(t[0]) == TL_U8 && ((const unsigned char *)tl_data(t[0]))[0] == 140, "raw bytes");
     }
     tl_dataset_free(d);
-    d = tl_data_open(files_folder, NULL);
+    d = tl_data_open(files_folder);
     ok(d && tl_dataset_size(d) == 40, "a folder with idx files is known");
     tl_dataset_free(d);
-    d = tl_data_open(files_name("t10k-images-idx3-ubyte"), NULL);
+    d = tl_data_open(files_name("t10k-images-idx3-ubyte"));
     ok(d && tl_dataset_size(d) == 10, "so is a file");
     tl_dataset_free(d);
 
@@ -168,9 +164,9 @@ static void check_bad_idx(void)
     write_idx();
     unlink(files_name("train-labels-idx1-ubyte"));
     bad("a missing label file", idx("train"), TL_ERR_NOT_FOUND, "train-labels-idx1");
-    bad("a folder without the files", open_set("mnist", .path = "/nowhere"), TL_ERR_NOT_FOUND, "cannot open \"/nowhere\"");
-    bad("a set that is not there", tl_data_open("fashion-mnist", NULL), TL_ERR_NOT_FOUND, "fashion-mnist");
-    bad("idx without a path", tl_data_open("idx", NULL), TL_ERR_ARGUMENT, "give the path");
+    bad("a folder without the files", tl_data_open("mnist", .path = "/nowhere"), TL_ERR_NOT_FOUND, "cannot open \"/nowhere\"");
+    bad("a set that is not there", tl_data_open("fashion-mnist"), TL_ERR_NOT_FOUND, "fashion-mnist");
+    bad("idx without a path", tl_data_open("idx"), TL_ERR_ARGUMENT, "give the path");
     unlink(files_name("train-images-idx3-ubyte"));
     unlink(files_name("t10k-images-idx3-ubyte"));
     unlink(files_name("t10k-labels-idx1-ubyte"));
@@ -189,7 +185,7 @@ static void check_mnist(const char *data)
     setenv("TELAR_DATA", data, 1);
     struct timespec a, b;
     clock_gettime(CLOCK_MONOTONIC, &a);
-    tl_dataset *train = open_set("mnist", .split = "train"), *test = open_set("mnist", .split = "test");
+    tl_dataset *train = tl_data_open("mnist", .split = "train"), *test = tl_data_open("mnist", .split = "test");
     clock_gettime(CLOCK_MONOTONIC, &b);
     diag("MNIST opened in %.2f s", (double)(b.tv_sec - a.tv_sec) + 1e-9 * (double)(b.tv_nsec - a.tv_nsec));
     if (!ok(train && test && tl_dataset_size(train) == 60000 && tl_dataset_size(test) == 10000, "MNIST"))
@@ -233,11 +229,11 @@ static void check_cifar(const char *data)
     files_mkdir("cifar");
     files_write("cifar/data_batch_1.bin", records, 12 * 3073);
     files_write("cifar/data_batch_2.bin", records + 12 * 3073, 8 * 3073);
-    tl_dataset *d = open_set("cifar10", .path = files_name("cifar"), .split = "train");
+    tl_dataset *d = tl_data_open("cifar10", .path = files_name("cifar"), .split = "train");
     ok(d && tl_dataset_size(d) == 20, "cifar10: without a test file the folder is cut by class: every class has one more than two fifths");
     tl_dataset_free(d);
     files_write("cifar/test_batch.bin", records, 5 * 3073);
-    d = open_set("cifar10", .path = files_name("cifar"));
+    d = tl_data_open("cifar10", .path = files_name("cifar"));
     ok(d && tl_dataset_size(d) == 25 && tl_dataset_info(d)->shape[0] == 3 && tl_dataset_info(d)->shape[2] == 32, "cifar10: all files");
     ok(d && label(d, 13) == 3 && strcmp(tl_dataset_info(d)->classes[3], "cat") == 0, "labels and their names");
     TL_SCOPE
@@ -248,21 +244,21 @@ static void check_cifar(const char *data)
            "the pixels, plane by plane");
     }
     tl_dataset_free(d);
-    d = open_set("cifar10", .path = files_name("cifar"), .split = "test");
+    d = tl_data_open("cifar10", .path = files_name("cifar"), .split = "test");
     ok(d && tl_dataset_size(d) == 5, "the test part");
     tl_dataset_free(d);
-    d = tl_data_open(files_name("cifar"), NULL);
+    d = tl_data_open(files_name("cifar"));
     ok(d && tl_dataset_size(d) == 25, "the folder is known by its files");
     tl_dataset_free(d);
 
-    bad("records cut short", tl_data_open(files_write("cut.bin", records, 3 * 3073 - 5), NULL), TL_ERR_TRUNCATED, "the last one ends after 3068");
-    bad("an empty file", tl_data_open(files_write("cut.bin", records, 0), NULL), TL_ERR_TRUNCATED, "is empty");
+    bad("records cut short", tl_data_open(files_write("cut.bin", records, 3 * 3073 - 5)), TL_ERR_TRUNCATED, "the last one ends after 3068");
+    bad("an empty file", tl_data_open(files_write("cut.bin", records, 0)), TL_ERR_TRUNCATED, "is empty");
     records[2 * 3073] = 10;
-    bad("a label of 10", tl_data_open(files_write("cut.bin", records, 3 * 3073), NULL), TL_ERR_FORMAT, "byte 6146: label 10 of record 2");
-    bad("a folder that is not there", open_set("cifar10", .path = "/nowhere"), TL_ERR_NOT_FOUND, "/nowhere");
-    bad("no folder at all", tl_data_open("cifar10", NULL), TL_ERR_NOT_FOUND, "none of these folders");
+    bad("a label of 10", tl_data_open(files_write("cut.bin", records, 3 * 3073)), TL_ERR_FORMAT, "byte 6146: label 10 of record 2");
+    bad("a folder that is not there", tl_data_open("cifar10", .path = "/nowhere"), TL_ERR_NOT_FOUND, "/nowhere");
+    bad("no folder at all", tl_data_open("cifar10"), TL_ERR_NOT_FOUND, "none of these folders");
 
-    if (!data || !(setenv("TELAR_DATA", data, 1), d = tl_data_open("cifar10", NULL))) {
+    if (!data || !(setenv("TELAR_DATA", data, 1), d = tl_data_open("cifar10"))) {
         skip(1, "no CIFAR-10 in TELAR_DATA");
         tl_error_clear();
     } else
@@ -296,7 +292,9 @@ static uint64_t hash_picture(const unsigned char *planes, size_t plane, unsigned
 
 static void check_golden_line(const char *name, int64_t height, int64_t width, uint64_t want, const char *bytes)
 {
-    tl_dataset *d = open_set("folder", .path = PICTURES, .raw = true, .height = height, .width = width);
+    char options[80];
+    snprintf(options, sizeof options, "raw,height=%lld,width=%lld", (long long)height, (long long)width);
+    tl_dataset *d = tl_data_open("folder", .path = PICTURES, .options = options);
     int64_t i = 0;
     unsigned char first[12] = {0};
 
@@ -352,7 +350,7 @@ static void bad_picture(const char *what, const char *name, tl_status code, cons
     char path[400];
 
     snprintf(path, sizeof path, "%s", files_name("one"));
-    tl_dataset *d = open_set("folder", .path = path, .height = 8, .width = 8);
+    tl_dataset *d = tl_data_open("folder", .path = path, .options = "height=8,width=8");
     tl_loader *l = d ? tl_loader_new(d, .workers = 1) : NULL;
     TL_SCOPE
     {
@@ -413,7 +411,7 @@ static void check_bad_pictures(void)
         copy_file(from, "one/class/a.png", round % 3 ? 0 : files_random(&state) % 250, 2 + at % 290, (unsigned char)value);
         char path[400];
         snprintf(path, sizeof path, "%s", files_name("one"));
-        tl_dataset *d = open_set("folder", .path = path, .height = 4, .width = 4);
+        tl_dataset *d = tl_data_open("folder", .path = path, .options = "height=4,width=4");
         TL_SCOPE
         {
             tl_tensor *t[2];
@@ -431,7 +429,7 @@ static void check_bad_pictures(void)
 
 static void check_folder(void)
 {
-    tl_dataset *d = open_set("folder", .path = PICTURES);
+    tl_dataset *d = tl_data_open("folder", .path = PICTURES);
 
     if (!d && tl_error_code() == TL_ERR_NOT_FOUND) {
         skip(1, "the folder plugin is not built: %s", tl_error_message());
@@ -466,8 +464,8 @@ static void check_folder(void)
     copy_file(PICTURES "/birds/rgb.png", "parts/train/u/1.png", 0, 0, 0);
     copy_file(PICTURES "/birds/grey.png", "parts/train/v/1.png", 0, 0, 0);
     copy_file(PICTURES "/birds/bits.png", "parts/test/v/1.png", 0, 0, 0);
-    tl_dataset *part[3] = {open_set("folder", .path = path, .split = "train"), open_set("folder", .path = path, .split = "test"),
-                           open_set("folder", .path = path)};
+    tl_dataset *part[3] = {tl_data_open("folder", .path = path, .split = "train"), tl_data_open("folder", .path = path, .split = "test"),
+                           tl_data_open("folder", .path = path)};
     ok(part[0] && tl_dataset_size(part[0]) == 2 && part[1] && tl_dataset_size(part[1]) == 1 && part[2] && tl_dataset_size(part[2]) == 3,
        "a folder with train and test has these parts");
     ok(part[1] && label(part[1], 0) == 1 && tl_dataset_info(part[1])->n_classes == 2, "with the same labels");
@@ -475,7 +473,7 @@ static void check_folder(void)
         tl_dataset_free(part[i]);
     copy_file(PICTURES "/cats/rgb.jpg", "parts/train/v/2.jpg", 0, 0, 0);
     files_mkdir("parts/test/w");
-    bad("a class of the test part only", open_set("folder", .path = path), TL_ERR_FORMAT, "class \"w\" is not among");
+    bad("a class of the test part only", tl_data_open("folder", .path = path), TL_ERR_FORMAT, "class \"w\" is not among");
     rmdir(files_name("parts/test/w"));
 
     files_mkdir("sizes");
@@ -486,7 +484,7 @@ static void check_folder(void)
                                         0x48, 0xaf, 0xa4, 0x71, 0, 0, 0, 0, 'I', 'E', 'N', 'D', 0xae, 0x42, 0x60, 0x82};
     files_write("sizes/a/2.png", dot, sizeof dot);
     snprintf(path, sizeof path, "%s", files_name("sizes"));
-    d = open_set("folder", .path = path);
+    d = tl_data_open("folder", .path = path);
     TL_SCOPE
     {
         tl_tensor *t[2];
@@ -496,13 +494,13 @@ static void check_folder(void)
         tl_error_clear();
     }
     tl_dataset_free(d);
-    bad("a height without a width", open_set("folder", .path = path, .height = 3), TL_ERR_ARGUMENT, "go together");
-    bad("a folder without subfolders", open_set("folder", .path = files_name("sizes/a")), TL_ERR_NOT_FOUND, "no subfolders");
-    bad("a folder that is not there", open_set("folder", .path = "/nowhere"), TL_ERR_NOT_FOUND, "cannot list \"/nowhere\"");
-    bad("no path", tl_data_open("folder", NULL), TL_ERR_ARGUMENT, "give the path");
+    bad("a height without a width", tl_data_open("folder", .path = path, .options = "height=3"), TL_ERR_ARGUMENT, "go together");
+    bad("a folder without subfolders", tl_data_open("folder", .path = files_name("sizes/a")), TL_ERR_NOT_FOUND, "no subfolders");
+    bad("a folder that is not there", tl_data_open("folder", .path = "/nowhere"), TL_ERR_NOT_FOUND, "cannot list \"/nowhere\"");
+    bad("no path", tl_data_open("folder"), TL_ERR_ARGUMENT, "give the path");
     files_mkdir("none");
     files_mkdir("none/a");
-    bad("subfolders without pictures", open_set("folder", .path = files_name("none")), TL_ERR_NOT_FOUND, "no pictures");
+    bad("subfolders without pictures", tl_data_open("folder", .path = files_name("none")), TL_ERR_NOT_FOUND, "no pictures");
 }
 
 int main(void)

@@ -15,12 +15,11 @@ static tl_dataset *open_text(const char *text, const struct tl_data_options *giv
     struct tl_data_options o = *given;
 
     o.path = files_write("t.csv", text, strlen(text));
-    return tl_data_open("csv", &o);
+    return tl_data_open_with("csv", &o);
 }
 
-/* table(text, .option = …), open_set(name, .option = …) */
+/* table(text, .option = …) */
 #define table(...) open_text(TL_FIRST_(__VA_ARGS__, 0), OPTIONS(__VA_ARGS__))
-#define open_set(...) tl_data_open(TL_FIRST_(__VA_ARGS__, 0), OPTIONS(__VA_ARGS__))
 
 static double feature(tl_dataset *d, int64_t row, int64_t column)
 {
@@ -66,7 +65,7 @@ static void check_digits(void)
 {
     double features;
     int64_t labels, per_class[2][10] = {{0}};
-    tl_dataset *d = open_set("digits");
+    tl_dataset *d = tl_data_open("digits");
 
     if (!ok(d != NULL, "digits open"))
         bail_out("%s", tl_error_message());
@@ -79,7 +78,7 @@ static void check_digits(void)
     is_int(labels, 7272861, "so are the labels");
     tl_dataset_free(d);
 
-    tl_dataset *part[2] = {open_set("digits", .split = "train"), open_set("digits", .split = "test")};
+    tl_dataset *part[2] = {tl_data_open("digits", .split = "train"), tl_data_open("digits", .split = "test")};
     ok(part[0] && part[1] && tl_dataset_size(part[0]) + tl_dataset_size(part[1]) == 1797, "train and test are all of it");
     ok(llabs(tl_dataset_size(part[1]) - 359) <= 5, "a fifth is for the test: %lld", (long long)tl_dataset_size(part[1]));
     for (int p = 0; p < 2; p++)
@@ -89,7 +88,7 @@ static void check_digits(void)
     for (int c = 0; c < 10; c++)
         fair = fair && llabs(per_class[1][c] * 5 - per_class[0][c] - per_class[1][c]) <= 3;
     ok(fair, "of every class");
-    tl_dataset *again = open_set("digits", .split = "test"), *other = open_set("digits", .split = "test", .seed = 1);
+    tl_dataset *again = tl_data_open("digits", .split = "test"), *other = tl_data_open("digits", .split = "test", .seed = 1);
     double f[3];
     int64_t l[3];
     sums(part[1], &f[0], &l[0]);
@@ -102,7 +101,7 @@ static void check_digits(void)
     tl_dataset_free(again);
     tl_dataset_free(other);
 
-    d = open_set("digits", .raw = true);
+    d = tl_data_open("digits", .options = "raw");
     TL_SCOPE
     {
         tl_tensor *t[2];
@@ -111,14 +110,14 @@ static void check_digits(void)
         ok(v && v[2] == 5 && v[3] == 13, "from 0 to 16");
     }
     tl_dataset_free(d);
-    ok(!open_set("digits", .split = "validation") && tl_error_code() == TL_ERR_ARGUMENT, "a split that is not there");
+    ok(!tl_data_open("digits", .split = "validation") && tl_error_code() == TL_ERR_ARGUMENT, "a split that is not there");
     contains(tl_error_message(), "\"validation\"", "is named");
     tl_error_clear();
 }
 
 static void check_wine(void)
 {
-    tl_dataset *d = open_set("wine");
+    tl_dataset *d = tl_data_open("wine");
     double features;
     int64_t labels;
 
@@ -134,7 +133,7 @@ static void check_wine(void)
     is_int(labels, 21577, "so are the labels");
     tl_dataset_free(d);
 
-    d = open_set("wine", .standardize = true);
+    d = tl_data_open("wine", .options = "standardize");
     double sum = 0, square = 0;
     for (int64_t i = 0; i < 178; i++) {
         sum += feature(d, i, 12);
@@ -145,7 +144,7 @@ static void check_wine(void)
     is_float(feature(d, 0, 0), 1.5186125409, 1e-6, "scikit-learn's value");
     tl_dataset_free(d);
 
-    tl_dataset *train = open_set("wine", .standardize = true, .split = "train"), *test = open_set("wine", .standardize = true, .split = "test");
+    tl_dataset *train = tl_data_open("wine", .options = "standardize", .split = "train"), *test = tl_data_open("wine", .options = "standardize", .split = "test");
     sum = 0;
     for (int64_t i = 0; train && i < tl_dataset_size(train); i++)
         sum += feature(train, i, 3);
@@ -177,7 +176,7 @@ static void check_forms(void)
     d = table("5.1\t3.5\tsetosa\r4.9\t3.0\tvirginica\r");
     ok(d && tl_dataset_size(d) == 2 && !tl_dataset_info(d)->columns && feature(d, 0, 0) == (double)5.1f, "tabs, CR alone, and no header");
     tl_dataset_free(d);
-    d = table("a,b\nc,1\n", .no_header = true);
+    d = table("a,b\nc,1\n", .options = "no-header");
     ok(!d, "no_header takes the first row as data");
     contains(tl_error_message(), "t.csv:1: column 1: \"a\" is not a finite number", "which is an error here");
     tl_error_clear();
@@ -185,13 +184,13 @@ static void check_forms(void)
     d = table("class,u,v\nx,1,2\ny,3,4\n");
     ok(d && label(d, 1) == 1 && feature(d, 1, 0) == 3 && strcmp(tl_dataset_info(d)->columns[1], "v") == 0, "a column named class is the label");
     tl_dataset_free(d);
-    d = table("u,v,w\n1,x,2\n3,y,4\n", .label = "v");
+    d = table("u,v,w\n1,x,2\n3,y,4\n", .options = "label=v");
     ok(d && label(d, 1) == 1 && feature(d, 1, 1) == 4, "a label column by name");
     tl_dataset_free(d);
-    d = table("u,v,w\n1,x,2\n3,y,4\n", .label = "1");
+    d = table("u,v,w\n1,x,2\n3,y,4\n", .options = "label=1");
     ok(d && label(d, 1) == 1 && feature(d, 1, 1) == 4, "and by number");
     tl_dataset_free(d);
-    d = table("u|v\n1|x\n", .delimiter = "|");
+    d = table("u|v\n1|x\n", .options = "delimiter=|");
     ok(d && feature(d, 0, 0) == 1, "a delimiter that is given");
     tl_dataset_free(d);
 
@@ -215,7 +214,7 @@ static void check_forms(void)
     ok(d && tl_dataset_size(d) == 2 && label(d, 1) == 1, "no line end at the end");
     tl_dataset_free(d);
 
-    d = tl_data_open(files_write("other.tsv", "a\tb\n1\tx\n2\ty\n", 12), NULL);
+    d = tl_data_open(files_write("other.tsv", "a\tb\n1\tx\n2\ty\n", 12));
     ok(d && tl_dataset_size(d) == 2, "a path in place of a name");
     tl_dataset_free(d);
 }
@@ -251,27 +250,27 @@ static void check_bad(void)
     bad("blank lines only", table("\n\r\n  \n"), TL_ERR_FORMAT, "t.csv: the file is empty");
     bad("a header only", table("a,b,c\n"), TL_ERR_FORMAT, "a header and no row of data");
     bad("one column", table("a\nx\n"), TL_ERR_FORMAT, "one column only");
-    bad("a label column that is not there", table("a,b\n1,x\n", .label = "z"), TL_ERR_NOT_FOUND, "no label column \"z\"");
-    bad("a label number past the end", table("a,b\n1,x\n", .label = "2"), TL_ERR_NOT_FOUND, "a number from 0 to 1");
-    bad("a long delimiter", table("a,b\n1,x\n", .delimiter = ",,"), TL_ERR_ARGUMENT, "must be one character");
-    bad("a quote as the delimiter", table("a,b\n1,x\n", .delimiter = "\""), TL_ERR_ARGUMENT, "must be one character");
+    bad("a label column that is not there", table("a,b\n1,x\n", .options = "label=z"), TL_ERR_NOT_FOUND, "no label column \"z\"");
+    bad("a label number past the end", table("a,b\n1,x\n", .options = "label=2"), TL_ERR_NOT_FOUND, "a number from 0 to 1");
+    bad("a long delimiter", table("a,b\n1,x\n", .options = "delimiter=\\,\\,"), TL_ERR_ARGUMENT, "must be one character");
+    bad("a quote as the delimiter", table("a,b\n1,x\n", .options = "delimiter=\""), TL_ERR_ARGUMENT, "must be one character");
     bad("a share over 1", table("a,b\n1,x\n", .split = "test", .test_share = 2), TL_ERR_ARGUMENT, "between 0 and 1");
-    bad("no row to learn from", table("a,b\n1,x\n", .split = "train", .test_share = 1, .standardize = true), TL_ERR_ARGUMENT,
+    bad("no row to learn from", table("a,b\n1,x\n", .split = "train", .test_share = 1, .options = "standardize"), TL_ERR_ARGUMENT,
         "no row is left");
 
     files_write("t.csv", "a,b\n1,\0\n", 8);
-    bad("a NUL byte", open_set("csv", .path = files_path),
+    bad("a NUL byte", tl_data_open("csv", .path = files_path),
         TL_ERR_FORMAT, "byte 6 is 0");
     files_write("t.csv", "\xff\xfe" "a\0,\0", 6);
-    bad("UTF-16", open_set("csv", .path = files_path),
+    bad("UTF-16", tl_data_open("csv", .path = files_path),
         TL_ERR_UNSUPPORTED, "UTF-16");
-    bad("no such file", tl_data_open("/nowhere/at/all.csv", NULL), TL_ERR_NOT_FOUND, "cannot open \"/nowhere/at/all.csv\": No such file");
-    bad("a folder", open_set("csv", .path = files_folder),
+    bad("no such file", tl_data_open("/nowhere/at/all.csv"), TL_ERR_NOT_FOUND, "cannot open \"/nowhere/at/all.csv\": No such file");
+    bad("a folder", tl_data_open("csv", .path = files_folder),
         TL_ERR_IO, "is not a regular file");
-    bad("no such set", tl_data_open("nothing", NULL), TL_ERR_NOT_FOUND, "digits");
-    bad("an unknown ending", tl_data_open("./x.unknown", NULL), TL_ERR_NOT_FOUND, "ending is known");
-    bad("csv without a path", tl_data_open("csv", NULL), TL_ERR_ARGUMENT, "give the path");
-    bad("a path twice", open_set("a.csv", .path = "b.csv"), TL_ERR_ARGUMENT, "gives another");
+    bad("no such set", tl_data_open("nothing"), TL_ERR_NOT_FOUND, "digits");
+    bad("an unknown ending", tl_data_open("./x.unknown"), TL_ERR_NOT_FOUND, "ending is known");
+    bad("csv without a path", tl_data_open("csv"), TL_ERR_ARGUMENT, "give the path");
+    bad("a path twice", tl_data_open("a.csv", .path = "b.csv"), TL_ERR_ARGUMENT, "gives another");
 }
 
 /* Random damage must give a table or an error, nothing else. */
@@ -292,7 +291,7 @@ static void check_damage(void)
         if (round % 5 == 0)
             n = state % n;
         files_write("t.csv", copy, n);
-        tl_dataset *d = open_set("csv", .path = files_path);
+        tl_dataset *d = tl_data_open("csv", .path = files_path);
         opened += d != NULL;
         refused += !d && tl_error_code() != TL_OK;
         tl_dataset_free(d);
@@ -306,7 +305,7 @@ static void check_compressed(void)
     static const char text[] = "a,b\n1,x\n2,y\n";
     unsigned char z[100];
     size_t n = files_gzip((const unsigned char *)text, strlen(text), z);
-    tl_dataset *d = tl_data_open(files_write("z.csv.gz", z, n), NULL);
+    tl_dataset *d = tl_data_open(files_write("z.csv.gz", z, n));
 
     if (!d && tl_error_code() == TL_ERR_UNSUPPORTED) { /* built without zlib */
         contains(tl_error_message(), "no zlib", "a compressed table, without zlib");
@@ -317,23 +316,23 @@ static void check_compressed(void)
     ok(d && tl_dataset_size(d) == 2, "a compressed table");
     tl_dataset_free(d);
     for (size_t cut = 11; cut < n; cut += 6)
-        bad("a compressed table cut short", tl_data_open(files_write("z.csv.gz", z, cut), NULL), TL_ERR_TRUNCATED, "ends too early");
+        bad("a compressed table cut short", tl_data_open(files_write("z.csv.gz", z, cut)), TL_ERR_TRUNCATED, "ends too early");
     z[20] ^= 1;
-    bad("a compressed table with a changed byte", tl_data_open(files_write("z.csv.gz", z, n), NULL), TL_ERR_FORMAT, "damaged gzip");
+    bad("a compressed table with a changed byte", tl_data_open(files_write("z.csv.gz", z, n)), TL_ERR_FORMAT, "damaged gzip");
     z[10] = 7;
-    bad("one whose stream is damaged", tl_data_open(files_write("z.csv.gz", z, n), NULL), TL_ERR_FORMAT, "damaged gzip");
+    bad("one whose stream is damaged", tl_data_open(files_write("z.csv.gz", z, n)), TL_ERR_FORMAT, "damaged gzip");
 }
 
 static void check_names(void)
 {
-    struct tl_data_name list[64];
-    size_t n = tl_data_names(list, 64);
+    const struct tl_data_source *list[64];
+    size_t n = tl_data_sources(list, 64);
     bool digits = false;
 
     for (size_t i = 0; i < n && i < 64; i++)
-        digits = digits || (strcmp(list[i].name, "digits") == 0 && strcmp(list[i].plugin, "csv") == 0 && list[i].summary[0]);
+        digits = digits || (strcmp(list[i]->name, "digits") == 0 && list[i]->summary[0]);
     ok(digits, "digits is among the names of data sets");
-    is_int(tl_data_names(NULL, 0), n, "names can be counted first");
+    is_int(tl_data_sources(NULL, 0), n, "names can be counted first");
 }
 
 int main(void)

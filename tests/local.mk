@@ -31,6 +31,7 @@ C_TESTS = \
 	%D%/train_model \
 	%D%/train_plot \
 	%D%/train_report \
+	%D%/train_task \
 	%D%/print \
 	%D%/nn_function \
 	%D%/nn_layers \
@@ -60,6 +61,7 @@ SH_TESTS = \
 	%D%/build/sources.sh \
 	%D%/build/symbols.sh \
 	%D%/cli.sh \
+	%D%/templates.sh \
 	%D%/demo.sh
 
 TSAN_TESTS = \
@@ -105,6 +107,15 @@ AM_TESTS_ENVIRONMENT = \
 	XDG_CACHE_HOME='$(abs_top_builddir)/tests/cache'; export XDG_CACHE_HOME; \
 	OMP_WAIT_POLICY=passive; export OMP_WAIT_POLICY; \
 	NO_COLOR=1; export NO_COLOR;
+
+# Models and data sets whose tables or code break their word, and good ones of every task.
+check_LTLIBRARIES += %D%/crooked/models.la %D%/crooked/data.la
+%C%_crooked_models_la_SOURCES = %D%/crooked/models.c
+%C%_crooked_models_la_LDFLAGS = $(BROKEN_LDFLAGS)
+%C%_crooked_models_la_LIBADD = nn/libtelar-nn.la core/libtelar.la
+%C%_crooked_data_la_SOURCES = %D%/crooked/data.c
+%C%_crooked_data_la_LDFLAGS = $(BROKEN_LDFLAGS)
+%C%_crooked_data_la_LIBADD = nn/libtelar-nn.la core/libtelar.la
 
 # The gallery of broken plugins: one source, one object for each flaw.
 BROKEN_LDFLAGS = $(AM_LDFLAGS) -module -avoid-version -shared -rpath /nowhere
@@ -268,7 +279,8 @@ EXTRA_DIST += \
 	%D%/nn_cases.h \
 	%D%/readme.sh \
 	%D%/tap.h \
-	%D%/template_backend.sh
+	%D%/template_backend.sh \
+	%D%/templates.sh
 # end
 
 # The conformance suite: installed, so that anybody's backend can be judged.

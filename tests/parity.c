@@ -113,7 +113,7 @@ static void regression_with_layers(void)
 /* The table as the golden script cuts it: every fifth row is for testing, columns standardised by the others. */
 static void wine_tensors(tl_dtype dtype, tl_tensor **x, tl_tensor **y)
 {
-    tl_dataset *d = tl_data_open("wine", &(struct tl_data_options){.struct_size = sizeof(struct tl_data_options), .raw = true});
+    tl_dataset *d = tl_data_open("wine");
     int64_t n = d ? tl_dataset_size(d) : 0, index[2][256];
     int count[2] = {0, 0};
     for (int64_t i = 0; i < n && i < 256; i++)
@@ -192,7 +192,7 @@ static void mnist(tl_dtype dtype, int steps, double bound)
     struct golden g, exact;
     if (!ok(golden_open(name, &g) && golden_open("mnist64", &exact), "%s: the golden files are there", name))
         return;
-    tl_dataset *d = tl_data_open("mnist", &(struct tl_data_options){.struct_size = sizeof(struct tl_data_options), .split = "train"});
+    tl_dataset *d = tl_data_open("mnist", .split = "train");
     if (!d) {
         skip(1, "no MNIST: TELAR_DATA names no folder with mnist/ in it");
         tl_error_clear();

@@ -30,7 +30,7 @@ static tl_status print_loss(const struct tl_fit_event *e, void *ctx)
 static int run(uint64_t seed)
 {
     tl_manual_seed(seed);
-    tl_dataset *d = tl_data_open("digits", &(struct tl_data_options){.struct_size = sizeof(struct tl_data_options), .split = "train"});
+    tl_dataset *d = tl_data_open("digits", .split = "train");
     tl_module *net = tl_model_build("digits-cnn", NULL);
     tl_loader *train = d ? tl_loader_new(d, .batch_size = 32, .shuffle = true) : NULL;
     tl_optimizer *o = net ? tl_adam(net, 0.01) : NULL;

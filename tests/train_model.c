@@ -32,30 +32,30 @@ static void test_registry(void)
 
 static void refused(const char *model, const char *options, tl_status code, const char *words)
 {
-    struct tl_model_config *c = tl_model_configure(tl_model_find(model), options);
+    struct tl_config *c = tl_model_configure(tl_model_find(model), options);
     check(!c && tl_error_code() == code && strstr(tl_error_message(), words), "options: %s %s: %s", model, options, tl_error_message());
     tl_error_clear();
-    tl_model_config_free(c);
+    tl_config_free(c);
 }
 
 static void test_options(void)
 {
     const struct tl_model *mlp = tl_model_find("mlp");
-    struct tl_model_config *c = tl_model_configure(mlp, NULL);
+    struct tl_config *c = tl_model_configure(mlp, NULL);
     int64_t hidden[8] = {0};
     ok(c && tl_config_int(c, "in") == 64 && tl_config_list(c, "hidden", hidden, 8) == 2 && hidden[0] == 128 && hidden[1] == 64,
        "options: defaults");
-    tl_model_config_free(c);
+    tl_config_free(c);
     c = tl_model_configure(mlp, "hidden=3:4:5,activation=tanh,dropout=0.5");
     ok(c && tl_config_list(c, "hidden", hidden, 8) == 3 && hidden[2] == 5 && tl_config_float(c, "dropout") == 0.5 &&
            strcmp(tl_config_choice(c, "activation"), "tanh") == 0, "options: set");
-    tl_model_config_free(c);
+    tl_config_free(c);
     c = tl_model_configure(mlp, "hidden=");
     ok(c && tl_config_list(c, "hidden", hidden, 8) == 0, "options: an empty list");
-    tl_model_config_free(c);
+    tl_config_free(c);
     c = tl_model_configure(tl_model_find("mnist-cnn"), "relu-output");
     ok(c && tl_config_bool(c, "relu-output"), "options: a bare name switches on");
-    tl_model_config_free(c);
+    tl_config_free(c);
     refused("mlp", "hiden=3", TL_ERR_NOT_FOUND, "\"hidden\"");
     refused("mlp", "in=0", TL_ERR_ARGUMENT, "1 to");
     refused("mlp", "in=three", TL_ERR_ARGUMENT, "whole number");
@@ -92,22 +92,22 @@ static void test_models(void)
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
         TL_SCOPE {
             const struct tl_model *m = tl_model_find(cases[i].name);
-            struct tl_model_config *c = tl_model_configure(m, cases[i].options);
+            struct tl_config *c = tl_model_configure(m, cases[i].options);
             tl_module *net = tl_model_build(cases[i].name, cases[i].options);
             int64_t shape[TL_MAX_DIMS + 1] = {2};
             int ndim = m->input_shape(c, shape + 1);
             tl_eval(net);
-            has_shape(tl_forward(net, m->preprocess(c, tl_zeros(ndim + 1, shape, (struct tl_options){0}))), 2, cases[i].outputs,
+            has_shape(tl_forward(net, tl_model_preprocess(m, c, tl_zeros(ndim + 1, shape, (struct tl_options){0}))), 2, cases[i].outputs,
                       cases[i].name);
             int64_t n = tl_module_parameter_count(net);
             ok(cases[i].parameters < 0 || n == cases[i].parameters, "%s %s: %lld parameters", cases[i].name, cases[i].options,
                (long long)n);
             ok(tl_module_get(net, cases[i].parameter) != NULL, "%s: there is %s", cases[i].name, cases[i].parameter);
             tl_error_clear();
-            check(!m->preprocess(c, tl_zeros(TL_SHAPE(2, 7), (struct tl_options){0})) && tl_error_code() == TL_ERR_SHAPE,
+            check(!tl_model_preprocess(m, c, tl_zeros(TL_SHAPE(2, 7), (struct tl_options){0})) && tl_error_code() == TL_ERR_SHAPE,
                "%s: input of another size: %s", cases[i].name, tl_error_message());
             tl_error_clear();
-            tl_model_config_free(c);
+            tl_config_free(c);
             tl_module_free(net);
         }
 }

@@ -308,13 +308,8 @@ static device *open_list(const char *list, bool quiet)
 }
 
 /* The host's kernels: host backends that the list names, else cpu, and the reference behind them. */
-static bool gather_host(void)
+static bool open_host(device *host)
 {
-    device *host = host_locked();
-    if (!host)
-        return false;
-    if (state.host_members)
-        return host->n_members > 0;
     if (host->n_members == 0) {
         if (!add_host_member(host, "cpu"))
             tl_log_message(TL_LOG_INFO, "device", "cpu: %s", tl_error_message());
@@ -326,6 +321,20 @@ static bool gather_host(void)
     tl_error_clear();
     state.host_members = true;
     return true;
+}
+
+static bool gather_host(void)
+{
+    device *host = host_locked();
+    if (!host)
+        return false;
+    if (state.host_members)
+        return host->n_members > 0;
+    struct tl_error earlier;
+    error_take(&earlier);
+    bool there = open_host(host);
+    error_put(&earlier);
+    return there;
 }
 
 static device *default_locked(void)

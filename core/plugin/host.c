@@ -131,6 +131,8 @@ static void cache_put(const char *component, const char *key, const void *data, 
         tl_log_message(TL_LOG_INFO, "cache", "no folder for %s: %s", component, strerror(errno));
         return;
     }
+    struct tl_error earlier;
+    error_take(&earlier);
     if (tl_atomic_begin(&f, path) == TL_OK) {
         size_t key_size = strlen(key) + 1;
         uint64_t sum = checksum((const unsigned char *)key, key_size, UINT64_C(14695981039346656037));
@@ -145,6 +147,7 @@ static void cache_put(const char *component, const char *key, const void *data, 
         tl_log_message(TL_LOG_INFO, "cache", "%s", tl_error_message());
         tl_error_clear();
     }
+    error_put(&earlier);
 }
 
 static const struct tl_host host = {

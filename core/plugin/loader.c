@@ -17,7 +17,7 @@
 #include "core/internal.h"
 #include "core/plugin/loader.h"
 
-enum { MAX_PLUGINS = 512, MAX_PATHS = 64 };
+enum { MAX_PLUGINS = 512, MAX_PATHS = 64, MAX_REMARKS = 256 };
 
 static const struct {
     const char *kind, *folder;
@@ -28,8 +28,14 @@ struct candidate {
     struct tl_plugin_info info;
     const struct tl_plugin *plugin;
     const void *iface;
-    struct tl_error error;
+    bool warned;
     char verdict[1100];
+};
+
+/* A folder or file that is searched, and what is odd about it. */
+struct searched {
+    char *path;
+    const char *verdict; /* NULL: nothing */
 };
 
 static struct {
@@ -37,45 +43,63 @@ static struct {
     bool scanned;
     struct candidate *list[MAX_PLUGINS];
     size_t n;
-    char *paths[MAX_PATHS];
+    struct searched paths[MAX_PATHS];
     size_t n_paths;
+    char *remarks[MAX_REMARKS];
+    size_t n_remarks;
 } state = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 /* ---- Search ---------------------------------------------------------------------------------------------------------- */
 
-/* Does this library itself lie below the build tree? Then its plugins do too. */
-static bool in_build_tree(void)
+static void add_path(const char *path, const char *verdict)
 {
-#ifdef TL_BUILD_DIR
-    Dl_info info;
-    char real[PATH_MAX], build[PATH_MAX];
-    if (!dladdr((void *)(uintptr_t)&tl_plugin_open, &info) || !info.dli_fname || !realpath(info.dli_fname, real) ||
-        !realpath(TL_BUILD_DIR, build))
-        return false;
-    size_t n = strlen(build);
-    return strncmp(real, build, n) == 0 && real[n] == '/';
-#else
-    return false;
-#endif
+    if (state.n_paths < MAX_PATHS && (state.paths[state.n_paths].path = strdup(path)))
+        state.paths[state.n_paths++].verdict = verdict;
 }
 
-static void add_path(const char *path)
+static void remark(const char *format, ...) TL_PRINTF(1, 2);
+static void remark_list(const char *format, va_list args)
 {
-    if (state.n_paths < MAX_PATHS && (state.paths[state.n_paths] = strdup(path)))
-        state.n_paths++;
+    char *text;
+    if (state.n_remarks < MAX_REMARKS && vasprintf(&text, format, args) >= 0)
+        state.remarks[state.n_remarks++] = text;
+}
+
+static void remark(const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    remark_list(format, args);
+    va_end(args);
+}
+
+static bool is_shared_object(const char *name)
+{
+    size_t n = strlen(name);
+    return n > 3 && strcmp(name + n - 3, ".so") == 0;
+}
+
+static bool is_folder(const char *path)
+{
+    struct stat st;
+    return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
 }
 
 static void add_candidate(const char *kind, const char *path)
 {
     const char *base = strrchr(path, '/') ? strrchr(path, '/') + 1 : path;
     size_t n = strlen(base);
-    if (n < 4 || strcmp(base + n - 3, ".so") != 0 || state.n == MAX_PLUGINS)
+    if (!is_shared_object(base) || state.n == MAX_PLUGINS)
         return;
     char name[NAME_MAX + 1];
     snprintf(name, sizeof name, "%.*s", (int)(n - 3 < NAME_MAX ? n - 3 : NAME_MAX), base);
-    for (size_t i = 0; i < state.n; i++)
-        if (strcmp(state.list[i]->info.kind, kind) == 0 && strcmp(state.list[i]->info.name, name) == 0)
-            return; /* an earlier folder has it */
+    for (size_t i = 0; i < state.n; i++) {
+        if (strcmp(state.list[i]->info.kind, kind) != 0 || strcmp(state.list[i]->info.name, name) != 0)
+            continue;
+        if (strcmp(state.list[i]->info.path, path) != 0) /* an earlier folder has it */
+            remark("%s hides %s", state.list[i]->info.path, path);
+        return;
+    }
     struct candidate *c = calloc(1, sizeof *c);
     if (!c)
         return;
@@ -106,17 +130,74 @@ static void scan_folder(const char *kind, const char *folder)
         free(entries);
 }
 
+static const char *kind_of_folder(const char *name)
+{
+    for (int k = 0; k < KINDS; k++)
+        if (strcmp(name, kinds[k].folder) == 0)
+            return kinds[k].kind;
+    return NULL;
+}
+
+#define FOLDERS "backends/, models/, formats/ and data/"
+
+/* Shared objects that a folder holds. */
+static int count_objects(const char *folder)
+{
+    struct dirent **entries;
+    int n = scandir(folder, &entries, NULL, by_name), count = 0;
+    for (int i = 0; i < n; i++) {
+        count += is_shared_object(entries[i]->d_name);
+        free(entries[i]);
+    }
+    if (n >= 0)
+        free(entries);
+    return count;
+}
+
+/* Files that look like plugins, but lie where none is looked for: beside the folders of the kinds, or in a misspelt one. */
+static void scan_strays(const char *root)
+{
+    struct dirent **entries;
+    int n = scandir(root, &entries, NULL, by_name);
+    for (int i = 0; i < n; i++) {
+        const char *name = entries[i]->d_name;
+        char path[PATH_MAX];
+        bool fits = snprintf(path, sizeof path, "%s/%s", root, name) < (int)sizeof path;
+        if (fits && name[0] != '.' && !kind_of_folder(name) && is_folder(path)) {
+            if (count_objects(path) > 0)
+                remark("%s/ is not looked into: plugins lie in folders called " FOLDERS, path);
+        } else if (fits && is_shared_object(name)) {
+            remark("%s is left out: plugins lie in folders called " FOLDERS, path);
+        }
+        free(entries[i]);
+    }
+    if (n >= 0)
+        free(entries);
+}
+
 /* A folder of the search: with sub-folders by kind, or itself named after a kind. */
 static void scan_root(const char *root)
 {
-    const char *base = strrchr(root, '/') ? strrchr(root, '/') + 1 : root;
+    char trimmed[PATH_MAX];
+    snprintf(trimmed, sizeof trimmed, "%s", root);
+    for (size_t n = strlen(trimmed); n > 1 && trimmed[n - 1] == '/'; n--)
+        trimmed[n - 1] = 0;
+    const char *base = strrchr(trimmed, '/') ? strrchr(trimmed, '/') + 1 : trimmed;
+    bool some = false;
     for (int k = 0; k < KINDS; k++) {
         char path[PATH_MAX];
-        if (strcmp(base, kinds[k].folder) == 0)
-            scan_folder(kinds[k].kind, root);
-        else if (snprintf(path, sizeof path, "%s/%s", root, kinds[k].folder) < (int)sizeof path)
+        if (snprintf(path, sizeof path, "%s/%s", trimmed, kinds[k].folder) < (int)sizeof path && is_folder(path)) {
             scan_folder(kinds[k].kind, path);
+            some = true;
+        }
     }
+    if (!some && kind_of_folder(base)) {
+        scan_folder(kind_of_folder(base), trimmed);
+        add_path(root, NULL);
+        return;
+    }
+    add_path(root, some ? NULL : "has none of the folders " FOLDERS);
+    scan_strays(trimmed);
 }
 
 /* A single file: its folder tells the kind. */
@@ -128,9 +209,27 @@ static void scan_file(const char *path)
     if (slash)
         *slash = 0;
     const char *base = strrchr(folder, '/') ? strrchr(folder, '/') + 1 : folder;
-    for (int k = 0; k < KINDS; k++)
-        if (strcmp(base, kinds[k].folder) == 0)
-            add_candidate(kinds[k].kind, path);
+    const char *kind = kind_of_folder(base);
+    if (kind && is_shared_object(path))
+        add_candidate(kind, path);
+    add_path(path, !is_shared_object(path) ? "is no folder, and its name does not end in .so"
+                   : !kind ? "is left out: its folder is not called backends, models, formats or data"
+                           : NULL);
+}
+
+static void scan_item(const char *item)
+{
+    struct stat st;
+    if (!item[0])
+        return;
+    if (item[0] != '/')
+        add_path(item, "is ignored: not an absolute path");
+    else if (stat(item, &st) != 0)
+        add_path(item, errno == ENOENT ? "does not exist" : "cannot be looked at");
+    else if (S_ISDIR(st.st_mode))
+        scan_root(item);
+    else
+        scan_file(item);
 }
 
 static void scan(void)
@@ -142,33 +241,18 @@ static void scan(void)
     const char *list = env_get("TELAR_PLUGIN_PATH", true);
     if (list) {
         char *copy = strdup(list), *rest = copy;
-        for (char *item; copy && (item = strsep(&rest, ":"));) {
-            struct stat st;
-            if (item[0] != '/') {
-                if (item[0])
-                    tl_log_message(TL_LOG_WARN, "loader", "TELAR_PLUGIN_PATH: \"%s\" is ignored: not an absolute path", item);
-                continue;
-            }
-            add_path(item);
-            if (stat(item, &st) == 0 && S_ISDIR(st.st_mode))
-                scan_root(item);
-            else
-                scan_file(item);
-        }
+        while (copy && rest)
+            scan_item(strsep(&rest, ":"));
         free(copy);
     }
 #ifdef TL_BUILD_PLUGIN_DIR
     if (in_build_tree()) {
-        add_path(TL_BUILD_PLUGIN_DIR);
-        scan_root(TL_BUILD_PLUGIN_DIR);
+        scan_item(TL_BUILD_PLUGIN_DIR);
         return;
     }
-#else
-    (void)in_build_tree;
 #endif
 #ifdef TL_PLUGIN_DIR
-    add_path(TL_PLUGIN_DIR);
-    scan_root(TL_PLUGIN_DIR);
+    scan_item(TL_PLUGIN_DIR);
 #endif
 }
 
@@ -205,9 +289,10 @@ static tl_status check_file(struct candidate *c)
 
 static uint32_t abi_of(const char *kind)
 {
-    if (strcmp(kind, "backend") == 0)
-        return TL_BACKEND_ABI;
-    return 1; /* models, formats and data sets are at their first version */
+    return strcmp(kind, "backend") == 0  ? TL_BACKEND_ABI
+           : strcmp(kind, "model") == 0  ? TL_MODEL_ABI
+           : strcmp(kind, "format") == 0 ? TL_FORMAT_ABI
+                                         : TL_DATA_ABI;
 }
 
 static tl_status check_plugin(struct candidate *c, const struct tl_plugin *p)
@@ -259,6 +344,9 @@ static tl_status open_candidate(struct candidate *c)
     char why[400];
     if (strcmp(c->info.kind, "backend") == 0 && backend_flaw(iface, why, sizeof why))
         return refuse(c, TL_ERR_PLUGIN, "%s", why);
+    const char *flaw = strcmp(c->info.kind, "format") == 0 ? format_flaw(iface) : NULL;
+    if (flaw)
+        return refuse(c, TL_ERR_PLUGIN, "%s", flaw);
     c->plugin = p;
     c->iface = iface;
     c->info.verdict = "open";
@@ -333,11 +421,57 @@ const void *tl_plugin_open(const char *kind, const char *name, uint32_t abi)
     return iface;
 }
 
-const char *tl_plugin_path(size_t i)
+void tl_plugin_left_out(const char *kind, const char *name, const char *format, ...)
+{
+    pthread_mutex_lock(&state.lock);
+    struct candidate *c = kind && name ? find(kind, name) : NULL;
+    if (c && format && c->iface) {
+        size_t used = c->info.status == TL_OK ? 0 : strlen(c->verdict);
+        va_list args;
+        va_start(args, format);
+        if (used > 0 && used + 3 < sizeof c->verdict)
+            used += (size_t)snprintf(c->verdict + used, sizeof c->verdict - used, "; ");
+        if (used < sizeof c->verdict)
+            vsnprintf(c->verdict + used, sizeof c->verdict - used, format, args);
+        va_end(args);
+        c->info.status = TL_ERR_PLUGIN;
+        c->info.verdict = c->verdict;
+    }
+    bool first = c && !c->warned;
+    if (first) {
+        c->warned = true;
+        tl_log_message(TL_LOG_WARN, kind, "%s is left out, wholly or in part: %s (see telar doctor)", name, c->info.verdict);
+    }
+    pthread_mutex_unlock(&state.lock);
+}
+
+void tl_plugin_remark_add(const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    pthread_mutex_lock(&state.lock);
+    if (format)
+        remark_list(format, args);
+    pthread_mutex_unlock(&state.lock);
+    va_end(args);
+}
+
+const char *tl_plugin_remark(size_t i)
 {
     pthread_mutex_lock(&state.lock);
     scan();
-    const char *path = i < state.n_paths ? state.paths[i] : NULL;
+    const char *text = i < state.n_remarks ? state.remarks[i] : NULL;
+    pthread_mutex_unlock(&state.lock);
+    return text;
+}
+
+const char *tl_plugin_path(size_t i, const char **verdict)
+{
+    pthread_mutex_lock(&state.lock);
+    scan();
+    const char *path = i < state.n_paths ? state.paths[i].path : NULL;
+    if (verdict)
+        *verdict = path ? state.paths[i].verdict : NULL;
     pthread_mutex_unlock(&state.lock);
     return path;
 }
@@ -354,8 +488,10 @@ void loader_shutdown(void)
         free(c);
     }
     for (size_t i = 0; i < state.n_paths; i++)
-        free(state.paths[i]);
-    state.n = state.n_paths = 0;
+        free(state.paths[i].path);
+    for (size_t i = 0; i < state.n_remarks; i++)
+        free(state.remarks[i]);
+    state.n = state.n_paths = state.n_remarks = 0;
     state.scanned = false;
     pthread_mutex_unlock(&state.lock);
 }

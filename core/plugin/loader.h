@@ -11,6 +11,12 @@
 
 void loader_shutdown(void);
 
+/** Does this library itself lie below the build tree? Then its plugins and data do too. */
+bool in_build_tree(void);
+
+/** NULL if a format's table can be used, else what is wrong with it. */
+const char *format_flaw(const void *iface);
+
 /** Is the file, `size` bytes long, as long as its ELF headers say (elf.c)? True for what is no ELF file at all. */
 bool elf_is_whole(const char *path, uint64_t size);
 

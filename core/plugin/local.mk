@@ -6,5 +6,6 @@ core_libtelar_la_SOURCES += \
 	%D%/host.c \
 	%D%/loader.c \
 	%D%/loader.h \
-	%D%/memory.c
+	%D%/memory.c \
+	%D%/places.c
 # end (kept by build-aux/update-sources)

@@ -13,6 +13,8 @@
 #include <telar/registry.h>
 #include <telar/state.h>
 
+#include "core/plugin/loader.h"
+
 /* An ordered table: entries in the order of adding, and an open-addressing index of entry numbers plus one. */
 struct entry {
     char *key;
@@ -244,7 +246,17 @@ tl_state *tl_state_clone(const tl_state *s)
 
 #define FORMAT_HAS(f, slot) ((f)->struct_size >= offsetof(struct tl_format, slot) + sizeof((f)->slot) && (f)->slot)
 
-/* Every format that loads. One that does not is passed over with a line in the log. */
+const char *format_flaw(const void *iface)
+{
+    const struct tl_format *f = iface;
+    return f->struct_size < offsetof(struct tl_format, write) ? "struct_size is too small; .struct_size = sizeof(struct tl_format) is needed"
+           : !f->suffixes                                     ? "suffixes is NULL"
+           : !f->probe                                        ? "probe is NULL"
+           : !f->read                                         ? "read is NULL"
+                                                              : NULL;
+}
+
+/* Every format that loads. */
 static size_t open_formats(const struct tl_format **list)
 {
     struct tl_plugin_info info[MAX_FORMATS];
@@ -253,11 +265,11 @@ static size_t open_formats(const struct tl_format **list)
 
     for (size_t i = 0; i < found && i < MAX_FORMATS; i++) {
         const struct tl_format *f = tl_plugin_open("format", info[i].name, TL_FORMAT_ABI);
-        if (f && FORMAT_HAS(f, suffixes) && FORMAT_HAS(f, probe) && FORMAT_HAS(f, read))
+        if (f)
             list[n++] = f;
-        else if (!f && clear) {
-            tl_log_message(TL_LOG_WARN, "format", "%s does not load: %s", info[i].name, tl_error_message());
+        else if (clear) {
             tl_error_clear();
+            tl_plugin_left_out("format", info[i].name, NULL);
         }
     }
     return n;
@@ -366,6 +378,8 @@ tl_status tl_state_save(const tl_state *s, const char *path)
     status = format->write(s, file.file);
     if (status == TL_OK)
         return tl_atomic_commit(&file);
+    if (tl_error_code() == TL_OK)
+        tl_fail(status, "the format plugin failed without a message");
     tl_error_prefix("cannot write \"%s\": ", path);
     tl_atomic_abort(&file);
     return status;

@@ -84,6 +84,15 @@ TL_PUBLIC int64_t tl_loader_batch_size(const tl_loader *l);
 
 /* ---- Splits ------------------------------------------------------------------------------------------------- */
 
+/** Cut a data set in a training part (out[0]) and a test part (out[1]): by class (tl_stratified_split()) where there are
+ *  classes, else at random with the same procedure, as if all samples were of one class. */
+TL_PUBLIC tl_status tl_train_test_split(tl_dataset *d, double test_share, uint64_t seed, tl_dataset *out[2]);
+/** For a data plugin's open(): the part of `whole` that r asks for, cut by tl_train_test_split() with r's seed and share. Takes
+ *  over `whole`; NULL passes through. */
+TL_PUBLIC tl_dataset *tl_data_split(tl_dataset *whole, const struct tl_data_request *r);
+/** The same for samples whose order means something, such as a series in time: which of `total` samples, in order, are the part
+ *  that r asks for. The last test_share of them, rounded, are the test part. */
+TL_PUBLIC void tl_split_range(const struct tl_data_request *r, int64_t total, int64_t *first, int64_t *size);
 /** Cut a data set in a training part (out[0]) and a test part (out[1]) that holds `test_share` of every class, rounded.
  *  The last field must be the label. See tl_stratified_order() for the draw. */
 TL_PUBLIC tl_status tl_stratified_split(tl_dataset *d, double test_share, uint64_t seed, tl_dataset *out[2]);

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * <telar/model.h>: the contract of a model plugin (kind "model"): one shared object a family, which may list several
- * models. It links libtelar and libtelar-nn.
+ * models. It links libtelar and libtelar-nn. Below, what programs do with models.
  */
 #ifndef TELAR_MODEL_H
 #define TELAR_MODEL_H
 
+#include <telar/config.h>
 #include <telar/nn.h>
 #include <telar/plugin.h>
 
@@ -13,74 +14,122 @@
 extern "C" {
 #endif
 
-#define TL_MODEL_ABI 1
+/* ---- Tasks -------------------------------------------------------------------------------------------------------- */
 
-/** An option of a model, set by name: tl_model_build("mlp", "hidden=512:256", …) and --option on the command line. */
-struct tl_model_option {
-    const char *name, *help;
-    const char *fallback;      /**< default, as text */
-    /** LIST: integers with colons between; CHOICE: one word of `choices`. */
-    enum { TL_OPTION_INT, TL_OPTION_FLOAT, TL_OPTION_BOOL, TL_OPTION_LIST, TL_OPTION_CHOICE } kind;
-    double low, high;           /**< inclusive range of numbers (of each, in a list) */
-    const char *const *choices; /**< CHOICE: the words, NULL-terminated */
+/** What a model is trained for: what the target is, what the loss compares with it, and what is measured besides. `batch` is what
+ *  the data set gives, batch[0] after preprocess; `output` is tl_forward(model, batch[0]). The list is closed.
+ *
+ *  A model with a training step of its own has that step's loss in place of the one named here; output and metrics are the
+ *  same. A model may list several tasks; the data then decide: the first of this list that fits them. */
+enum tl_task {
+    /** Which of n_classes? Target: the last field, i64 [n]. Output: logits [n, n_classes] (no softmax). Loss: cross entropy.
+     *  Metric: accuracy; at the end precision, recall, F1 and the confusion matrix. */
+    TL_CLASSIFY = 1,
+    /** Next token? Target: the last field, i64 [n, t]. Output: logits [n, t, n_classes], n_classes being the vocabulary. Loss:
+     *  cross entropy, the mean over all positions. Metric: accuracy over positions; at the end the perplexity, exp(loss). */
+    TL_LANGUAGE = 2,
+    /** Numbers. Target: the last field, floats, n_targets a sample. Output: as many, [n, n_targets] or, if there is one, [n].
+     *  Loss: mean squared error. Metric: mean absolute error; at the end R² as well. */
+    TL_REGRESS = 4,
+    /** The input again. Target: batch[0], as preprocess made it. Output: of the same shape. Loss: mean squared error. Metric: mean
+     *  absolute error. */
+    TL_RECONSTRUCT = 8,
+    /** New samples that look like those of the data. There is no target; the model must have a step. No metric. */
+    TL_GENERATE = 16
 };
+/** "classify", "language", "regress", "reconstruct", "generate". */
+TL_PUBLIC const char *tl_task_name(enum tl_task t);
 
-/** Values of options, parsed and checked by the host; unset ones have their defaults. */
-struct tl_model_config;
-TL_PUBLIC int64_t tl_config_int(const struct tl_model_config *c, const char *name);
-TL_PUBLIC double tl_config_float(const struct tl_model_config *c, const char *name);
-TL_PUBLIC bool tl_config_bool(const struct tl_model_config *c, const char *name);
-/** Returns the number of entries, filling at most capacity. */
-TL_PUBLIC int tl_config_list(const struct tl_model_config *c, const char *name, int64_t *values, int capacity);
-/** The chosen word. */
-TL_PUBLIC const char *tl_config_choice(const struct tl_model_config *c, const char *name);
+/* ---- Plugins ------------------------------------------------------------------------------------------------------ */
 
-/** Weights that fit a model and where they are to be had. */
+/** Weights that fit a model and where they are to be had. Tables end with an entry whose name is NULL. */
 struct tl_model_weights {
-    const char *name, *url, *sha256, *note;
+    const char *name;   /**< what users write: --weights NAME */
+    const char *url;    /**< where the file is; its last part is the file's name */
+    const char *sha256; /**< 64 hexadecimal digits, or NULL: not checked */
+    const char *note;   /**< a line: trained on what, how good */
+    const void *reserved[4]; /**< NULL */
 };
 
-/** One model of a family. Append only; a table of pointers, NULL-terminated. */
+/** One model of a family. Append only. The host takes NULL, or an error that is set when a slot returns, for a failure; so a slot
+ *  need not check the calls between its first and its last. */
 struct tl_model {
     uint32_t struct_size;
-    uint32_t flags;
-    const char *name, *summary;
-    const char *task;                      /**< "classify", "generate", "reconstruct", "language" */
-    const struct tl_model_option *options; /**< ends with name NULL; NULL: none */
-    const struct tl_model_weights *weights;/**< the same */
-    const char *data;                      /**< data set that it is made for, or NULL */
+    uint32_t tasks;                          /**< one TL_CLASSIFY, …, or several, or'ed. Others are refused. Required */
+    const char *name, *summary;              /**< name: what users write. Required */
+    const struct tl_plugin_option *options;  /**< ends with name NULL; NULL: none */
+    const struct tl_model_weights *weights;  /**< the same */
+    const char *data;                        /**< data set that it is made for, or NULL */
 
     /** Shape of one input (without the batch) under this configuration; returns the number of dimensions. Required. */
-    int (*input_shape)(const struct tl_model_config *c, int64_t shape[TL_MAX_DIMS]);
-    /** Build the module tree, drawing initial weights in PyTorch's order. Required. */
-    tl_module *(*build)(const struct tl_model_config *c);
-    /** Bring a batch from a data set into the model's form (scale, reshape, normalise). Optional: as it is. */
-    tl_tensor *(*preprocess)(const struct tl_model_config *c, tl_tensor *batch);
-    /** Names of the classes, NULL-terminated. Optional. */
+    int (*input_shape)(const struct tl_config *c, int64_t shape[TL_MAX_DIMS]);
+    /** Build the module tree, drawing initial weights in PyTorch's order. A module that is returned with an error set (of an
+     *  addition that failed on the way) is freed by the host. Required. */
+    tl_module *(*build)(const struct tl_config *c);
+    /** Bring the inputs of a batch, batch[0], into the model's form; the other fields are left alone. Runs before forward and step, in
+     *  training, evaluation and prediction. Optional: samples are given the shape that input_shape says, if they have as many
+     *  values, and everything but i32 and i64 becomes f32. */
+    tl_tensor *(*preprocess)(const struct tl_config *c, tl_tensor *input);
+    /** Names of the classes, NULL-terminated. Optional. A data set's own names win; these are used where there is no data set, or
+     *  one with as many classes and no names. */
     const char *const *labels;
-    /** A training step of its own (GAN, VAE): returns the loss. Optional: cross entropy. */
-    tl_tensor *(*step)(tl_module *m, tl_tensor *const *batch, int n);
+    /** A training step of its own (GAN, VAE): the loss of a batch, a 0-d tensor; the caller does backward and the optimizer's
+     *  step. Also called to evaluate: then tl_is_training(m) is false and no gradients are recorded. Optional. */
+    tl_tensor *(*step)(const struct tl_config *c, tl_module *m, tl_tensor *const *batch, int n);
 };
 
+/** The table of a model plugin. Append only. */
 struct tl_model_plugin {
     uint32_t struct_size;
-    uint32_t flags;
-    const struct tl_model *const *models;
+    uint32_t reserved;
+    const struct tl_model *const *models; /**< NULL-terminated */
 };
 
-/** The entry of list[0..n-1] that is most like `word` (edit distance, letters' case ignored), for "did you mean"; NULL if none is
- *  near. NULL entries are skipped. */
-TL_PUBLIC const char *tl_nearest_name(const char *word, const char *const *list, size_t n);
+/** All that a model plugin must export: TL_MODEL_PLUGIN("mine", "1.0", "my models", &first_model, &second_model); */
+#define TL_MODEL_PLUGIN(name, version, summary, ...)                                                    \
+    static const struct tl_model *const tl_models_[] = {__VA_ARGS__, NULL};                           \
+    static const struct tl_model_plugin tl_table_ = {sizeof(struct tl_model_plugin), 0, tl_models_}; \
+    TL_PLUGIN("model", TL_MODEL_ABI, name, version, summary, &tl_table_)
+
+static_assert(offsetof(struct tl_model, input_shape) == 8 + 5 * sizeof(void *), "tl_model only grows at its end");
+static_assert(offsetof(struct tl_model, step) == 8 + 9 * sizeof(void *), "tl_model only grows at its end");
+static_assert(sizeof(struct tl_model_weights) == 8 * sizeof(void *), "entries of a table cannot grow");
+
+/* ---- Finding and building ------------------------------------------------------------------------------------------- */
 
 /** Every model of every plugin: returns their number and fills at most capacity entries. Loads all model plugins. */
 TL_PUBLIC size_t tl_models(const struct tl_model **list, size_t capacity);
 /** By name; NULL and an error that lists what there is (with the nearest name). */
 TL_PUBLIC const struct tl_model *tl_model_find(const char *name);
-/** Parse "name=value,name=value" (lists: name=1:2:3); NULL and an error on an unknown name or a value out of range. Free it. */
-TL_PUBLIC struct tl_model_config *tl_model_configure(const struct tl_model *m, const char *options);
-TL_PUBLIC void tl_model_config_free(struct tl_model_config *c);
-/** Configure and build. */
+/** Parse "name=value,name=value" (lists: name=1:2:3); NULL and an error on an unknown name or a value out of range. Free it with
+ *  tl_config_free(). */
+TL_PUBLIC struct tl_config *tl_model_configure(const struct tl_model *m, const char *options);
+/** Options that fit a data set: `options` with those appended that have a role and are not set in it. malloc()ed; NULL and an error. */
+TL_PUBLIC char *tl_model_options_for(const struct tl_model *m, const char *options, const struct tl_dataset_info *info);
+/** Build by name and options; and of what was found and configured. */
 TL_PUBLIC tl_module *tl_model_build(const char *name, const char *options);
+TL_PUBLIC tl_module *tl_model_build_with(const struct tl_model *m, const struct tl_config *c);
+/** Bring inputs into the model's form, by its preprocess slot or what stands for it. */
+TL_PUBLIC tl_tensor *tl_model_preprocess(const struct tl_model *m, const struct tl_config *c, tl_tensor *input);
+
+/** The file of weights that the model lists under `name`: $TELAR_DATA, $XDG_DATA_HOME/telar and what is installed are searched for a
+ *  file with the name at the end of its URL, each with its folder weights/ first, and its SHA-256 is compared if one is
+ *  listed. malloc()ed; NULL and an error that says what was looked for where, and the URL. */
+TL_PUBLIC char *tl_model_weights_path(const struct tl_model *m, const char *name);
+
+/* ---- Training ------------------------------------------------------------------------------------------------------- */
+
+/** A model at work on a kind of data. */
+struct tl_job {
+    const struct tl_model *model;
+    const struct tl_config *config;
+    enum tl_task task;
+    int64_t outputs; /**< n_classes or n_targets of the data; 0: not known */
+};
+/** The task that model and data have in common. info NULL: the model's first. An error says what the one offers and the other wants. */
+TL_PUBLIC tl_status tl_job_start(struct tl_job *j, const struct tl_model *m, const struct tl_config *c, const struct tl_dataset_info *info);
+/** Fill loss, metric, step, prepare and function_ctx (j, which must live as long) of the options of tl_fit() and tl_evaluate(). */
+TL_PUBLIC void tl_job_fit_options(struct tl_job *j, struct tl_fit_options *o);
 
 #ifdef __cplusplus
 }

@@ -63,6 +63,8 @@ TL_PUBLIC tl_module *tl_module_child_at(const tl_module *m, size_t i, const char
 /** Apply m to x (to several inputs). Scope-owned result. */
 TL_PUBLIC tl_tensor *tl_forward(tl_module *m, tl_tensor *x);
 TL_PUBLIC tl_tensor *tl_forward_n(tl_module *m, tl_tensor *const *x, int n);
+/** Apply the child of m that has this dotted name: tl_forward(tl_module_child(m, "conv1"), x). */
+TL_PUBLIC tl_tensor *tl_forward_child(tl_module *m, const char *name, tl_tensor *x);
 
 /** Sees every tl_forward() of the calling thread, children inside their parents: for summaries, traces, timings. Slots are
  *  optional; `out` is NULL if the forward failed. Watching changes nothing else. */
@@ -219,4 +221,7 @@ TL_PUBLIC tl_status tl_init_kaiming_normal(tl_tensor *t, double a, bool fan_out)
 #ifdef __cplusplus
 }
 #endif
+
+#include <telar/model.h> /* models by name, which need all of the above */
+
 #endif

@@ -18,9 +18,7 @@
 extern "C" {
 #endif
 
-/* How `.name = value` arguments work: the last tensor travels with the attributes, and is split off again. */
-#define TL_FIRST_(first, ...) first
-#define TL_REST_(first, ...) __VA_ARGS__
+/* See TL_FIRST_() in <telar/types.h>. */
 #define TL_OPT_(op, ...)                   \
     TL_FIRST_(__VA_ARGS__, 0), &(struct tl_##op##_attrs) \
     {                                      \

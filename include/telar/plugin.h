@@ -7,6 +7,9 @@
  * not writable by others) → dlopen(RTLD_NOW | RTLD_LOCAL) → the symbol → magic → struct_size → kind and
  * name against the folder and file name → abi → open(). `telar doctor` prints every verdict.
  *
+ * Plugins of models, data sets and formats define it with one line, TL_MODEL_PLUGIN(), TL_DATA_PLUGIN() or
+ * TL_FORMAT_PLUGIN() of the header of their kind. A backend, whose open() has work to do, writes it out:
+ *
  *     const struct tl_plugin telar_plugin = {
  *         .magic = TL_PLUGIN_MAGIC, .struct_size = sizeof(struct tl_plugin), .abi = TL_BACKEND_ABI,
  *         .kind = "backend", .name = "mine", .version = "1.0", .summary = "what it is, in a line",
@@ -14,6 +17,9 @@
  *     };
  *
  * The file is named NAME.so and lies in a folder named after its kind: backends/, models/, formats/, data/.
+ *
+ * From version 1 of its table on, a kind only grows: structs get new members at their end, guarded by struct_size, and no value
+ * is renumbered. Entries of arrays (options, weights) cannot grow; they have room for that.
  */
 #ifndef TELAR_PLUGIN_H
 #define TELAR_PLUGIN_H
@@ -27,8 +33,13 @@ extern "C" {
 #define TL_PLUGIN_MAGIC UINT32_C(0x52414c54) /* "TLAR", little endian */
 #define TL_PLUGIN_SYMBOL "telar_plugin"
 
+/** Versions of the tables of models, data sets and formats; that of backends is in <telar/backend.h>. */
+#define TL_MODEL_ABI 1
+#define TL_DATA_ABI 1
+#define TL_FORMAT_ABI 1
+
 /** Services of the host for plugins. Kept for the life of the process; append only. Backends link against
- *  nothing of Telar: this table is all they have. Model, format and data plugins may link libtelar. */
+ *  nothing of Telar: this table is all they have. The others link libtelar (formats) or libtelar-nn as well (models, data sets). */
 struct tl_host {
     uint32_t struct_size;
     uint32_t reserved;
@@ -66,14 +77,27 @@ struct tl_plugin {
     const char *summary; /**< one line for listings */
 
     /** Called once, before anything else of the plugin, from one thread. Puts the table of its kind into *iface
-     *  (it must stay valid until close) or fills *err and returns its code. May not call into the host's library
-     *  except through `host`. Required. */
+     *  (it must stay valid until close) or fills *err and returns its code. While open() runs, nothing of Telar may be called
+     *  except through `host`, even by a plugin that links its libraries: the loader holds its lock. Required. */
     tl_status (*open)(const struct tl_host *host, const void **iface, struct tl_error *err);
 
     /** Called by tl_shutdown(), which the program telar calls at its end and others may not; never from an exit handler. The object
      *  stays mapped. Optional. */
     void (*close)(const void *iface);
 };
+
+/** Defines telar_plugin with an open() that has nothing to do but to give a constant table: what TL_MODEL_PLUGIN(), TL_DATA_PLUGIN() and
+ *  TL_FORMAT_PLUGIN() are made of. Stands at a file's end, outside of functions. */
+#define TL_PLUGIN(kind_, abi_, name_, version_, summary_, table_)                                          \
+    static tl_status tl_plugin_open_(const struct tl_host *host, const void **iface, struct tl_error *err) \
+    {                                                                                                      \
+        (void)host;                                                                                        \
+        (void)err;                                                                                         \
+        *iface = (table_);                                                                                 \
+        return TL_OK;                                                                                      \
+    }                                                                                                      \
+    const struct tl_plugin telar_plugin = {TL_PLUGIN_MAGIC, sizeof(struct tl_plugin), abi_, 0, kind_, name_, \
+                                           version_, summary_, tl_plugin_open_, NULL}
 
 /** What a plugin defines. Declared here so that it is exported even where symbols are hidden by default. */
 extern TL_PUBLIC const struct tl_plugin telar_plugin;

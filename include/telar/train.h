@@ -76,8 +76,11 @@ typedef tl_tensor *(*tl_batch_function)(tl_tensor *output, tl_tensor *const *bat
 
 /** tl_cross_entropy(output, batch[1]): the default loss. */
 TL_PUBLIC tl_tensor *tl_loss_cross_entropy(tl_tensor *output, tl_tensor *const *batch, int n, void *ctx);
-/** tl_mse_loss(output, batch[1]). */
+/** tl_mse_loss(output, batch[1]), never broadcast: the shapes must be equal but for sizes of 1 at the end, so [64] and [64 x 1] go
+ *  together, and other pairs are an error. */
 TL_PUBLIC tl_tensor *tl_loss_mse(tl_tensor *output, tl_tensor *const *batch, int n, void *ctx);
+/** tl_l1_loss(output, batch[1]), with the same rule. Smaller is better: set metric_falls. */
+TL_PUBLIC tl_tensor *tl_metric_absolute_error(tl_tensor *output, tl_tensor *const *batch, int n, void *ctx);
 /** Share of samples whose largest output (dimension 1) is at the label batch[1]. */
 TL_PUBLIC tl_tensor *tl_metric_accuracy(tl_tensor *output, tl_tensor *const *batch, int n, void *ctx);
 /** The same for a pair of tensors. */
@@ -106,7 +109,8 @@ struct tl_fit_options {
     const char *metric_name;        /**< default "accuracy" for tl_metric_accuracy, else "metric" */
     bool metric_falls;              /**< smaller is better (an error, not an accuracy) */
     void *function_ctx;             /**< of loss, metric, step and prepare */
-    /** Instead of forward and loss: a step that gives the loss itself. No metric then. */
+    /** Instead of forward and loss: a step that gives the loss itself. A metric then sees tl_forward(m, batch[0]), run for it
+     *  in evaluation mode. */
     tl_tensor *(*step)(tl_module *m, tl_tensor *const *batch, int n, void *ctx);
     /** Bring batch[0] into the module's form (scale, reshape) before the forward pass. */
     tl_tensor *(*prepare)(tl_tensor *input, void *ctx);
@@ -233,6 +237,23 @@ TL_PUBLIC double tl_confusion_accuracy(const tl_confusion *c);
 TL_PUBLIC char *tl_classification_report(const tl_confusion *c, const struct tl_report_options *o);
 /** The matrix as text: a row a true class, a column a predicted one. malloc()ed. */
 TL_PUBLIC char *tl_confusion_to_string(const tl_confusion *c);
+
+/* ---- Scores of a regression ---------------------------------------------------------------------------------------- */
+
+/** Sums over pairs of outputs and targets, in double precision, column by column. */
+typedef struct tl_regression tl_regression;
+TL_PUBLIC tl_regression *tl_regression_new(int64_t columns);
+TL_PUBLIC void tl_regression_free(tl_regression *r);
+/** Count the samples of a batch: [n, columns], or [n] for one column; the two need not have the same of these shapes. */
+TL_PUBLIC tl_status tl_regression_add(tl_regression *r, tl_tensor *output, tl_tensor *target);
+/** As scikit-learn's r2_score, mean_absolute_error and mean_squared_error: means over the columns. R² = 1 - (sum of squared errors) /
+ *  (sum of squared distances of the targets from their mean); of constant targets 1 if they are hit and else 0; NaN for
+ *  fewer than two samples. */
+struct tl_regression_scores {
+    int64_t samples;
+    double r2, mean_absolute_error, mean_squared_error;
+};
+TL_PUBLIC struct tl_regression_scores tl_regression_scores(const tl_regression *r);
 
 /* ---- Summary of a network ------------------------------------------------------------------------------------------ */
 

@@ -30,6 +30,11 @@ extern "C" {
 #define TL_PRINTF(fmt, args)
 #endif
 
+/* How optional arguments, `.name = value`, work: the last argument before them travels with them in the macro's variable part,
+ * and is split off again. */
+#define TL_FIRST_(first, ...) first
+#define TL_REST_(first, ...) __VA_ARGS__
+
 /** Most dimensions that a tensor may have. */
 #define TL_MAX_DIMS 8
 
@@ -150,7 +155,7 @@ static inline float tl_f32_of_f16(uint16_t half)
     if (magnitude >= 0x7c00) /* infinity, NaN: the largest exponent of either type */
         return tl_f32_of_bits_(sign | 0x7f800000 | (magnitude & 0x3ff) << 13);
     if (magnitude < 0x400) { /* zero, subnormal: a multiple of 2^-24 */
-        float value = (float)magnitude * 0x1p-24f;
+        float value = (float)magnitude * 5.9604644775390625e-8f; /* 2^-24; C++11 has no hexadecimal ones */
         return sign ? -value : value;
     }
     return tl_f32_of_bits_(sign | ((magnitude << 13) + ((127 - 15) << 23)));

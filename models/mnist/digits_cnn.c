@@ -12,16 +12,16 @@
 static tl_tensor *forward(tl_module *m, tl_tensor *x, void *ctx)
 {
     (void)ctx;
-    x = tl_relu(apply(m, "bn1", apply(m, "conv1", x)));
-    x = tl_relu(apply(m, "bn2", apply(m, "conv2", x)));
-    x = apply(m, "pool", x);
-    x = tl_relu(apply(m, "bn3", apply(m, "conv3", x)));
-    x = apply(m, "pool", x);
-    x = apply(m, "dropout", tl_flatten(x, 1, -1));
-    return apply(m, "fc", x);
+    x = tl_relu(tl_forward_child(m, "bn1", tl_forward_child(m, "conv1", x)));
+    x = tl_relu(tl_forward_child(m, "bn2", tl_forward_child(m, "conv2", x)));
+    x = tl_forward_child(m, "pool", x);
+    x = tl_relu(tl_forward_child(m, "bn3", tl_forward_child(m, "conv3", x)));
+    x = tl_forward_child(m, "pool", x);
+    x = tl_forward_child(m, "dropout", tl_flatten(x, 1, -1));
+    return tl_forward_child(m, "fc", x);
 }
 
-static tl_module *build(const struct tl_model_config *c)
+static tl_module *build(const struct tl_config *c)
 {
     int64_t width = tl_config_int(c, "width");
     tl_module *m = tl_module_from("DigitsCNN", forward, NULL);
@@ -33,13 +33,11 @@ static tl_module *build(const struct tl_model_config *c)
     tl_module_add(m, "bn3", tl_nn_batch_norm2d(2 * width));
     tl_module_add(m, "pool", tl_nn_max_pool2d(2));
     tl_module_add(m, "dropout", tl_nn_dropout(tl_config_float(c, "dropout")));
-    if (tl_module_add(m, "fc", tl_nn_linear(8 * width, 10)))
-        return m;
-    tl_module_free(m);
-    return NULL;
+    tl_module_add(m, "fc", tl_nn_linear(8 * width, 10));
+    return m;
 }
 
-static int input_shape(const struct tl_model_config *c, int64_t shape[TL_MAX_DIMS])
+static int input_shape(const struct tl_config *c, int64_t shape[TL_MAX_DIMS])
 {
     (void)c;
     shape[0] = 1;
@@ -47,27 +45,21 @@ static int input_shape(const struct tl_model_config *c, int64_t shape[TL_MAX_DIM
     return 3;
 }
 
-static tl_tensor *preprocess(const struct tl_model_config *c, tl_tensor *batch)
-{
-    (void)c;
-    return as_pictures(batch, 8);
-}
-
-static const struct tl_model_option options[] = {
-    {"width", "channels of the first layers", "32", TL_OPTION_INT, 1, 1024, NULL},
-    {"dropout", "chance of dropping a feature before the last layer", "0.25", TL_OPTION_FLOAT, 0, 0.95, NULL},
+static const struct tl_plugin_option options[] = {
+    {.name = "width", .help = "channels of the first layers", .kind = TL_OPTION_INT, .fallback = "32", .low = 1, .high = 1024},
+    {.name = "dropout", .help = "chance of dropping a feature before the last layer", .kind = TL_OPTION_FLOAT, .fallback = "0.25",
+     .high = 0.95},
     {0},
 };
 
 const struct tl_model digits_cnn = {
     .struct_size = sizeof(struct tl_model),
+    .tasks = TL_CLASSIFY,
     .name = "digits-cnn",
     .summary = "three convolutions with batch norm for 8 x 8 digits",
-    .task = "classify",
     .options = options,
     .data = "digits",
     .input_shape = input_shape,
     .build = build,
-    .preprocess = preprocess,
     .labels = digit_names,
 };

@@ -14,60 +14,53 @@
 static tl_tensor *forward(tl_module *m, tl_tensor *x, void *ctx)
 {
     (void)ctx;
-    x = tl_max_pool2d(tl_relu(apply(m, "conv1", x)), .kernel = {2});
-    x = tl_max_pool2d(tl_relu(apply(m, "conv2", x)), .kernel = {2});
+    x = tl_max_pool2d(tl_relu(tl_forward_child(m, "conv1", x)), .kernel = {2});
+    x = tl_max_pool2d(tl_relu(tl_forward_child(m, "conv2", x)), .kernel = {2});
     x = tl_flatten(x, 1, -1);
-    x = tl_relu(apply(m, "fc1", x));
-    x = tl_relu(apply(m, "fc2", x));
-    return apply(m, "fc3", x);
+    x = tl_relu(tl_forward_child(m, "fc1", x));
+    x = tl_relu(tl_forward_child(m, "fc2", x));
+    return tl_forward_child(m, "fc3", x);
 }
 
-static int64_t side(const struct tl_model_config *c)
+static int64_t side(const struct tl_config *c)
 {
     return strcmp(tl_config_choice(c, "input"), "28") == 0 ? 28 : 32;
 }
 
-static tl_module *build(const struct tl_model_config *c)
+static tl_module *build(const struct tl_config *c)
 {
     tl_module *m = tl_module_from("LeNet", forward, NULL);
     tl_module_add(m, "conv1", side(c) == 28 ? tl_nn_conv2d(1, 6, 5, .padding = {2}) : tl_nn_conv2d(1, 6, 5));
     tl_module_add(m, "conv2", tl_nn_conv2d(6, 16, 5));
     tl_module_add(m, "fc1", tl_nn_linear(16 * 5 * 5, 120));
     tl_module_add(m, "fc2", tl_nn_linear(120, 84));
-    if (tl_module_add(m, "fc3", tl_nn_linear(84, tl_config_int(c, "classes"))))
-        return m;
-    tl_module_free(m);
-    return NULL;
+    tl_module_add(m, "fc3", tl_nn_linear(84, tl_config_int(c, "classes")));
+    return m;
 }
 
-static int input_shape(const struct tl_model_config *c, int64_t shape[TL_MAX_DIMS])
+static int input_shape(const struct tl_config *c, int64_t shape[TL_MAX_DIMS])
 {
     shape[0] = 1;
     shape[1] = shape[2] = side(c);
     return 3;
 }
 
-static tl_tensor *preprocess(const struct tl_model_config *c, tl_tensor *batch)
-{
-    return as_pictures(batch, side(c));
-}
-
 static const char *const inputs[] = {"28", "32", NULL};
-static const struct tl_model_option options[] = {
-    {"input", "side of the pictures", "28", TL_OPTION_CHOICE, 0, 0, inputs},
-    {"classes", "number of outputs", "10", TL_OPTION_INT, 1, 100000, NULL},
+static const struct tl_plugin_option options[] = {
+    {.name = "input", .help = "side of the pictures", .kind = TL_OPTION_CHOICE, .fallback = "28", .choices = inputs},
+    {.name = "classes", .help = "number of outputs", .kind = TL_OPTION_INT, .fallback = "10", .low = 1, .high = 100000,
+     .role = TL_ROLE_CLASSES},
     {0},
 };
 
 const struct tl_model lenet = {
     .struct_size = sizeof(struct tl_model),
+    .tasks = TL_CLASSIFY,
     .name = "lenet",
     .summary = "LeNet-5 with ReLU and max pooling",
-    .task = "classify",
     .options = options,
     .data = "mnist",
     .input_shape = input_shape,
     .build = build,
-    .preprocess = preprocess,
     .labels = digit_names,
 };

@@ -12,14 +12,4 @@ extern const struct tl_model digits_cnn, lenet, mnist_cnn;
 /* "0" … "9". */
 extern const char *const digit_names[];
 
-/* Apply the child `name` of m. */
-static inline tl_tensor *apply(tl_module *m, const char *name, tl_tensor *x)
-{
-    tl_module *child = tl_module_child(m, name);
-    return child ? tl_forward(child, x) : NULL;
-}
-
-/* A batch of any form as [n, 1, side, side] in f32. */
-tl_tensor *as_pictures(tl_tensor *batch, int64_t side);
-
 #endif

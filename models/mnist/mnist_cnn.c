@@ -13,13 +13,13 @@
 static tl_tensor *forward(tl_module *m, tl_tensor *x, void *ctx)
 {
     (void)ctx;
-    x = tl_relu(apply(m, "conv1", x));
-    x = tl_relu(apply(m, "conv2", x));
-    x = apply(m, "max_pool", x);
-    x = tl_relu(apply(m, "conv3", x));
-    x = apply(m, "flatten", x);
-    x = tl_relu(apply(m, "linear1", x));
-    return apply(m, "linear2", x);
+    x = tl_relu(tl_forward_child(m, "conv1", x));
+    x = tl_relu(tl_forward_child(m, "conv2", x));
+    x = tl_forward_child(m, "max_pool", x);
+    x = tl_relu(tl_forward_child(m, "conv3", x));
+    x = tl_forward_child(m, "flatten", x);
+    x = tl_relu(tl_forward_child(m, "linear1", x));
+    return tl_forward_child(m, "linear2", x);
 }
 
 static tl_tensor *forward_relu_output(tl_module *m, tl_tensor *x, void *ctx)
@@ -27,7 +27,7 @@ static tl_tensor *forward_relu_output(tl_module *m, tl_tensor *x, void *ctx)
     return tl_relu(forward(m, x, ctx));
 }
 
-static tl_module *build(const struct tl_model_config *c)
+static tl_module *build(const struct tl_config *c)
 {
     tl_module *m = tl_module_from("MnistCNN", tl_config_bool(c, "relu-output") ? forward_relu_output : forward, NULL);
     tl_module_add(m, "conv1", tl_nn_conv2d(1, 32, 3));
@@ -36,13 +36,11 @@ static tl_module *build(const struct tl_model_config *c)
     tl_module_add(m, "conv3", tl_nn_conv2d(32, 2, 3));
     tl_module_add(m, "flatten", tl_nn_flatten());
     tl_module_add(m, "linear1", tl_nn_linear(200, 50));
-    if (tl_module_add(m, "linear2", tl_nn_linear(50, 10)))
-        return m;
-    tl_module_free(m);
-    return NULL;
+    tl_module_add(m, "linear2", tl_nn_linear(50, 10));
+    return m;
 }
 
-static int input_shape(const struct tl_model_config *c, int64_t shape[TL_MAX_DIMS])
+static int input_shape(const struct tl_config *c, int64_t shape[TL_MAX_DIMS])
 {
     (void)c;
     shape[0] = 1;
@@ -50,26 +48,19 @@ static int input_shape(const struct tl_model_config *c, int64_t shape[TL_MAX_DIM
     return 3;
 }
 
-static tl_tensor *preprocess(const struct tl_model_config *c, tl_tensor *batch)
-{
-    (void)c;
-    return as_pictures(batch, 28);
-}
-
-static const struct tl_model_option options[] = {
-    {"relu-output", "apply ReLU to the outputs as well, as the course does", "no", TL_OPTION_BOOL, 0, 0, NULL},
+static const struct tl_plugin_option options[] = {
+    {.name = "relu-output", .help = "apply ReLU to the outputs as well, as the course does", .kind = TL_OPTION_BOOL, .fallback = "no"},
     {0},
 };
 
 const struct tl_model mnist_cnn = {
     .struct_size = sizeof(struct tl_model),
+    .tasks = TL_CLASSIFY,
     .name = "mnist-cnn",
     .summary = "three 3 x 3 convolutions and two dense layers for MNIST",
-    .task = "classify",
     .options = options,
     .data = "mnist",
     .input_shape = input_shape,
     .build = build,
-    .preprocess = preprocess,
     .labels = digit_names,
 };

@@ -66,11 +66,11 @@ static void blame_sample(tl_loader *l, const int64_t *index, int64_t n, int64_t 
     tl_error_clear();
     error->code = whole.code;
     if (culprit >= 0)
-        snprintf(error->message, sizeof error->message, "loader: batch %" PRId64 ", sample %" PRId64 ": %.900s", number, culprit,
+        snprintf(error->message, sizeof error->message, "loader: batch %" PRId64 ", sample %" PRId64 ": %.900s", number + 1, culprit,
                  whole.message);
     else
         snprintf(error->message, sizeof error->message, "loader: batch %" PRId64 " (%" PRId64 " samples, the first is %" PRId64
-                 "): %.900s", number, n, index[0], whole.message);
+                 "): %.900s", number + 1, n, index[0], whole.message);
 }
 
 /* Keep what the batch holds, or keep nothing. */
@@ -127,7 +127,7 @@ static bool make_batch(tl_loader *l, int64_t number, tl_tensor **owned, struct t
             else {
                 struct tl_error inner = *error;
                 snprintf(error->message, sizeof error->message, "loader: batch %" PRId64 ", transform of %" PRId64
-                         " samples, the first is %" PRId64 ": %.900s", number, n, index[0],
+                         " samples, the first is %" PRId64 ": %.900s", number + 1, n, index[0],
                          inner.message[0] ? inner.message : "it failed without a message");
             }
         }

@@ -1,7 +1,10 @@
 # sources nn_libtelar_nn_la_SOURCES: *.c *.h
 nn_libtelar_nn_la_SOURCES += \
+	%D%/config.c \
 	%D%/dataset.c \
+	%D%/internal.h \
 	%D%/loader.c \
+	%D%/nearest.c \
 	%D%/open.c \
 	%D%/scaler.c \
 	%D%/split.c \

@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <telar/data.h>
 
+#include "nn/data/internal.h"
+
 static void free_parts(tl_dataset **out, int n)
 {
     for (int i = 0; i < n; i++) {
@@ -135,6 +137,19 @@ static tl_status order_of(tl_dataset *d, double test_share, uint64_t seed, int64
     return s == TL_OK ? tl_stratified_order(labels, n, test_share, seed, order, n_test) : s;
 }
 
+static tl_status make_parts(tl_dataset *d, const int64_t *order, int64_t n, int64_t n_test, tl_dataset *out[2])
+{
+    tl_dataset *train = tl_subset(d, order, n - n_test), *test = train ? tl_subset(d, order + (n - n_test), n_test) : NULL;
+
+    if (!test) {
+        tl_dataset_free(train);
+        return tl_error_code();
+    }
+    out[0] = train;
+    out[1] = test;
+    return TL_OK;
+}
+
 tl_status tl_stratified_split(tl_dataset *d, double test_share, uint64_t seed, tl_dataset *out[2])
 {
     int64_t n = tl_dataset_size(d), n_test = 0;
@@ -144,21 +159,54 @@ tl_status tl_stratified_split(tl_dataset *d, double test_share, uint64_t seed, t
     int64_t *labels = calloc((size_t)n + 1, sizeof *labels), *order = calloc((size_t)n + 1, sizeof *order);
     tl_status s = labels && order ? order_of(d, test_share, seed, labels, order, &n_test)
                                   : tl_fail(TL_ERR_NOMEM, "stratified_split: no memory for %" PRId64 " labels", n);
-    tl_dataset *part[2] = {0};
-    if (s == TL_OK) {
-        part[0] = tl_subset(d, order, n - n_test);
-        part[1] = part[0] ? tl_subset(d, order + (n - n_test), n_test) : NULL;
-        if (!part[1]) {
-            s = tl_error_code();
-            free_parts(part, 2);
-        } else {
-            out[0] = part[0];
-            out[1] = part[1];
-        }
-    }
+    if (s == TL_OK)
+        s = make_parts(d, order, n, n_test, out);
     free(order);
     free(labels);
     return s;
+}
+
+/* ---- What plugins are asked for ---- */
+
+tl_status tl_train_test_split(tl_dataset *d, double test_share, uint64_t seed, tl_dataset *out[2])
+{
+    int64_t n = tl_dataset_size(d), n_test = 0;
+
+    if (!d || !out || tl_dataset_info(d)->n_classes > 0)
+        return tl_stratified_split(d, test_share, seed, out);
+    int64_t *same = calloc((size_t)n + 1, sizeof *same), *order = calloc((size_t)n + 1, sizeof *order);
+    tl_status s = same && order ? tl_stratified_order(same, n, test_share, seed, order, &n_test)
+                                : tl_fail(TL_ERR_NOMEM, "train_test_split: no memory for %" PRId64 " samples", n);
+    if (s == TL_OK)
+        s = make_parts(d, order, n, n_test, out);
+    free(order);
+    free(same);
+    return s;
+}
+
+tl_dataset *tl_data_split(tl_dataset *whole, const struct tl_data_request *r)
+{
+    tl_dataset *part[2] = {0};
+
+    if (!whole || !r || r->split == TL_SPLIT_ALL)
+        return whole;
+    int which = r->split == TL_SPLIT_TEST;
+    dataset_set_name(whole, r->name);
+    tl_train_test_split(whole, r->test_share, r->seed, part);
+    tl_dataset_free(whole);
+    tl_dataset_free(part[1 - which]);
+    return part[which];
+}
+
+void tl_split_range(const struct tl_data_request *r, int64_t total, int64_t *first, int64_t *size)
+{
+    if (!r || !first || !size) {
+        tl_fail(TL_ERR_ARGUMENT, "split_range: missing argument");
+        return;
+    }
+    int64_t test = (int64_t)floor((double)total * r->test_share + 0.5);
+    *first = r->split == TL_SPLIT_TEST ? total - test : 0;
+    *size = r->split == TL_SPLIT_ALL ? total : r->split == TL_SPLIT_TEST ? test : total - test;
 }
 
 tl_dataset *tl_first_samples(tl_dataset *d, int64_t n)

@@ -11,6 +11,8 @@
 #include <telar/data.h>
 #include <telar/ops.h>
 
+#include "nn/data/internal.h"
+
 struct tensors {
     int n;
     tl_tensor *field[TL_MAX_FIELDS]; /* contiguous, on the host */
@@ -18,7 +20,7 @@ struct tensors {
 
 static tl_status tensors_batch(tl_dataset *d, const int64_t *index, int64_t n, tl_tensor **out)
 {
-    const struct tensors *self = tl_dataset_fields(d);
+    const struct tensors *self = tl_dataset_private(d);
 
     for (int f = 0; f < self->n; f++) {
         tl_tensor *t = self->field[f];
@@ -27,14 +29,11 @@ static tl_status tensors_batch(tl_dataset *d, const int64_t *index, int64_t n, t
         size_t row = (size_t)(tl_numel(t) / rows) * tl_dtype_size(tl_dtype_of(t));
         memcpy(shape, tl_shape(t), (size_t)tl_ndim(t) * sizeof *shape);
         shape[0] = n;
-        out[f] = tl_empty(tl_ndim(t), shape, (struct tl_options){.dtype = tl_dtype_of(t), .device = "cpu"});
-        if (!out[f])
-            return tl_error_code();
-        if (row == 0)
+        unsigned char *to = tl_batch_field(&out[f], tl_dtype_of(t), tl_ndim(t), shape);
+        if (row == 0 && tl_error_code() == TL_OK)
             continue;
-        const unsigned char *from = tl_data(t);
-        unsigned char *to = tl_data_mut(out[f]);
-        if (!from || !to)
+        const unsigned char *from = to ? tl_data(t) : NULL;
+        if (!from)
             return tl_error_code();
         for (int64_t i = 0; i < n; i++)
             memcpy(to + (size_t)i * row, from + (size_t)index[i] * row, row);
@@ -44,7 +43,7 @@ static tl_status tensors_batch(tl_dataset *d, const int64_t *index, int64_t n, t
 
 static tl_status tensors_labels(tl_dataset *d, const int64_t *index, int64_t n, int64_t *out)
 {
-    const struct tensors *self = tl_dataset_fields(d);
+    const struct tensors *self = tl_dataset_private(d);
     tl_tensor *t = self->field[self->n - 1];
 
     if (tl_dtype_of(t) != TL_I64 || tl_numel(t) != tl_shape(t)[0])
@@ -60,7 +59,7 @@ static tl_status tensors_labels(tl_dataset *d, const int64_t *index, int64_t n, 
 
 static void tensors_destroy(tl_dataset *d)
 {
-    struct tensors *self = tl_dataset_fields(d);
+    struct tensors *self = tl_dataset_private(d);
 
     for (int f = 0; f < self->n; f++)
         tl_release(self->field[f]);
@@ -95,12 +94,12 @@ tl_dataset *tl_tensor_dataset(int n, tl_tensor *const *fields)
     if (check_fields(n, fields) != TL_OK)
         return NULL;
 
-    struct tl_dataset_info info = {.size = tl_shape(fields[0])[0], .n_fields = n, .ndim = tl_ndim(fields[0]) - 1};
+    struct tl_dataset_info info = {.struct_size = sizeof info, .size = tl_shape(fields[0])[0], .n_fields = n, .ndim = tl_ndim(fields[0]) - 1};
     memcpy(info.shape, tl_shape(fields[0]) + 1, (size_t)info.ndim * sizeof *info.shape);
-    tl_dataset *d = tl_dataset_new(&tensors_class, &info, sizeof(struct tensors));
+    tl_dataset *d = tl_dataset_new_with(&tensors_class, sizeof(struct tensors), &info);
     if (!d)
         return NULL;
-    struct tensors *self = tl_dataset_fields(d);
+    struct tensors *self = tl_dataset_private(d);
     TL_SCOPE
     {
         for (; self->n < n; self->n++) {
@@ -125,7 +124,7 @@ struct subset {
 /* Translate to the other's numbers, on the stack for ordinary batches. */
 static tl_status subset_translate(tl_dataset *d, const int64_t *index, int64_t n, tl_tensor **batch, int64_t *labels)
 {
-    const struct subset *self = tl_dataset_fields(d);
+    const struct subset *self = tl_dataset_private(d);
     int64_t few[256];
     int64_t *there = n <= 256 ? few : calloc((size_t)n, sizeof *there);
 
@@ -151,7 +150,7 @@ static tl_status subset_labels(tl_dataset *d, const int64_t *index, int64_t n, i
 
 static void subset_destroy(tl_dataset *d)
 {
-    struct subset *self = tl_dataset_fields(d);
+    struct subset *self = tl_dataset_private(d);
 
     free(self->index);
     tl_dataset_free(self->of);
@@ -180,10 +179,10 @@ tl_dataset *tl_subset(tl_dataset *d, const int64_t *index, int64_t n)
 
     struct tl_dataset_info info = *tl_dataset_info(d);
     info.size = n;
-    tl_dataset *made = tl_dataset_new(&subset_class, &info, sizeof(struct subset));
+    tl_dataset *made = tl_dataset_new_with(&subset_class, sizeof(struct subset), &info);
     if (!made)
         return NULL;
-    struct subset *self = tl_dataset_fields(made);
+    struct subset *self = tl_dataset_private(made);
     self->index = malloc(n > 0 ? (size_t)n * sizeof *index : 1);
     if (!self->index) {
         tl_dataset_free(made);
@@ -193,5 +192,6 @@ tl_dataset *tl_subset(tl_dataset *d, const int64_t *index, int64_t n)
     if (n > 0)
         memcpy(self->index, index, (size_t)n * sizeof *index);
     self->of = tl_dataset_keep(d);
+    dataset_set_name(made, tl_dataset_name(d));
     return made;
 }

@@ -390,3 +390,9 @@ tl_tensor *tl_forward(tl_module *m, tl_tensor *x)
 {
     return tl_forward_n(m, &x, 1);
 }
+
+tl_tensor *tl_forward_child(tl_module *m, const char *name, tl_tensor *x)
+{
+    tl_module *child = m && x ? tl_module_child(m, name) : NULL;
+    return child ? tl_forward(child, x) : NULL;
+}

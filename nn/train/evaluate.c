@@ -37,11 +37,14 @@ static tl_status evaluate_batch(struct evaluation *e, tl_tensor **batch)
     if (o->prepare && !(batch[0] = result_of("prepare", o->prepare(batch[0], o->function_ctx))))
         return tl_error_code();
     if (o->step)
-        return measure(&e->loss, result_of("step", o->step(e->module, batch, n, o->function_ctx)), samples);
+        s = measure(&e->loss, result_of("step", o->step(e->module, batch, n, o->function_ctx)), samples);
+    if (s != TL_OK || (o->step && !o->metric && !e->each))
+        return s;
     tl_tensor *output = tl_forward(e->module, batch[0]);
     if (!output)
         return tl_error_code();
-    s = measure(&e->loss, result_of("loss", (o->loss ? o->loss : tl_loss_cross_entropy)(output, batch, n, o->function_ctx)), samples);
+    if (!o->step)
+        s = measure(&e->loss, result_of("loss", (o->loss ? o->loss : tl_loss_cross_entropy)(output, batch, n, o->function_ctx)), samples);
     if (s == TL_OK && o->metric)
         s = measure(&e->metric, result_of("metric", o->metric(output, batch, n, o->function_ctx)), samples);
     if (s == TL_OK && e->each)

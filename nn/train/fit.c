@@ -77,6 +77,11 @@ static tl_status measure(struct run *r, tl_tensor **batch, tl_tensor *output, do
         tl_tensor *again = loss_of(r, batch, &output);
         *loss = again ? tl_item(again) : 0;
     }
+    if (tl_error_code() == TL_OK && o->metric && o->step) { /* the step does not tell its output */
+        tl_eval(r->module);
+        output = tl_forward(r->module, batch[0]);
+        tl_train(r->module);
+    }
     if (tl_error_code() == TL_OK && o->metric && output) {
         tl_tensor *value = result_of("metric", o->metric(tl_detach(output), batch, r->fields, o->function_ctx));
         weighted_add(&r->metric, value ? tl_item(value) : 0, samples);
@@ -234,7 +239,7 @@ static void print_number(FILE *to, int width, double x, bool wanted)
 
 static void print_epoch(FILE *to, const struct tl_epoch *e, const struct tl_fit_options *o, bool first, const char *metric)
 {
-    bool measured = o->metric && !o->step, validated = o->validation != NULL;
+    bool measured = o->metric, validated = o->validation != NULL;
     int width = (int)strlen(metric) + 2 > 10 ? (int)strlen(metric) + 2 : 10;
     char epoch[48];
     if (first) {
@@ -352,7 +357,7 @@ static tl_status check_options(tl_module *m, tl_loader *train, tl_optimizer *opt
         return tl_fail(TL_ERR_ARGUMENT, "fit: a module, a loader and an optimizer are needed");
     if (o->epochs < 1)
         return tl_fail(TL_ERR_ARGUMENT, "fit: %lld epochs; expected at least 1", (long long)o->epochs);
-    if (o->watch_metric && (!o->metric || o->step))
+    if (o->watch_metric && !o->metric)
         return tl_fail(TL_ERR_ARGUMENT, "fit: watch_metric is set, but there is no metric");
     if (tl_dataset_info(tl_loader_dataset(train))->n_fields > TL_MAX_FIELDS)
         return tl_fail(TL_ERR_LIMIT, "fit: samples have more than %d tensors", TL_MAX_FIELDS);
@@ -373,7 +378,7 @@ static tl_status resume(struct run *r)
 static tl_status start(struct run *r)
 {
     const struct tl_fit_options *o = r->o;
-    if (o->metric && !o->step) {
+    if (o->metric) {
         const char *name = o->metric_name ? o->metric_name : o->metric == tl_metric_accuracy ? "accuracy" : "metric";
         tl_status s = tl_history_set_metric_name(r->history, name);
         if (s != TL_OK)

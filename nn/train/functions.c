@@ -21,7 +21,39 @@ tl_tensor *tl_loss_cross_entropy(tl_tensor *output, tl_tensor *const *batch, int
 tl_tensor *tl_loss_mse(tl_tensor *output, tl_tensor *const *batch, int n, void *ctx)
 {
     (void)ctx;
-    return tl_mse_loss(output, second(batch, n, "mean squared error"));
+    return tl_mse_loss(output, match_target(output, second(batch, n, "mean squared error")));
+}
+
+tl_tensor *tl_metric_absolute_error(tl_tensor *output, tl_tensor *const *batch, int n, void *ctx)
+{
+    (void)ctx;
+    return tl_l1_loss(output, match_target(output, second(batch, n, "mean absolute error")));
+}
+
+void shape_text(char *text, size_t size, const tl_tensor *t)
+{
+    size_t used = (size_t)snprintf(text, size, "[");
+    for (int i = 0; i < tl_ndim(t) && used < size; i++)
+        used += (size_t)snprintf(text + used, size - used, "%s%lld", i ? " x " : "", (long long)tl_shape(t)[i]);
+    if (used < size)
+        snprintf(text + used, size - used, "]");
+}
+
+tl_tensor *match_target(tl_tensor *output, tl_tensor *target)
+{
+    char a[200], b[200];
+    if (!output || !target)
+        return NULL;
+    int least = tl_ndim(output) < tl_ndim(target) ? tl_ndim(output) : tl_ndim(target);
+    bool same = tl_numel(output) == tl_numel(target);
+    for (int i = 0; i < least; i++)
+        same = same && tl_shape(output)[i] == tl_shape(target)[i];
+    if (same) /* equal numbers of elements and equal sizes so far: what is left are ones */
+        return tl_ndim(output) == tl_ndim(target) ? target : tl_reshape(target, tl_ndim(output), tl_shape(output));
+    shape_text(a, sizeof a, output);
+    shape_text(b, sizeof b, target);
+    tl_fail(TL_ERR_SHAPE, "outputs are %s and targets %s; the model must give as many numbers a sample as there are to predict", a, b);
+    return NULL;
 }
 
 tl_tensor *tl_accuracy(tl_tensor *output, tl_tensor *labels)

@@ -8,11 +8,15 @@ nn_libtelar_nn_la_SOURCES += \
 	%D%/functions.c \
 	%D%/history.c \
 	%D%/model.c \
-	%D%/nearest.c \
 	%D%/plot.c \
 	%D%/progress.c \
+	%D%/regression.c \
 	%D%/report.c \
+	%D%/sha256.c \
+	%D%/sha256.h \
 	%D%/summary.c \
+	%D%/task.c \
 	%D%/text.c \
-	%D%/train.h
+	%D%/train.h \
+	%D%/weights.c
 # end (kept by build-aux/update-sources)

@@ -1,18 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Models by name. Every model plugin is opened once and its models are listed, in the order in which plugins are found; of
- * two models with one name, the first counts. Options are text on their way in and are checked against the model's own
- * table before its code sees them.
+ * two models with one name, the first counts. A model is judged before it is listed, so that what is listed can be used.
  */
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <telar/model.h>
 #include <telar/registry.h>
 
-enum { MAX_PLUGINS = 256, MAX_MODELS = 1024, MAX_LIST = 64 };
+#include "nn/data/internal.h"
+#include "nn/train/train.h"
+
+enum { MAX_PLUGINS = 256, MAX_MODELS = 1024 };
 
 /* ---- The list ------------------------------------------------------------------------------------------------- */
 
@@ -29,22 +30,62 @@ static const struct tl_model *find_listed(const char *name)
     return NULL;
 }
 
+/* What the first version of the table has; later members are asked for one by one. */
+#define HAS_SLOT(m, slot) ((m)->struct_size >= offsetof(struct tl_model, slot) + sizeof((m)->slot))
+
+/* NULL if the model can be used, else why not, in `why`. */
+static const char *judge(const struct tl_model *m, char *why, size_t size)
+{
+    const uint32_t known = TL_CLASSIFY | TL_LANGUAGE | TL_REGRESS | TL_RECONSTRUCT | TL_GENERATE;
+    char owner[120];
+    if (!HAS_SLOT(m, step)) {
+        snprintf(why, size, "struct_size is %u; .struct_size = sizeof(struct tl_model) is needed", m->struct_size);
+        return why;
+    }
+    if (!m->name || !m->name[0])
+        return "name is NULL or empty";
+    if (!m->input_shape)
+        return "input_shape is NULL";
+    if (!m->build)
+        return "build is NULL";
+    if (m->tasks == 0)
+        return "tasks is 0: at least one of TL_CLASSIFY, TL_LANGUAGE, TL_REGRESS, TL_RECONSTRUCT, TL_GENERATE is needed";
+    if (m->tasks & ~known) {
+        snprintf(why, size, "tasks has bits (0x%x) that this Telar does not know", (unsigned)(m->tasks & ~known));
+        return why;
+    }
+    if ((m->tasks & TL_GENERATE) && !m->step)
+        return "its task is to generate, so it needs a step, but step is NULL";
+    snprintf(owner, sizeof owner, "model %s", m->name);
+    if (tl_config_check(owner, m->options) == TL_OK)
+        return NULL;
+    snprintf(why, size, "%s", tl_error_message());
+    tl_error_clear();
+    return why;
+}
+
 static void list_plugin(const char *plugin)
 {
     const struct tl_model_plugin *p = tl_plugin_open("model", plugin, TL_MODEL_ABI);
-    if (!p) {
-        /* A broken plugin must not hide the others. `telar doctor` tells. */
-        tl_log_message(TL_LOG_WARN, "model", "%s", tl_error_message());
+    char why[600], name[40];
+    if (!p) { /* a broken plugin must not hide the others */
         tl_error_clear();
+        tl_plugin_left_out("model", plugin, NULL);
         return;
     }
-    for (size_t i = 0; p->models && p->models[i]; i++) {
+    if (p->struct_size < sizeof *p || !p->models || !p->models[0])
+        tl_plugin_left_out("model", plugin, "its table lists no model");
+    for (size_t i = 0; p->struct_size >= sizeof *p && p->models && p->models[i]; i++) {
         const struct tl_model *m = p->models[i];
-        bool complete = m->struct_size >= offsetof(struct tl_model, preprocess) && m->name && m->input_shape && m->build;
-        if (!complete)
-            tl_log_message(TL_LOG_WARN, "model", "plugin %s: model %zu lacks a required slot; left out", plugin, i);
+        const char *flaw = judge(m, why, sizeof why);
+        if (m->name)
+            snprintf(name, sizeof name, "'%.30s'", m->name);
+        else
+            snprintf(name, sizeof name, "%zu of its list", i + 1);
+        if (flaw)
+            tl_plugin_left_out("model", plugin, "model %s: %s", name, flaw);
         else if (find_listed(m->name))
-            tl_log_message(TL_LOG_INFO, "model", "plugin %s: there is a model %s already; left out", plugin, m->name);
+            tl_plugin_remark_add("model %s of the plugin %s is hidden by another of that name", m->name, plugin);
         else if (n_models < MAX_MODELS)
             models[n_models++] = m;
     }
@@ -55,15 +96,11 @@ static void list_models(void)
     pthread_mutex_lock(&lock);
     if (!listed) {
         static struct tl_plugin_info found[MAX_PLUGINS];
+        bool clear = tl_error_code() == TL_OK;
         size_t n = tl_plugins("model", false, found, MAX_PLUGINS);
-        for (size_t i = 0; i < n && i < MAX_PLUGINS; i++) {
-            bool again = false;
-            for (size_t j = 0; j < i; j++)
-                again = again || strcmp(found[j].name, found[i].name) == 0;
-            if (!again)
-                list_plugin(found[i].name);
-        }
-        listed = true;
+        for (size_t i = 0; clear && i < n && i < MAX_PLUGINS; i++)
+            list_plugin(found[i].name);
+        listed = clear;
     }
     pthread_mutex_unlock(&lock);
 }
@@ -71,7 +108,7 @@ static void list_models(void)
 size_t tl_models(const struct tl_model **list, size_t capacity)
 {
     list_models();
-    for (size_t i = 0; i < n_models && i < capacity; i++)
+    for (size_t i = 0; list && i < n_models && i < capacity; i++)
         list[i] = models[i];
     return n_models;
 }
@@ -86,6 +123,8 @@ const struct tl_model *tl_model_find(const char *name)
     const struct tl_model *m = find_listed(name);
     if (m)
         return m;
+    if (plugin_is_broken("model", name))
+        return NULL;
     const char *names[MAX_MODELS];
     char all[600] = "";
     for (size_t i = 0; i < n_models; i++) {
@@ -102,252 +141,157 @@ const struct tl_model *tl_model_find(const char *name)
     return NULL;
 }
 
-/* ---- Options -------------------------------------------------------------------------------------------------- */
+/* ---- Configuring and building ---------------------------------------------------------------------------------------- */
 
-struct value {
-    double number;
-    int64_t integer;
-    int64_t list[MAX_LIST];
-    int n;
-};
-
-struct tl_model_config {
-    const struct tl_model *model;
-    size_t n;
-    struct value values[]; /* in the order of the model's table */
-};
-
-static size_t count_options(const struct tl_model *m)
+struct tl_config *tl_model_configure(const struct tl_model *m, const char *options)
 {
-    size_t n = 0;
-    while (m->options && m->options[n].name)
-        n++;
-    return n;
-}
-
-static tl_status refuse(const struct tl_model *m, const struct tl_model_option *o, const char *text, const char *expected)
-{
-    return tl_fail(TL_ERR_ARGUMENT, "model %s: option %s=%s: expected %s", m->name, o->name, text, expected);
-}
-
-static tl_status out_of_range(const struct tl_model *m, const struct tl_model_option *o, const char *text)
-{
-    char range[80];
-    snprintf(range, sizeof range, "%.12g to %.12g", o->low, o->high);
-    return refuse(m, o, text, range);
-}
-
-static tl_status parse_integer(const struct tl_model *m, const struct tl_model_option *o, const char *text, int64_t *value)
-{
-    char *end;
-    long long v = strtoll(text, &end, 10);
-    if (end == text || *end)
-        return refuse(m, o, text, "a whole number");
-    *value = v;
-    return (double)v >= o->low && (double)v <= o->high ? TL_OK : out_of_range(m, o, text);
-}
-
-static tl_status parse_list(const struct tl_model *m, const struct tl_model_option *o, const char *text, struct value *value)
-{
-    char part[32];
-    value->n = 0;
-    while (*text) {
-        size_t length = strcspn(text, ":");
-        if (value->n == MAX_LIST)
-            return refuse(m, o, text, "at most 64 numbers");
-        if (length == 0 || length >= sizeof part)
-            return refuse(m, o, text, "whole numbers with colons between them, such as 64:32");
-        memcpy(part, text, length);
-        part[length] = 0;
-        tl_status s = parse_integer(m, o, part, &value->list[value->n++]);
-        if (s != TL_OK)
-            return s;
-        text += length + (text[length] == ':');
-    }
-    return TL_OK;
-}
-
-static tl_status parse_bool(const struct tl_model *m, const struct tl_model_option *o, const char *text, struct value *value)
-{
-    static const char *const yes[] = {"1", "true", "yes", "on"}, *const no[] = {"0", "false", "no", "off"};
-    for (size_t i = 0; i < 4; i++) {
-        if (strcasecmp(text, yes[i]) == 0) {
-            value->integer = 1;
-            return TL_OK;
-        }
-        if (strcasecmp(text, no[i]) == 0) {
-            value->integer = 0;
-            return TL_OK;
-        }
-    }
-    return refuse(m, o, text, "yes or no");
-}
-
-static tl_status parse_choice(const struct tl_model *m, const struct tl_model_option *o, const char *text, struct value *value)
-{
-    char expected[300] = "one of";
-    size_t n = 0;
-    for (; o->choices && o->choices[n]; n++) {
-        if (strcmp(o->choices[n], text) == 0) {
-            value->integer = (int64_t)n;
-            return TL_OK;
-        }
-        size_t used = strlen(expected);
-        snprintf(expected + used, sizeof expected - used, "%s %s", n ? "," : "", o->choices[n]);
-    }
-    const char *near = n ? tl_nearest_name(text, o->choices, n) : NULL;
-    size_t used = strlen(expected);
-    if (near)
-        snprintf(expected + used, sizeof expected - used, " (did you mean %s?)", near);
-    return refuse(m, o, text, expected);
-}
-
-static tl_status parse_value(const struct tl_model *m, const struct tl_model_option *o, const char *text, struct value *value)
-{
-    char *end;
-    switch (o->kind) {
-    case TL_OPTION_INT:
-        return parse_integer(m, o, text, &value->integer);
-    case TL_OPTION_FLOAT:
-        value->number = strtod(text, &end);
-        if (end == text || *end)
-            return refuse(m, o, text, "a number");
-        return value->number >= o->low && value->number <= o->high ? TL_OK : out_of_range(m, o, text);
-    case TL_OPTION_BOOL:
-        return parse_bool(m, o, text, value);
-    case TL_OPTION_LIST:
-        return parse_list(m, o, text, value);
-    case TL_OPTION_CHOICE:
-        return parse_choice(m, o, text, value);
-    }
-    return refuse(m, o, text, "an option of a kind that this version knows");
-}
-
-static const struct tl_model_option *find_option(const struct tl_model *m, const char *name)
-{
-    size_t n = count_options(m);
-    for (size_t i = 0; i < n; i++)
-        if (strcmp(m->options[i].name, name) == 0)
-            return &m->options[i];
-    if (n == 0) {
-        tl_fail(TL_ERR_NOT_FOUND, "model %s has no options, so none called \"%s\"", m->name, name);
+    char owner[120];
+    if (!m) {
+        tl_fail(TL_ERR_ARGUMENT, "model_configure: the model is NULL");
         return NULL;
     }
-    const char *names[64];
-    char all[400] = "";
-    size_t listed_names = n < 64 ? n : 64;
-    for (size_t i = 0; i < listed_names; i++) {
-        names[i] = m->options[i].name;
-        size_t used = strlen(all);
-        snprintf(all + used, sizeof all - used, "%s%s", i ? ", " : "", names[i]);
+    snprintf(owner, sizeof owner, "model %s", m->name);
+    return tl_config_new(owner, m->options, options);
+}
+
+/* What a role asks of the data; 0 if they do not tell. */
+static int64_t size_for(enum tl_option_role role, const struct tl_dataset_info *info)
+{
+    int64_t features = 1;
+    int n = info->ndim;
+    switch (role) {
+    case TL_ROLE_FEATURES:
+        for (int i = 0; i < n; i++)
+            if (__builtin_mul_overflow(features, info->shape[i], &features))
+                return INT64_MAX;
+        return features;
+    case TL_ROLE_CHANNELS:
+        return n == 3 ? info->shape[0] : n == 2 ? 1 : 0;
+    case TL_ROLE_HEIGHT:
+        return n >= 2 ? info->shape[n - 2] : 0;
+    case TL_ROLE_WIDTH:
+        return n >= 2 ? info->shape[n - 1] : 0;
+    case TL_ROLE_CLASSES:
+        return info->n_classes;
+    case TL_ROLE_OUTPUTS:
+        return info->n_classes > 0 ? info->n_classes : info->n_targets;
+    case TL_ROLE_NONE:
+        break;
     }
-    const char *near = tl_nearest_name(name, names, listed_names);
-    tl_fail(TL_ERR_NOT_FOUND, "model %s has no option \"%s\"%s%s%s; it has: %s", m->name, name, near ? "; did you mean \"" : "",
-            near ? near : "", near ? "\"?" : "", all);
+    return 0;
+}
+
+char *tl_model_options_for(const struct tl_model *m, const char *options, const struct tl_dataset_info *info)
+{
+    char number[24], owner[160];
+    char *text = m && info ? strdup(options ? options : "") : NULL;
+    if (!text)
+        tl_fail(m && info ? TL_ERR_NOMEM : TL_ERR_ARGUMENT, "model_options_for: %s", m && info ? "out of memory" : "a model and an info are needed");
+    for (const struct tl_plugin_option *o = text ? m->options : NULL; o && o->name; o++) {
+        int64_t size = size_for(o->role, info);
+        if (size <= 0 || tl_config_mentions(text, o->name))
+            continue;
+        snprintf(number, sizeof number, "%lld", (long long)size);
+        char *longer = tl_config_append(text, o->name, number);
+        /* A size that the model cannot take: the user gave no such option, so the message says where it comes from. */
+        snprintf(owner, sizeof owner, "model %s does not fit the data, which ask for %s=%s", m->name, o->name, number);
+        struct tl_config *tried = longer ? tl_config_new(owner, m->options, longer) : NULL;
+        free(text);
+        text = longer;
+        if (!tried) {
+            free(text);
+            return NULL;
+        }
+        tl_config_free(tried);
+    }
+    return text;
+}
+
+tl_module *tl_model_build_with(const struct tl_model *m, const struct tl_config *c)
+{
+    if (!m || !c) {
+        tl_fail(TL_ERR_ARGUMENT, "model_build: a model and its configuration are needed");
+        return NULL;
+    }
+    bool clear = tl_error_code() == TL_OK;
+    tl_module *net = NULL;
+    TL_SCOPE net = m->build(c);
+    if (net && (!clear || tl_error_code() == TL_OK))
+        return net;
+    tl_module_free(net);
+    if (tl_error_code() == TL_OK)
+        tl_fail(TL_ERR_PLUGIN, "model %s: build() gave NULL without an error", m->name);
+    else
+        tl_error_prefix("model %s: ", m->name);
     return NULL;
-}
-
-/* One "name=value"; a bare name switches a bool on. */
-static tl_status parse_assignment(struct tl_model_config *c, char *text)
-{
-    const struct tl_model *m = c->model;
-    char *equals = strchr(text, '=');
-    if (equals)
-        *equals = 0;
-    const struct tl_model_option *o = find_option(m, text);
-    if (!o)
-        return tl_error_code();
-    if (!equals && o->kind != TL_OPTION_BOOL)
-        return tl_fail(TL_ERR_ARGUMENT, "model %s: option %s needs a value: %s=…", m->name, text, text);
-    return parse_value(m, o, equals ? equals + 1 : "yes", &c->values[o - m->options]);
-}
-
-static tl_status parse_options(struct tl_model_config *c, const char *options)
-{
-    tl_status s = TL_OK;
-    for (size_t i = 0; s == TL_OK && i < c->n; i++)
-        s = parse_value(c->model, &c->model->options[i], c->model->options[i].fallback ? c->model->options[i].fallback : "",
-                        &c->values[i]);
-    char *copy = s == TL_OK ? strdup(options ? options : "") : NULL, *rest = copy;
-    if (s == TL_OK && !copy)
-        return tl_fail(TL_ERR_NOMEM, "model %s: out of memory", c->model->name);
-    for (char *part; s == TL_OK && (part = strsep(&rest, ",")) != NULL;)
-        if (*part)
-            s = parse_assignment(c, part);
-    free(copy);
-    return s;
-}
-
-struct tl_model_config *tl_model_configure(const struct tl_model *m, const char *options)
-{
-    if (!m)
-        return NULL;
-    size_t n = count_options(m);
-    struct tl_model_config *c = calloc(1, sizeof *c + n * sizeof(struct value));
-    if (!c) {
-        tl_fail(TL_ERR_NOMEM, "model %s: out of memory", m->name);
-        return NULL;
-    }
-    c->model = m;
-    c->n = n;
-    if (parse_options(c, options) == TL_OK)
-        return c;
-    tl_model_config_free(c);
-    return NULL;
-}
-
-void tl_model_config_free(struct tl_model_config *c)
-{
-    free(c);
-}
-
-/* A plugin that asks for an option that it does not list gets zeros: its own mistake, and a visible one. */
-static const struct value *value_of(const struct tl_model_config *c, const char *name)
-{
-    static const struct value zero;
-    for (size_t i = 0; i < c->n; i++)
-        if (strcmp(c->model->options[i].name, name) == 0)
-            return &c->values[i];
-    tl_log_message(TL_LOG_ERROR, "model", "model %s reads an option \"%s\" that it does not list", c->model->name, name);
-    return &zero;
-}
-
-int64_t tl_config_int(const struct tl_model_config *c, const char *name)
-{
-    return value_of(c, name)->integer;
-}
-
-double tl_config_float(const struct tl_model_config *c, const char *name)
-{
-    return value_of(c, name)->number;
-}
-
-bool tl_config_bool(const struct tl_model_config *c, const char *name)
-{
-    return value_of(c, name)->integer != 0;
-}
-
-int tl_config_list(const struct tl_model_config *c, const char *name, int64_t *values, int capacity)
-{
-    const struct value *v = value_of(c, name);
-    for (int i = 0; i < v->n && i < capacity; i++)
-        values[i] = v->list[i];
-    return v->n;
-}
-
-const char *tl_config_choice(const struct tl_model_config *c, const char *name)
-{
-    const struct tl_model_option *o = find_option(c->model, name);
-    return o && o->kind == TL_OPTION_CHOICE && o->choices ? o->choices[value_of(c, name)->integer] : "";
 }
 
 tl_module *tl_model_build(const char *name, const char *options)
 {
     const struct tl_model *m = tl_model_find(name);
-    struct tl_model_config *c = tl_model_configure(m, options);
-    tl_module *net = c ? m->build(c) : NULL;
-    if (c && !net && tl_error_code() == TL_OK)
-        tl_fail(TL_ERR_PLUGIN, "model %s: building it failed without a reason", name);
-    tl_model_config_free(c);
+    struct tl_config *c = m ? tl_model_configure(m, options) : NULL;
+    tl_module *net = c ? tl_model_build_with(m, c) : NULL;
+    tl_config_free(c);
     return net;
+}
+
+int model_input_shape(const struct tl_model *m, const struct tl_config *c, int64_t *shape, int64_t *values)
+{
+    int ndim = m->input_shape(c, shape);
+    if (ndim < 0 || ndim >= TL_MAX_DIMS) {
+        tl_fail(TL_ERR_PLUGIN, "model %s: input_shape() gave %d dimensions; 0 to %d are possible", m->name, ndim, TL_MAX_DIMS - 1);
+        return -1;
+    }
+    *values = 1;
+    for (int i = 0; i < ndim; i++)
+        if (shape[i] < 0 || __builtin_mul_overflow(*values, shape[i], values)) {
+            tl_fail(TL_ERR_PLUGIN, "model %s: input_shape() gave sizes that cannot be", m->name);
+            return -1;
+        }
+    return ndim;
+}
+
+tl_status model_refuses_size(const struct tl_model *m, int ndim, const int64_t *shape, int64_t values, int64_t came)
+{
+    char text[160] = "";
+    for (int i = 0; i < ndim; i++) {
+        size_t used = strlen(text);
+        snprintf(text + used, sizeof text - used, "%s%lld", i > 0 ? " x " : "", (long long)shape[i]);
+    }
+    return tl_fail(TL_ERR_SHAPE, "model %s: its inputs are [%s], %lld values a sample; the data have %lld", m->name, text, (long long)values,
+                   (long long)came);
+}
+
+/* Samples in the shape that the model's input_shape says; tokens stay what they are. */
+static tl_tensor *shape_input(const struct tl_model *m, const struct tl_config *c, tl_tensor *input)
+{
+    int64_t shape[TL_MAX_DIMS + 1] = {0}, values, n = tl_ndim(input) > 0 ? tl_size(input, 0) : 1;
+    int ndim = model_input_shape(m, c, shape + 1, &values);
+    if (ndim < 0)
+        return NULL;
+    shape[0] = n;
+    if (n > 0 && tl_numel(input) != n * values) {
+        model_refuses_size(m, ndim, shape + 1, values, tl_numel(input) / n);
+        return NULL;
+    }
+    tl_dtype type = tl_dtype_of(input);
+    tl_tensor *x = tl_reshape(input, ndim + 1, shape);
+    return type == TL_I64 || type == TL_I32 || type == TL_F32 ? x : tl_cast(x, TL_F32);
+}
+
+tl_tensor *tl_model_preprocess(const struct tl_model *m, const struct tl_config *c, tl_tensor *input)
+{
+    if (!m || !c || !input) {
+        tl_fail(TL_ERR_ARGUMENT, "model_preprocess: a model, its configuration and an input are needed");
+        return NULL;
+    }
+    if (!m->preprocess)
+        return shape_input(m, c, input);
+    bool clear = tl_error_code() == TL_OK;
+    tl_tensor *x = m->preprocess(c, input);
+    if (x && (!clear || tl_error_code() == TL_OK))
+        return x;
+    if (tl_error_code() == TL_OK)
+        tl_fail(TL_ERR_PLUGIN, "model %s: preprocess() gave NULL without an error", m->name);
+    return NULL;
 }

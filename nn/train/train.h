@@ -56,6 +56,19 @@ tl_status checkpoint_load(struct tl_checkpoint *c, struct position *p, const cha
 /* What a function of the caller's gave: NULL without an error becomes one that says which function it was. */
 tl_tensor *result_of(const char *function, tl_tensor *t);
 
+/* The target in the output's shape, which may differ from it by sizes of 1 at the end ([64] and [64 x 1]); anything else is an
+ * error, since broadcasting would compare every output with every target. NULL passes through. */
+tl_tensor *match_target(tl_tensor *output, tl_tensor *target);
+/* "[64 x 1]". */
+void shape_text(char *text, size_t size, const tl_tensor *t);
+
+struct tl_model;
+struct tl_config;
+/* Shape and number of values of a model's input, checked; the number of dimensions, or -1 and an error. */
+int model_input_shape(const struct tl_model *m, const struct tl_config *c, int64_t *shape, int64_t *values);
+/* The error for samples of another number of values. */
+tl_status model_refuses_size(const struct tl_model *m, int ndim, const int64_t *shape, int64_t values, int64_t came);
+
 /* Bring a loader's batch to a device, in place. */
 tl_status batch_to_device(tl_tensor **batch, int n, const char *device);
 

@@ -104,20 +104,4 @@ static const char *const suffixes[] = {".records", NULL};
 static const struct tl_format format = {
     .struct_size = sizeof format, .suffixes = suffixes, .probe = probe, .read = read_all, .write = write_all};
 
-static tl_status open_plugin(const struct tl_host *host, const void **iface, struct tl_error *err)
-{
-    (void)host, (void)err;
-    *iface = &format;
-    return TL_OK;
-}
-
-const struct tl_plugin telar_plugin = {
-    .magic = TL_PLUGIN_MAGIC,
-    .struct_size = sizeof(struct tl_plugin),
-    .abi = TL_FORMAT_ABI,
-    .kind = "format",
-    .name = "records",
-    .version = "1.0",
-    .summary = "a weight format for tests",
-    .open = open_plugin,
-};
+TL_FORMAT_PLUGIN("records", "1.0", "a weight format for tests", &format);

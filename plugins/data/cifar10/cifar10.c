@@ -89,97 +89,75 @@ static tl_status add_training(const char *folder, struct rows *r)
     return s;
 }
 
-/* The part `which` of a folder; without a test file, the training files are cut in two. */
-static tl_dataset *open_folder(const char *folder, int which, const struct tl_data_options *o, struct rows *r)
+/* The part of a folder that is asked for; without a test file, the training files are cut in two. */
+static tl_dataset *open_folder(const char *folder, const struct tl_data_request *q, struct rows *r)
 {
     char *test = files_join(folder, "test_batch", ".bin");
     bool has_test = test && files_exists(test);
     tl_status s = test ? TL_OK : TL_ERR_NOMEM;
 
-    if (s == TL_OK && (which != 1 || !has_test))
+    if (s == TL_OK && (q->split != TL_SPLIT_TEST || !has_test))
         s = add_training(folder, r);
-    if (s == TL_OK && which != 0 && has_test)
+    if (s == TL_OK && q->split != TL_SPLIT_TRAIN && has_test)
         s = add_file(test, r);
     free(test);
     if (s != TL_OK) {
         rows_discard(r);
         return NULL;
     }
-    if (has_test || which < 0)
+    if (has_test || q->split == TL_SPLIT_ALL)
         return rows_dataset(r);
     tl_log_message(TL_LOG_INFO, "data", "cifar10: no test_batch.bin in %s: the training files are cut by class", folder);
-    return rows_split(rows_dataset(r), o);
+    return tl_data_split(rows_dataset(r), q);
 }
 
-static tl_dataset *open_path(const char *path, int which, const struct tl_data_options *o, struct rows *r)
+static tl_dataset *open_path(const char *path, const struct tl_data_request *q, struct rows *r)
 {
     struct stat st;
 
     if (stat(path, &st) == 0 && S_ISDIR(st.st_mode))
-        return open_folder(path, which, o, r);
+        return open_folder(path, q, r);
     if (add_file(path, r) != TL_OK) {
         rows_discard(r);
         return NULL;
     }
-    return rows_split(rows_dataset(r), o);
+    return tl_data_split(rows_dataset(r), q);
 }
 
-static tl_dataset *cifar10_open(const char *name, const struct tl_data_options *o)
+static tl_dataset *cifar10_open(const struct tl_data_request *q)
 {
     static const char *const sets[] = {"cifar10", "cifar-10-batches-bin"};
-    struct rows r = {.name = "cifar10", .ndim = 3, .shape = {3, 32, 32}, .raw = o->raw, .byte_scale = 255, .n_classes = 10,
+    struct rows r = {.ndim = 3, .shape = {3, 32, 32}, .raw = tl_config_bool(q->config, "raw"), .byte_scale = 255, .n_classes = 10,
                      .classes = classes};
-    int which = rows_which_split("cifar10", o);
     char looked[600] = "", *folder;
 
-    (void)name;
-    if (which == -2)
-        return NULL;
-    if (o->path)
-        return open_path(o->path, which, o, &r);
+    if (q->path)
+        return open_path(q->path, q, &r);
     for (size_t k = 0; k < 2; k++)
-        for (int i = 0; (folder = files_place(i, NULL, sets[k])); i++) {
+        for (int i = 0; (folder = files_place(i, sets[k])); i++) {
             size_t used = strlen(looked);
             snprintf(looked + used, sizeof looked - used, "%s%s", used ? ", " : "", folder);
             tl_dataset *d = NULL;
             bool here = files_exists(folder);
             if (here)
-                d = open_folder(folder, which, o, &r);
+                d = open_folder(folder, q, &r);
             free(folder);
             if (here)
                 return d;
         }
-    tl_fail(TL_ERR_NOT_FOUND, "cifar10: none of these folders is there: %s; unpack the binary version there, or set TELAR_DATA",
-            looked[0] ? looked : "(neither TELAR_DATA nor HOME is set)");
+    tl_fail(TL_ERR_NOT_FOUND, "cifar10: none of these folders is there: %s; unpack the binary version there, or set TELAR_DATA", looked);
     return NULL;
 }
 
-static const char *const names[] = {
-    "cifar10", "60,000 colour pictures of 32 x 32, 10 classes (binary version in $TELAR_DATA/cifar10)",
-    NULL,
-};
+static const struct tl_plugin_option options[] = {ROWS_OPTION_RAW, {0}};
 
-static const struct tl_data_plugin cifar10_plugin = {
-    .struct_size = sizeof(struct tl_data_plugin),
-    .names = names,
+static const struct tl_data_source cifar10 = {
+    .struct_size = sizeof(struct tl_data_source),
+    .flags = TL_DATA_OWN_SPLIT,
+    .name = "cifar10",
+    .summary = "60,000 colour pictures of 32 x 32, 10 classes (binary version in $TELAR_DATA/cifar10)",
+    .options = options,
     .open = cifar10_open,
 };
 
-static tl_status plugin_open(const struct tl_host *host, const void **iface, struct tl_error *err)
-{
-    (void)host;
-    (void)err;
-    *iface = &cifar10_plugin;
-    return TL_OK;
-}
-
-TL_PUBLIC const struct tl_plugin telar_plugin = {
-    .magic = TL_PLUGIN_MAGIC,
-    .struct_size = sizeof(struct tl_plugin),
-    .abi = TL_DATA_ABI,
-    .kind = "data",
-    .name = "cifar10",
-    .version = "1.0",
-    .summary = "CIFAR-10, binary version",
-    .open = plugin_open,
-};
+TL_DATA_PLUGIN("cifar10", "1.0", "CIFAR-10, binary version", &cifar10);

@@ -6,10 +6,9 @@
 #ifdef HAVE_CONFIG_H
 #include <config.h>
 #endif
-#ifndef _GNU_SOURCE
-#define _GNU_SOURCE /* secure_getenv */
-#endif
 #include "files.h"
+
+#include <telar/registry.h>
 
 #include <errno.h>
 #include <fcntl.h>
@@ -185,29 +184,10 @@ bool files_exists(const char *path)
     return stat(path, &st) == 0;
 }
 
-/* $XDG_DATA_HOME/telar, or its default below the home folder. Relative values are invalid by its standard. */
-static char *user_folder(const char *set)
+char *files_place(int i, const char *set)
 {
-    const char *xdg = secure_getenv("XDG_DATA_HOME"), *home = secure_getenv("HOME");
-    char *base = NULL, *full = NULL;
+    char *folder = tl_data_folder(i), *place = folder ? join3(folder, set, "") : NULL;
 
-    if (xdg && xdg[0] == '/')
-        base = join3(xdg, "telar", "");
-    else if (home && home[0] == '/')
-        base = join3(home, ".local/share/telar", "");
-    if (base)
-        full = join3(base, set, "");
-    free(base);
-    return full;
-}
-
-char *files_place(int i, const char *given, const char *set)
-{
-    const char *data = secure_getenv("TELAR_DATA");
-
-    if (given)
-        return i == 0 ? join3(given, "", "") : NULL;
-    if (data && data[0] && i-- == 0)
-        return join3(data, set, "");
-    return i == 0 ? user_folder(set) : NULL;
+    free(folder);
+    return place;
 }

@@ -17,10 +17,9 @@ struct bytes {
  *  what is really there. Errors name the path. */
 tl_status files_read(const char *path, size_t limit, struct bytes *out);
 
-/** Places that files of a set are looked for, in order: `given` alone if it is not NULL; otherwise $TELAR_DATA/<set>, then
- *  $XDG_DATA_HOME/telar/<set> (~/.local/share without that variable). `set` may be "" for the folders themselves.
- *  Returns place i as a malloc()ed path; NULL after the last, or out of memory. */
-char *files_place(int i, const char *given, const char *set);
+/** Folder i of those where a set is looked for (tl_data_folder()), with its subfolder `set`. malloc()ed; NULL after the last, or out of
+ *  memory. */
+char *files_place(int i, const char *set);
 
 /** Is it there, whatever it is? */
 bool files_exists(const char *path);

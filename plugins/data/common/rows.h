@@ -10,7 +10,6 @@
 
 /** What is needed to make such a data set. Pointers are malloc()ed and handed over. */
 struct rows {
-    const char *name;
     int64_t n;                      /**< samples */
     int ndim;                       /**< shape of one */
     int64_t shape[TL_MAX_DIMS];
@@ -19,11 +18,17 @@ struct rows {
     bool raw;                       /**< deliver bytes as u8; otherwise as f32, divided by byte_scale */
     float byte_scale;
     int64_t *labels;                /**< n class numbers … */
-    float *targets;                 /**< … or n numbers to predict, delivered as [batch, 1] */
+    float *targets;                 /**< … or n numbers to predict, delivered as [batch, 1] (n_classes 0) */
     int64_t n_classes;
     const char *const *classes, *const *columns;
     void *owned[3];                 /**< further memory to free with the set: names, … */
 };
+
+/** The option of sets of pictures that `raw` is set by. */
+#define ROWS_OPTION_RAW                                                                                                  \
+    {                                                                                                                    \
+        .name = "raw", .help = "pixels as they are (u8), not as f32 in [0, 1]", .kind = TL_OPTION_BOOL, .fallback = "no" \
+    }
 
 /** Elements of one row. */
 int64_t rows_width(const struct rows *r);
@@ -31,12 +36,5 @@ int64_t rows_width(const struct rows *r);
 tl_dataset *rows_dataset(const struct rows *r);
 /** Free what a struct rows holds. */
 void rows_discard(struct rows *r);
-/** Cut the part that o->split names out of `whole` by tl_stratified_order() on its labels, seed and test share from o; NULL
- *  gives the whole. Takes over `whole`; NULL passes through. */
-tl_dataset *rows_split(tl_dataset *whole, const struct tl_data_options *o);
-/** "train" (0), "test" (1), NULL (-1), anything else is an error and -2. */
-int rows_which_split(const char *who, const struct tl_data_options *o);
-/** The test share that is meant: 0 stands for 0.2. */
-double rows_test_share(const struct tl_data_options *o);
 
 #endif

@@ -4,16 +4,15 @@
  * installed with Telar. This file turns a table into features, labels and classes; table.c cuts the text.
  *
  * Labels are classes if they are text, or whole numbers of at most 100 different values, each standing twice in the
- * mean; classes are numbered in the order of their text (or number). Other numbers are targets of a regression.
+ * mean; classes are numbered in the order of their text (or number). Other numbers are targets of a regression. The option
+ * "target" decides where this guess is wrong.
  */
 #include "table.h"
 
 #include "../common/files.h"
 #include "../common/rows.h"
 
-#include <dlfcn.h>
 #include <inttypes.h>
-#include <limits.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,9 +21,30 @@
 #define MAX_BYTES ((size_t)1 << 32) /* of a table's text */
 #define MAX_NUMBER_CLASSES 100
 
-TL_PUBLIC extern const struct tl_plugin telar_plugin;
+/* What the user wants, read from the options of the source. */
+struct wishes {
+    const char *label, *delimiter, *target, *drop;
+    bool no_header, standardize, raw;
+};
 
 /* ---- The label column ------------------------------------------------------------------------------------------ */
+
+/* Column by name or number; -1 if there is none. */
+static int64_t find_column(const struct table *t, const char *which)
+{
+    for (int64_t c = 0; t->names && c < t->columns; c++)
+        if (strcmp(t->names[c], which) == 0)
+            return c;
+    char *end;
+    long long number = strtoll(which, &end, 10);
+    return which[0] && *end == '\0' && number >= 0 && number < t->columns ? number : -1;
+}
+
+static tl_status no_column(const struct table *t, const char *what, const char *which)
+{
+    return tl_fail(TL_ERR_NOT_FOUND, "%s: no %scolumn \"%s\"; give a name of the header%s or a number from 0 to %" PRId64, t->path, what, which,
+                   t->names ? "" : " (this file has none)", t->columns - 1);
+}
 
 /* Column number for the option `label`, or -1 and an error. */
 static int64_t label_column(const struct table *t, const char *label)
@@ -32,16 +52,10 @@ static int64_t label_column(const struct table *t, const char *label)
     static const char *const usual[] = {"label", "class", "target", "variety"};
 
     if (label) {
-        for (int64_t c = 0; t->names && c < t->columns; c++)
-            if (strcmp(t->names[c], label) == 0)
-                return c;
-        char *end;
-        long long number = strtoll(label, &end, 10);
-        if (label[0] && *end == '\0' && number >= 0 && number < t->columns)
-            return number;
-        tl_fail(TL_ERR_NOT_FOUND, "%s: no label column \"%s\"; give a name of the header%s or a number from 0 to %" PRId64, t->path,
-                label, t->names ? "" : " (this file has none)", t->columns - 1);
-        return -1;
+        int64_t c = find_column(t, label);
+        if (c < 0)
+            no_column(t, "label ", label);
+        return c;
     }
     for (size_t i = 0; t->names && i < sizeof usual / sizeof *usual; i++)
         for (int64_t c = 0; c < t->columns; c++)
@@ -136,13 +150,25 @@ static tl_status name_classes(const struct label *sorted, int64_t n, int64_t n_c
     return TL_OK;
 }
 
-static tl_status take_labels(const struct table *t, int64_t column, struct label *labels, struct rows *out)
+static const char *first_text(const struct label *labels, int64_t n)
+{
+    double v;
+
+    for (int64_t i = 0; i < n; i++)
+        if (!table_number(labels[i].text, &v))
+            return labels[i].text;
+    return "";
+}
+
+static tl_status take_labels(const struct table *t, int64_t column, const char *target, struct label *labels, struct rows *out)
 {
     bool text, whole;
     tl_status s = read_labels(t, column, labels, &text, &whole);
 
     if (s != TL_OK)
         return s;
+    if (text && strcmp(target, "numbers") == 0)
+        return tl_fail(TL_ERR_FORMAT, "%s: target=numbers, but the label column holds text, such as \"%.40s\"", t->path, first_text(labels, t->rows));
     int (*order)(const void *, const void *) = text ? by_text : by_number;
     bool classes = text;
     const size_t rows = t->rows > 0 ? (size_t)t->rows : 0;
@@ -153,7 +179,9 @@ static tl_status take_labels(const struct table *t, int64_t column, struct label
     qsort(labels, (size_t)t->rows, sizeof *labels, order);
     int64_t n_classes = count_classes(labels, t->rows, order);
     if (!text)
-        classes = whole && n_classes <= MAX_NUMBER_CLASSES && n_classes * 2 <= t->rows;
+        classes = strcmp(target, "classes") == 0 || (whole && n_classes <= MAX_NUMBER_CLASSES && n_classes * 2 <= t->rows);
+    if (strcmp(target, "numbers") == 0)
+        classes = false;
     if (!classes)
         return TL_OK;
     free(out->targets);
@@ -172,24 +200,52 @@ static tl_status bad_cell(const struct table *t, int64_t row, int64_t column)
     if (cell[strspn(cell, " \t")] == '\0')
         return tl_fail(TL_ERR_FORMAT, "%s: the cell is empty; every feature must be a number", where);
     return tl_fail(TL_ERR_FORMAT, "%s: \"%.40s\" is not a finite number%s", where, cell,
-                   strchr(cell, ',') ? " (the decimal sign must be a point)" : "");
+                   strchr(cell, ',') ? " (the decimal sign must be a point)" : "; the option drop leaves columns out");
 }
 
-/* All columns but the label's, as f32. */
-static tl_status take_features(const struct table *t, int64_t label, struct rows *out)
+/* Mark the columns that are features: all but the label's and those that `drop` names, with colons between. Returns a malloc()ed
+ * table of flags, or NULL and an error. */
+static bool *feature_columns(const struct table *t, int64_t label, const char *drop, int64_t *width)
 {
-    int64_t width = t->columns - 1, at = 0;
+    bool *used = calloc((size_t)t->columns, sizeof *used);
+    char *copy = strdup(drop ? drop : ""), *rest = copy;
 
-    if (width < 1)
-        return tl_fail(TL_ERR_FORMAT, "%s: there is one column only (cut at '%c'); features and a label are needed", t->path,
-                       t->delimiter);
+    if (!used || !copy)
+        tl_fail(TL_ERR_NOMEM, "%s: no memory for its columns", t->path);
+    for (int64_t c = 0; used && c < t->columns; c++)
+        used[c] = c != label;
+    for (char *name; used && copy && (name = strsep(&rest, ":"));) {
+        int64_t c = *name ? find_column(t, name) : label;
+        if (c >= 0)
+            used[c] = false;
+        else
+            no_column(t, "", name);
+    }
+    *width = 0;
+    for (int64_t c = 0; used && c < t->columns; c++)
+        *width += used[c];
+    if (used && *width < 1)
+        tl_fail(TL_ERR_FORMAT, "%s: %s (cut at '%c'); features and a label are needed", t->path,
+                t->columns == 1 ? "there is one column only" : "no column is left for features", t->delimiter);
+    free(copy);
+    if (tl_error_code() == TL_OK)
+        return used;
+    free(used);
+    return NULL;
+}
+
+/* Columns of features, as f32. */
+static tl_status take_features(const struct table *t, const bool *used, int64_t width, struct rows *out)
+{
+    int64_t at = 0;
+
     out->floats = calloc((size_t)(t->rows * width), sizeof *out->floats); /* fewer than the cells that were read */
     if (!out->floats)
         return tl_fail(TL_ERR_NOMEM, "%s: no memory for %" PRId64 " x %" PRId64 " numbers", t->path, t->rows, width);
     for (int64_t r = 0; r < t->rows; r++)
         for (int64_t c = 0; c < t->columns; c++) {
             double v;
-            if (c == label)
+            if (!used[c])
                 continue;
             if (!table_number(t->cells[r * t->columns + c], &v) || fabs(v) > 3.4028234e38)
                 return bad_cell(t, r, c);
@@ -202,7 +258,7 @@ static tl_status take_features(const struct table *t, int64_t label, struct rows
 }
 
 /* Names of the features: copied, since the text goes. */
-static tl_status take_columns(const struct table *t, int64_t label, struct rows *out)
+static tl_status take_columns(const struct table *t, const bool *used, struct rows *out)
 {
     size_t bytes = (size_t)t->columns * sizeof(char *);
 
@@ -215,7 +271,7 @@ static tl_status take_columns(const struct table *t, int64_t label, struct rows 
         return tl_fail(TL_ERR_NOMEM, "%s: no memory for its header", t->path);
     char *text = (char *)(names + t->columns);
     for (int64_t c = 0, at = 0; c < t->columns; c++) {
-        if (c == label)
+        if (!used[c])
             continue;
         size_t size = strlen(t->names[c]) + 1;
         names[at++] = memcpy(text, t->names[c], size);
@@ -227,7 +283,7 @@ static tl_status take_columns(const struct table *t, int64_t label, struct rows 
 }
 
 /* Zero mean and unit deviation for every column, learned from the rows of the training part. */
-static tl_status standardize(struct rows *r, const struct tl_data_options *o)
+static tl_status standardize(struct rows *r, const struct tl_data_request *q)
 {
     int64_t width = rows_width(r), n_train = r->n, n_test = 0;
     int64_t *order = calloc((size_t)r->n + 1, sizeof *order), *same = calloc((size_t)r->n + 1, sizeof *same);
@@ -235,8 +291,8 @@ static tl_status standardize(struct rows *r, const struct tl_data_options *o)
 
     for (int64_t i = 0; s == TL_OK && i < r->n; i++)
         order[i] = i;
-    if (s == TL_OK && o->split)
-        s = tl_stratified_order(r->labels ? r->labels : same, r->n, rows_test_share(o), o->seed, order, &n_test);
+    if (s == TL_OK && q->split != TL_SPLIT_ALL) /* as tl_data_split() will cut */
+        s = tl_stratified_order(r->labels ? r->labels : same, r->n, q->test_share, q->seed, order, &n_test);
     n_train -= n_test;
     if (s == TL_OK && n_train < 1)
         s = tl_fail(TL_ERR_ARGUMENT, "csv: no row is left in the training part to learn the scale from");
@@ -295,63 +351,69 @@ static tl_status shape_digits(const struct table *t, struct rows *r, bool raw)
     return TL_OK;
 }
 
-static tl_status convert(const struct table *t, const char *name, const struct tl_data_options *o, struct rows *r)
+static tl_status convert(const struct table *t, const struct wishes *w, const struct tl_data_request *q, struct rows *r)
 {
-    bool digits = strcmp(name, "digits") == 0;
-    int64_t label = label_column(t, o->label);
-    struct label *labels = label < 0 ? NULL : calloc((size_t)t->rows, sizeof *labels);
+    bool digits = strcmp(q->name, "digits") == 0;
+    int64_t label = label_column(t, w->label);
+    int64_t width = 0;
+    bool *used = label < 0 ? NULL : feature_columns(t, label, w->drop, &width);
+    struct label *labels = used ? calloc((size_t)t->rows, sizeof *labels) : NULL;
     tl_status s;
 
-    if (label < 0)
+    if (!used)
         return tl_error_code();
-    if (!labels)
+    if (!labels) {
+        free(used);
         return tl_fail(TL_ERR_NOMEM, "%s: no memory for %" PRId64 " labels", t->path, t->rows);
-    if ((s = take_features(t, label, r)) == TL_OK && (s = take_labels(t, label, labels, r)) == TL_OK &&
-        (s = take_columns(t, label, r)) == TL_OK && digits)
-        s = shape_digits(t, r, o->raw && !o->standardize);
-    if (s == TL_OK && o->standardize)
-        s = standardize(r, o);
+    }
+    if ((s = take_features(t, used, width, r)) == TL_OK && (s = take_labels(t, label, w->target, labels, r)) == TL_OK &&
+        (s = take_columns(t, used, r)) == TL_OK && digits)
+        s = shape_digits(t, r, w->raw && !w->standardize);
+    if (s == TL_OK && w->standardize)
+        s = standardize(r, q);
     free(labels);
+    free(used);
     return s;
 }
 
-static tl_status check_options(const struct tl_data_options *o)
+static bool read_wishes(const struct tl_data_request *q, struct wishes *w)
 {
-    if (o->delimiter && (strlen(o->delimiter) != 1 || strchr("\"\r\n", o->delimiter[0])))
-        return tl_fail(TL_ERR_ARGUMENT, "csv: the delimiter must be one character, not \"%s\"", o->delimiter);
-    return rows_which_split("csv", o) == -2 ? TL_ERR_ARGUMENT : TL_OK;
+    *w = (struct wishes){.target = "auto", .standardize = tl_config_bool(q->config, "standardize")};
+    if (strcmp(q->name, "digits") == 0) {
+        w->raw = tl_config_bool(q->config, "raw");
+        return tl_error_code() == TL_OK;
+    }
+    w->label = tl_config_text(q->config, "label");
+    w->delimiter = tl_config_text(q->config, "delimiter");
+    w->drop = tl_config_text(q->config, "drop");
+    w->target = tl_config_choice(q->config, "target");
+    w->no_header = tl_config_bool(q->config, "no-header");
+    if (w->delimiter && strcmp(w->delimiter, "tab") == 0)
+        w->delimiter = "\t";
+    if (w->delimiter && (strlen(w->delimiter) != 1 || strchr("\"\r\n", w->delimiter[0])))
+        tl_fail(TL_ERR_ARGUMENT, "csv: the delimiter must be one character, or the word tab, not \"%s\"", w->delimiter);
+    return tl_error_code() == TL_OK;
 }
 
-static tl_dataset *open_file(const char *name, const char *path, const struct tl_data_options *o)
+static tl_dataset *open_file(const char *path, const struct tl_data_request *q)
 {
     struct bytes text = {0};
     struct table t = {0};
-    struct rows r = {.name = "csv"};
+    struct rows r = {0};
+    struct wishes w;
     tl_dataset *d = NULL;
 
-    if (check_options(o) != TL_OK || files_read(path, MAX_BYTES, &text) != TL_OK)
+    if (!read_wishes(q, &w) || files_read(path, MAX_BYTES, &text) != TL_OK)
         return NULL;
-    if (table_parse(path, (char *)text.data, text.size, o->delimiter ? o->delimiter[0] : 0, o->no_header, &t) == TL_OK) {
-        if (convert(&t, name, o, &r) == TL_OK)
-            d = rows_split(rows_dataset(&r), o);
+    if (table_parse(path, (char *)text.data, text.size, w.delimiter ? w.delimiter[0] : 0, w.no_header, &t) == TL_OK) {
+        if (convert(&t, &w, q, &r) == TL_OK)
+            d = tl_data_split(rows_dataset(&r), q);
         else
             rows_discard(&r);
         table_clear(&t);
     }
     free(text.data);
     return d;
-}
-
-/* Is this plugin run from the build tree, and not from where it is installed? */
-static bool in_build_tree(void)
-{
-    char real[PATH_MAX], build[PATH_MAX];
-    Dl_info info;
-
-    if (!dladdr(&telar_plugin, &info) || !info.dli_fname || !realpath(info.dli_fname, real) || !realpath(TL_BUILD_DIR, build))
-        return false;
-    size_t n = strlen(build);
-    return strncmp(real, build, n) == 0 && real[n] == '/';
 }
 
 /* folder/name.csv or folder/name.csv.gz, malloc()ed, if it is there; else NULL. */
@@ -368,69 +430,62 @@ static char *table_in(const char *folder, const char *name)
     return NULL;
 }
 
-/* A table by name: in the user's data folders, then the one of the build tree or the installed one. */
-static tl_dataset *open_named(const char *name, const struct tl_data_options *o)
+/* A table by name, where data are looked for. */
+static tl_dataset *open_named(const struct tl_data_request *q)
 {
-    const char *own = in_build_tree() ? TL_BUILD_DATA_DIR : TL_DATA_DIR;
-    char *folder, *path = NULL;
-    char looked[600] = "";
+    char *folder, *path = NULL, looked[600] = "";
 
-    for (int i = 0; !path && (folder = files_place(i, NULL, "")); i++) {
+    for (int i = 0; !path && (folder = files_place(i, "")); i++) {
         size_t used = strlen(looked);
-        snprintf(looked + used, sizeof looked - used, "%s, ", folder);
-        path = table_in(folder, name);
+        snprintf(looked + used, sizeof looked - used, "%s%s", used ? ", " : "", folder);
+        path = table_in(folder, q->name);
         free(folder);
     }
-    if (!path)
-        path = table_in(own, name);
     if (!path) {
-        tl_fail(TL_ERR_NOT_FOUND, "%s: no %s.csv or %s.csv.gz in %s%s", name, name, name, looked, own);
+        tl_fail(TL_ERR_NOT_FOUND, "%s: no %s.csv or %s.csv.gz in %s", q->name, q->name, q->name, looked);
         return NULL;
     }
-    tl_dataset *d = open_file(name, path, o);
+    tl_dataset *d = open_file(path, q);
     free(path);
     return d;
 }
 
-static tl_dataset *csv_open(const char *name, const struct tl_data_options *o)
+static tl_dataset *csv_open(const struct tl_data_request *q)
 {
-    if (o->path)
-        return open_file(name, o->path, o);
-    if (strcmp(name, "csv") == 0) {
+    if (q->path)
+        return open_file(q->path, q);
+    if (strcmp(q->name, "csv") == 0) {
         tl_fail(TL_ERR_ARGUMENT, "csv: give the path of a table");
         return NULL;
     }
-    return open_named(name, o);
+    return open_named(q);
 }
 
-static const char *const names[] = {
-    "csv", "any table of numbers with a label column (.csv, .tsv, also compressed)",
-    "digits", "1,797 handwritten digits of 8 x 8 (UCI, installed with Telar)",
-    "wine", "178 wines, 13 measurements, 3 cultivars (UCI, installed with Telar)",
-    NULL,
+static const char *const targets[] = {"auto", "classes", "numbers", NULL};
+
+#define STANDARDIZE \
+    {.name = "standardize", .help = "bring every column of features to mean 0 and deviation 1, those of the training part", \
+     .kind = TL_OPTION_BOOL, .fallback = "no"}
+
+static const struct tl_plugin_option table_options[] = {
+    {.name = "label", .help = "name or number (from 0) of the column to predict; default: one named label, class, target or variety, else the last",
+     .kind = TL_OPTION_TEXT},
+    {.name = "target", .help = "what that column holds: classes, numbers, or what it looks like", .kind = TL_OPTION_CHOICE,
+     .fallback = "auto", .choices = targets},
+    {.name = "drop", .help = "names or numbers of columns to leave out, with colons between", .kind = TL_OPTION_TEXT},
+    {.name = "delimiter", .help = "one character, or the word tab; default: guessed among comma, semicolon and tab", .kind = TL_OPTION_TEXT},
+    {.name = "no-header", .help = "the first row is data, not names", .kind = TL_OPTION_BOOL, .fallback = "no"},
+    STANDARDIZE,
+    {0},
 };
 
-static const struct tl_data_plugin table_plugin = {
-    .struct_size = sizeof(struct tl_data_plugin),
-    .names = names,
-    .open = csv_open,
-};
+static const struct tl_plugin_option digits_options[] = {ROWS_OPTION_RAW, STANDARDIZE, {0}};
 
-static tl_status plugin_open(const struct tl_host *host, const void **iface, struct tl_error *err)
-{
-    (void)host;
-    (void)err;
-    *iface = &table_plugin;
-    return TL_OK;
-}
+#define TABLE_SOURCE(variable, name_, summary_, options_) \
+    static const struct tl_data_source variable = {.struct_size = sizeof(struct tl_data_source), .flags = TL_DATA_OWN_SPLIT, \
+                                                   .name = name_, .summary = summary_, .options = options_, .open = csv_open}
+TABLE_SOURCE(csv, "csv", "any table of numbers with a label column (.csv, .tsv, also compressed)", table_options);
+TABLE_SOURCE(digits, "digits", "1,797 handwritten digits of 8 x 8 (UCI, installed with Telar)", digits_options);
+TABLE_SOURCE(wine, "wine", "178 wines, 13 measurements, 3 cultivars (UCI, installed with Telar)", table_options);
 
-TL_PUBLIC const struct tl_plugin telar_plugin = {
-    .magic = TL_PLUGIN_MAGIC,
-    .struct_size = sizeof(struct tl_plugin),
-    .abi = TL_DATA_ABI,
-    .kind = "data",
-    .name = "csv",
-    .version = "1.0",
-    .summary = "tables of comma-separated values; digits and wine",
-    .open = plugin_open,
-};
+TL_DATA_PLUGIN("csv", "1.0", "tables of comma-separated values; digits and wine", &csv, &digits, &wine);

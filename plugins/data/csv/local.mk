@@ -1,7 +1,7 @@
 # Any table of comma-separated values; digits and wine are tables installed with Telar.
 datasets_LTLIBRARIES += %D%/csv.la
 plugins_data_csv_csv_la_SOURCES = $(data_common_SOURCES)
-plugins_data_csv_csv_la_CPPFLAGS = $(AM_CPPFLAGS) $(TELAR_PATHS) $(ZLIB_CPPFLAGS)
+plugins_data_csv_csv_la_CPPFLAGS = $(AM_CPPFLAGS) $(ZLIB_CPPFLAGS)
 plugins_data_csv_csv_la_CFLAGS = $(AM_CFLAGS) $(ZLIB_CFLAGS)
 plugins_data_csv_csv_la_LDFLAGS = $(PLUGIN_LDFLAGS)
 plugins_data_csv_csv_la_LIBADD = nn/libtelar-nn.la core/libtelar.la $(ZLIB_LIBS) $(LIBM)

@@ -81,13 +81,11 @@ static void to_planes(const struct folder *f, const struct picture *p, unsigned 
 
 static tl_status folder_batch(tl_dataset *d, const int64_t *index, int64_t n, tl_tensor **out)
 {
-    const struct folder *f = tl_dataset_fields(d);
+    const struct folder *f = tl_dataset_private(d);
     size_t each = (size_t)(f->height * f->width) * 3;
 
-    out[0] = tl_empty(TL_SHAPE(n, 3, f->height, f->width), (struct tl_options){.dtype = f->raw ? TL_U8 : TL_F32, .device = "cpu"});
-    out[1] = out[0] ? tl_empty(TL_SHAPE(n), (struct tl_options){.dtype = TL_I64, .device = "cpu"}) : NULL;
-    void *to = out[1] ? tl_data_mut(out[0]) : NULL;
-    int64_t *labels = to ? tl_data_mut(out[1]) : NULL;
+    void *to = tl_batch_field(&out[0], f->raw ? TL_U8 : TL_F32, TL_SHAPE(n, 3, f->height, f->width));
+    int64_t *labels = to ? tl_batch_field(&out[1], TL_I64, TL_SHAPE(n)) : NULL;
     if (!labels)
         return tl_error_code();
     for (int64_t i = 0; i < n; i++) {
@@ -107,7 +105,7 @@ static tl_status folder_batch(tl_dataset *d, const int64_t *index, int64_t n, tl
 
 static tl_status folder_labels(tl_dataset *d, const int64_t *index, int64_t n, int64_t *out)
 {
-    const struct folder *f = tl_dataset_fields(d);
+    const struct folder *f = tl_dataset_private(d);
 
     for (int64_t i = 0; i < n; i++)
         out[i] = f->labels[index[i]];
@@ -116,7 +114,7 @@ static tl_status folder_labels(tl_dataset *d, const int64_t *index, int64_t n, i
 
 static void folder_destroy(tl_dataset *d)
 {
-    folder_clear(tl_dataset_fields(d));
+    folder_clear(tl_dataset_private(d));
 }
 
 static const struct tl_dataset_class folder_class = {
@@ -246,15 +244,15 @@ static tl_status add_part(struct folder *f, const char *root, bool may_add, bool
 }
 
 /* The parts that a folder is made of: its own train/ and test/, or itself (then *own is false). */
-static tl_status add_root(struct folder *f, const char *root, int which, bool *own)
+static tl_status add_root(struct folder *f, const char *root, enum tl_split which, bool *own)
 {
     char *train = files_join(root, "train", ""), *test = files_join(root, "test", "");
     tl_status s = train && test ? TL_OK : tl_error_code();
 
     *own = s == TL_OK && is_folder(train) && is_folder(test);
     if (*own) {
-        s = add_part(f, train, true, which != 1);
-        if (s == TL_OK && which != 0)
+        s = add_part(f, train, true, which != TL_SPLIT_TEST);
+        if (s == TL_OK && which != TL_SPLIT_TRAIN)
             s = add_part(f, test, false, true);
     } else if (s == TL_OK)
         s = add_part(f, root, true, true);
@@ -268,17 +266,16 @@ static tl_status add_root(struct folder *f, const char *root, int which, bool *o
 }
 
 /* Without a size to resize to, the first picture gives it. */
-static tl_status settle_size(struct folder *f, const struct tl_data_options *o)
+static tl_status settle_size(struct folder *f, const struct tl_config *c)
 {
     struct bytes file;
     struct picture p = {0};
 
-    if (o->height < 0 || o->width < 0 || o->height > 65535 || o->width > 65535 || (o->height == 0) != (o->width == 0))
-        return tl_fail(TL_ERR_ARGUMENT, "folder: height and width go together, 1 to 65535 each; %" PRId64 " and %" PRId64 " given",
-                       o->height, o->width);
-    f->resize = o->height > 0;
-    f->height = o->height;
-    f->width = o->width;
+    f->height = tl_config_int(c, "height");
+    f->width = tl_config_int(c, "width");
+    f->resize = f->height > 0;
+    if ((f->height == 0) != (f->width == 0))
+        return tl_fail(TL_ERR_ARGUMENT, "folder: height and width go together; %" PRId64 " and %" PRId64 " given", f->height, f->width);
     if (f->resize)
         return TL_OK;
     tl_status s = files_read(f->paths[0], MAX_FILE, &file);
@@ -291,68 +288,52 @@ static tl_status settle_size(struct folder *f, const struct tl_data_options *o)
     return s;
 }
 
-static tl_dataset *make_dataset(struct folder *f, const struct tl_data_options *o)
+static tl_dataset *make_dataset(struct folder *f, const struct tl_config *c)
 {
-    struct tl_dataset_info info = {.size = f->n, .n_fields = 2, .n_classes = f->n_classes, .classes = (const char *const *)f->classes,
-                                   .ndim = 3, .shape = {3, f->height, f->width}};
-    tl_dataset *d = tl_dataset_new(&folder_class, &info, sizeof *f);
+    tl_dataset *d = tl_dataset_new(&folder_class, sizeof *f, .size = f->n, .n_classes = f->n_classes,
+                                   .classes = (const char *const *)f->classes, .ndim = 3, .shape = {3, f->height, f->width});
 
     if (!d)
         return NULL;
-    f->raw = o->raw;
+    f->raw = tl_config_bool(c, "raw");
     for (int i = 0; i < 256; i++)
         f->table[i] = (float)i / 255;
-    *(struct folder *)tl_dataset_fields(d) = *f;
+    *(struct folder *)tl_dataset_private(d) = *f;
     *f = (struct folder){0}; /* it belongs to the data set now */
     return d;
 }
 
-static tl_dataset *folder_open(const char *name, const struct tl_data_options *o)
+static tl_dataset *folder_open(const struct tl_data_request *q)
 {
     struct folder f = {0};
-    int which = rows_which_split("folder", o);
+    tl_dataset *d = NULL;
     bool own = false;
 
-    (void)name;
-    if (which == -2)
-        return NULL;
-    if (!o->path) {
+    if (!q->path) {
         tl_fail(TL_ERR_ARGUMENT, "folder: give the path of a folder with one subfolder of pictures a class");
         return NULL;
     }
-    tl_dataset *d = NULL;
-    if (add_root(&f, o->path, which, &own) == TL_OK && settle_size(&f, o) == TL_OK)
-        d = make_dataset(&f, o);
+    if (add_root(&f, q->path, q->split, &own) == TL_OK && settle_size(&f, q->config) == TL_OK)
+        d = make_dataset(&f, q->config);
     folder_clear(&f);
-    return own ? d : rows_split(d, o);
+    return own ? d : tl_data_split(d, q);
 }
 
-static const char *const names[] = {
-    "folder", "pictures (JPEG, PNG) in one subfolder a class",
-    NULL,
+static const struct tl_plugin_option options[] = {
+    {.name = "height", .help = "rows that pictures are resized to; 0: all must be equal", .kind = TL_OPTION_INT, .fallback = "0",
+     .high = 65535},
+    {.name = "width", .help = "columns that they are resized to", .kind = TL_OPTION_INT, .fallback = "0", .high = 65535},
+    ROWS_OPTION_RAW,
+    {0},
 };
 
-static const struct tl_data_plugin folder_plugin = {
-    .struct_size = sizeof(struct tl_data_plugin),
-    .names = names,
+static const struct tl_data_source folder = {
+    .struct_size = sizeof(struct tl_data_source),
+    .flags = TL_DATA_OWN_SPLIT,
+    .name = "folder",
+    .summary = "pictures (JPEG, PNG) in one subfolder a class",
+    .options = options,
     .open = folder_open,
 };
 
-static tl_status plugin_open(const struct tl_host *host, const void **iface, struct tl_error *err)
-{
-    (void)host;
-    (void)err;
-    *iface = &folder_plugin;
-    return TL_OK;
-}
-
-TL_PUBLIC const struct tl_plugin telar_plugin = {
-    .magic = TL_PLUGIN_MAGIC,
-    .struct_size = sizeof(struct tl_plugin),
-    .abi = TL_DATA_ABI,
-    .kind = "data",
-    .name = "folder",
-    .version = "1.0",
-    .summary = "folders of JPEG and PNG pictures",
-    .open = plugin_open,
-};
+TL_DATA_PLUGIN("folder", "1.0", "folders of JPEG and PNG pictures", &folder);

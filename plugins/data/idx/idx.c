@@ -174,11 +174,11 @@ static tl_status add_by_path(const char *path, struct rows *r)
     return add_pair(first, second, r);
 }
 
-static tl_dataset *open_folder(const char *folder, int which, struct rows *r)
+static tl_dataset *open_folder(const char *folder, enum tl_split which, struct rows *r)
 {
-    tl_status s = which != 1 ? add_part(folder, "train", r) : TL_OK;
+    tl_status s = which != TL_SPLIT_TEST ? add_part(folder, "train", r) : TL_OK;
 
-    if (s == TL_OK && which != 0)
+    if (s == TL_OK && which != TL_SPLIT_TRAIN)
         s = add_part(folder, "t10k", r);
     if (s == TL_OK)
         return rows_dataset(r);
@@ -187,7 +187,7 @@ static tl_dataset *open_folder(const char *folder, int which, struct rows *r)
 }
 
 /* A folder has its own parts; a single file is cut by class. */
-static tl_dataset *open_path(const char *path, int which, const struct tl_data_options *o, struct rows *r)
+static tl_dataset *open_path(const char *path, const struct tl_data_request *q, struct rows *r)
 {
     struct stat st;
 
@@ -196,9 +196,9 @@ static tl_dataset *open_path(const char *path, int which, const struct tl_data_o
         return NULL;
     }
     if (S_ISDIR(st.st_mode))
-        return open_folder(path, which, r);
+        return open_folder(path, q->split, r);
     if (add_by_path(path, r) == TL_OK)
-        return rows_split(rows_dataset(r), o);
+        return tl_data_split(rows_dataset(r), q);
     rows_discard(r);
     return NULL;
 }
@@ -213,64 +213,39 @@ static bool holds_pictures(const char *folder)
     return found;
 }
 
-static tl_dataset *idx_open(const char *name, const struct tl_data_options *o)
+static tl_dataset *idx_open(const struct tl_data_request *q)
 {
-    bool fashion = strcmp(name, "fashion-mnist") == 0;
-    struct rows r = {.name = "idx", .ndim = 3, .raw = o->raw, .byte_scale = 255, .n_classes = 10,
+    bool fashion = strcmp(q->name, "fashion-mnist") == 0;
+    struct rows r = {.ndim = 3, .raw = tl_config_bool(q->config, "raw"), .byte_scale = 255, .n_classes = 10,
                      .classes = fashion ? fashion_classes : mnist_classes};
-    int which = rows_which_split("idx", o);
     char looked[600] = "", *folder;
 
-    if (which == -2)
-        return NULL;
-    if (o->path)
-        return open_path(o->path, which, o, &r);
-    if (strcmp(name, "idx") == 0) {
+    if (q->path)
+        return open_path(q->path, q, &r);
+    if (strcmp(q->name, "idx") == 0) {
         tl_fail(TL_ERR_ARGUMENT, "idx: give the path of a folder or a picture file");
         return NULL;
     }
-    for (int i = 0; (folder = files_place(i, NULL, name)); i++) {
+    for (int i = 0; (folder = files_place(i, q->name)); i++) {
         size_t used = strlen(looked);
         snprintf(looked + used, sizeof looked - used, "%s%s", used ? ", " : "", folder);
         bool here = holds_pictures(folder);
-        tl_dataset *d = here ? open_folder(folder, which, &r) : NULL;
+        tl_dataset *d = here ? open_folder(folder, q->split, &r) : NULL;
         free(folder);
         if (here)
             return d;
     }
-    tl_fail(TL_ERR_NOT_FOUND, "%s: no train-images-idx3-ubyte(.gz) in %s; put the four files there, or set TELAR_DATA", name,
-            looked[0] ? looked : "any place (neither TELAR_DATA nor HOME is set)");
+    tl_fail(TL_ERR_NOT_FOUND, "%s: no train-images-idx3-ubyte(.gz) in %s; put the four files there, or set TELAR_DATA", q->name, looked);
     return NULL;
 }
 
-static const char *const names[] = {
-    "mnist", "70,000 handwritten digits of 28 x 28 (idx files in $TELAR_DATA/mnist)",
-    "fashion-mnist", "70,000 pieces of clothing of 28 x 28 (idx files in $TELAR_DATA/fashion-mnist)",
-    "idx", "any pair of idx files: pictures and labels 0 to 9",
-    NULL,
-};
+static const struct tl_plugin_option options[] = {ROWS_OPTION_RAW, {0}};
 
-static const struct tl_data_plugin idx_plugin = {
-    .struct_size = sizeof(struct tl_data_plugin),
-    .names = names,
-    .open = idx_open,
-};
+#define IDX_SOURCE(variable, name_, summary_) \
+    static const struct tl_data_source variable = {.struct_size = sizeof(struct tl_data_source), .flags = TL_DATA_OWN_SPLIT, \
+                                                   .name = name_, .summary = summary_, .options = options, .open = idx_open}
+IDX_SOURCE(mnist, "mnist", "70,000 handwritten digits of 28 x 28 (idx files in $TELAR_DATA/mnist)");
+IDX_SOURCE(fashion_mnist, "fashion-mnist", "70,000 pieces of clothing of 28 x 28 (idx files in $TELAR_DATA/fashion-mnist)");
+IDX_SOURCE(idx, "idx", "any pair of idx files: pictures and labels 0 to 9");
 
-static tl_status plugin_open(const struct tl_host *host, const void **iface, struct tl_error *err)
-{
-    (void)host;
-    (void)err;
-    *iface = &idx_plugin;
-    return TL_OK;
-}
-
-TL_PUBLIC const struct tl_plugin telar_plugin = {
-    .magic = TL_PLUGIN_MAGIC,
-    .struct_size = sizeof(struct tl_plugin),
-    .abi = TL_DATA_ABI,
-    .kind = "data",
-    .name = "idx",
-    .version = "1.0",
-    .summary = "MNIST, Fashion-MNIST and other idx files",
-    .open = plugin_open,
-};
+TL_DATA_PLUGIN("idx", "1.0", "MNIST, Fashion-MNIST and other idx files", &mnist, &fashion_mnist, &idx);

@@ -298,21 +298,4 @@ static const struct tl_format format = {
     .write = write_file,
 };
 
-static tl_status plugin_open(const struct tl_host *host, const void **iface, struct tl_error *err)
-{
-    (void)host;
-    (void)err;
-    *iface = &format;
-    return TL_OK;
-}
-
-TL_PUBLIC const struct tl_plugin telar_plugin = {
-    .magic = TL_PLUGIN_MAGIC,
-    .struct_size = sizeof(struct tl_plugin),
-    .abi = TL_FORMAT_ABI,
-    .kind = "format",
-    .name = "safetensors",
-    .version = "1.0",
-    .summary = "safetensors files, read and written",
-    .open = plugin_open,
-};
+TL_FORMAT_PLUGIN("safetensors", "1.0", "safetensors files, read and written", &format);

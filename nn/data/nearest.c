@@ -5,7 +5,7 @@
  */
 #include <ctype.h>
 #include <string.h>
-#include <telar/model.h>
+#include <telar/config.h>
 
 enum { LONGEST = 63 };
 

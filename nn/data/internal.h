@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Private to libtelar-nn: what finding things by name does.
+ */
+#ifndef TELAR_NN_DATA_INTERNAL_H
+#define TELAR_NN_DATA_INTERNAL_H
+
+#include <telar/dataset.h>
+
+/* Give a data set the name that it was opened by, for messages, unless it has one. */
+void dataset_set_name(tl_dataset *d, const char *name);
+
+/* Is there a plugin file of this name that cannot be used? Then its verdict is the error: it says more than a list of names. */
+bool plugin_is_broken(const char *kind, const char *name);
+
+#endif
