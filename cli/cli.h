@@ -22,12 +22,12 @@ enum kind { FLAG, INTEGER, NUMBER, WORD, CHOICE, FILE_NAME, MODEL_NAME, DATA_NAM
 
 /* Values of all options of all commands. Absent texts are NULL. */
 struct settings {
-    int64_t epochs, batch, seed, workers, threads, patience, count, runs, warmup;
+    int64_t epochs, batch, seed, workers, threads, patience, count, runs;
     double lr, momentum, weight_decay, clip, hold_out, seconds;
     const char *optimizer, *schedule, *save, *resume, *weights, *device, *plot, *history, *data, *path, *split, *label, *mode,
         *input, *page;
     char *options, *data_options; /* of the model and of the data set: "name=value,name=value" */
-    bool quiet, json, no_header, standardize, confusion, help, version, plain_epochs, strict;
+    bool quiet, json, no_header, standardize, confusion, help, version, strict;
 };
 
 struct option {

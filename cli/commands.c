@@ -21,7 +21,7 @@ static const struct option
     quiet = {"quiet", 'q', FLAG, NULL, "say nothing but results and errors", NULL, AT(quiet), 0, 0, NULL},
     device = {"device", 'D', BACKEND_NAME, "LIST", "backends to use, best first: \"cuda,cpu\"; beats TELAR_BACKEND", NULL,
               AT(device), 0, 0, NULL},
-    threads = {"threads", 't', INTEGER, "N", "threads to compute with; 0: as many as there are cores", "0", AT(threads), 0, 1024,
+    threads = {"threads", 't', INTEGER, "N", "threads to compute with; 0: TELAR_NUM_THREADS, or as many as there are cores", "0", AT(threads), 0, 1024,
                NULL},
     strict = {"strict", 0, FLAG, NULL, "exact arithmetic that does not depend on the number of threads (TELAR_MATH=strict)", NULL,
               AT(strict), 0, 0, NULL},
@@ -47,6 +47,7 @@ static const struct option
     batch1 = {"batch", 'b', INTEGER, "N", "samples in a batch", "1", AT(batch), 1, 1 << 20, NULL},
     seed = {"seed", 's', INTEGER, "N", "seed of all random numbers; default: a fresh one, which is printed and saved", NULL,
             AT(seed), 0, 9.2e18, NULL},
+    draw_seed = {"seed", 's', INTEGER, "N", "seed of the draw of samples; default: a fresh one", NULL, AT(seed), 0, 9.2e18, NULL},
     lr = {"lr", 'l', NUMBER, "X", "learning rate; default: 0.01 for sgd, 1 for adadelta, 0.001 for the others", NULL, AT(lr), 0, 1e6,
           NULL},
     optimizer = {"optimizer", 'O', CHOICE, "NAME", "how to descend", "adam", AT(optimizer), 0, 0, optimizers},
@@ -71,7 +72,7 @@ static const struct option
     mode = {"mode", 'm', CHOICE, "MODE", "what to time: a forward pass, or a whole training step", "infer", AT(mode), 0, 0, modes},
     runs = {"runs", 0, INTEGER, "N", "timed runs at least", "10", AT(runs), 1, 1000000, NULL},
     seconds = {"seconds", 0, NUMBER, "X", "time to spend at least", "1", AT(seconds), 0, 3600, NULL},
-    page = {"man", 0, CHOICE, "PAGE", "write a manual page: telar.1 or telar.7", NULL, AT(page), 0, 0,
+    page = {"man", 0, CHOICE, "PAGE", "write a manual page", NULL, AT(page), 0, 0,
             (const char *const[]){"telar.1", "telar.7", NULL}};
 
 #define DATA_OPTIONS &data, &path, &data_option, &label, &no_header, &standardize
@@ -138,7 +139,7 @@ const struct command commands[] = {
      .summary = "show what a trained model says of samples",
      .text = "Load weights and print, for samples drawn from a part of a data set, the most likely classes with their probabilities. "
              "Small pictures are drawn in the terminal; of a model that reconstructs its input, input and output side by side.",
-     .options = {&weights, DATA_OPTIONS, &split, &count, &seed, &model_option, MACHINE_OPTIONS, &quiet, &json, &help},
+     .options = {&weights, DATA_OPTIONS, &split, &count, &draw_seed, &model_option, MACHINE_OPTIONS, &quiet, &json, &help},
      .examples = {{"telar predict --weights digits.safetensors", "three held-out digits"},
                   {"telar predict --weights digits.safetensors --count 100 --json", "for another program"}}},
 
@@ -197,7 +198,7 @@ const struct variable variables[] = {
      "Folders or files, with colons between, to search for plugins before the installed ones; of equal names the first wins. A folder has subfolders backends, "
      "models, formats and data. Ignored in set-user-id programs."},
     {"TELAR_DATA", "FOLDER",
-     "Where data sets are looked for first, before $XDG_DATA_HOME/telar and what is installed."},
+     "Where data sets are looked for first, before $XDG_DATA_HOME/telar and what is installed. Ignored in set-user-id programs."},
     {"TELAR_LOG", "LEVEL[,+PART][,-PART]…",
      "What is logged to standard error: error, warn (the default), info or debug; +loader shows everything of one part, -loader "
      "nothing of it. +kernel says which kernel took each call, and why others did not."},
@@ -209,10 +210,10 @@ const struct variable variables[] = {
      "LeakSanitizer cannot stop the threads of the OpenMP library, and dies with \"Tracer caught signal 11\"."},
     {"TELAR_CHECK", "WHAT[,WHAT]",
      "memory: put borders around all blocks of memory and look at them after each kernel, so that one that writes past an end is named, and turn "
-     "back what a backend brings into a private layout. reference: run every operation on the reference backend as well and stop at the first difference. The operands are left in a file, "
-     "from which telar-conformance --replay FILE BACKEND repeats it."},
+     "back what a backend brings into a private layout. reference: run every operation on the reference backend as well and fail at the first difference. The operands "
+     "are left in the file telar-divergence-PID-OP.txt in the working directory, from which telar-conformance --replay FILE BACKEND repeats it."},
     {"TELAR_MATH", "MODE",
-     "strict: kernels are chosen without measuring, and no result depends on the number of threads."},
+     "strict: no result depends on the number of threads. default, or unset: last bits may."},
     {"TELAR_CPU_ISA", "LEVEL",
      "The most that the cpu backend and its oneDNN may use of the processor: avx512, avx2 or base. Unset: all that it has. For finding out "
      "whether a difference comes from there."},

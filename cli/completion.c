@@ -49,9 +49,23 @@ static void put_words(FILE *to, const char *const *words)
 
 /* ---- bash ------------------------------------------------------------------------------------------------------------ */
 
+/* Names, files, or both: a data set is given by either. By lines, so that a file's name may have spaces. */
+static void bash_offer(FILE *to, enum kind kind)
+{
+    const char *list = lister(kind);
+    bool files = kind == FILE_NAME || kind == DATA_NAME;
+    if (!list && !files) {
+        fputs("COMPREPLY=()", to);
+        return;
+    }
+    fputs("mapfile -t COMPREPLY < <(", to);
+    if (list)
+        fprintf(to, "compgen -W \"$(%s)\" -- \"$word\"%s", list, files ? "; " : "");
+    fprintf(to, "%s)", files ? "compgen -f -- \"$word\"" : "");
+}
+
 static void bash_value(FILE *to, const struct option *o)
 {
-    const char *list = lister(o->kind);
     if (o->kind == FLAG)
         return;
     fprintf(to, "        --%s", o->name);
@@ -62,12 +76,8 @@ static void bash_value(FILE *to, const struct option *o)
         fputs("COMPREPLY=($(compgen -W '", to);
         put_words(to, o->choices);
         fputs("' -- \"$word\"))", to);
-    } else if (list) {
-        fprintf(to, "COMPREPLY=($(compgen -W \"$(%s)\" -- \"$word\") $(compgen -f -- \"$word\"))", list);
-    } else if (o->kind == FILE_NAME) {
-        fputs("COMPREPLY=($(compgen -f -- \"$word\"))", to);
     } else {
-        fputs("COMPREPLY=()", to);
+        bash_offer(to, o->kind);
     }
     fputs("; return;;\n", to);
 }
@@ -81,17 +91,12 @@ static void bash_command(FILE *to, const struct command *c)
     for (size_t i = 0; c->options[i]; i++)
         fprintf(to, "%s--%s", i ? " " : "", c->options[i]->name);
     fputs("' -- \"$word\"))\n        else\n            ", to);
-    const char *list = lister(c->argument);
     if (c->most > 0 && c->argument == COMMAND_NAME)
         fputs("COMPREPLY=($(compgen -W \"$names environment\" -- \"$word\"))", to);
-    else if (c->most > 0 && list)
-        fprintf(to, "COMPREPLY=($(compgen -W \"$(%s)\" -- \"$word\"))", list);
-    else if (c->most > 0 && c->argument == FILE_NAME)
-        fputs("COMPREPLY=($(compgen -f -- \"$word\"))", to);
     else if (strcmp(c->name, "completion") == 0)
         fputs("COMPREPLY=($(compgen -W 'bash zsh fish' -- \"$word\"))", to);
     else
-        fputs("COMPREPLY=()", to);
+        bash_offer(to, c->most > 0 ? c->argument : WORD);
     fputs("\n        fi;;\n", to);
 }
 
@@ -141,12 +146,24 @@ static void zsh_value(FILE *to, const char *name, enum kind kind, const char *co
     }
 }
 
+/* Both names of an option, and that one of them is enough, unless it may be repeated; up to its description. */
+static void zsh_names(FILE *to, const struct option *o)
+{
+    const char *again = o->kind == ASSIGNMENT ? "*" : "";
+    if (!o->letter)
+        fprintf(to, " \\\n        '%s--%s[", again, o->name);
+    else if (*again)
+        fprintf(to, " \\\n        '*'{-%c,--%s}'[", o->letter, o->name);
+    else
+        fprintf(to, " \\\n        '(-%c --%s)'{-%c,--%s}'[", o->letter, o->name, o->letter, o->name);
+}
+
 static void zsh_command(FILE *to, const struct command *c)
 {
     fprintf(to, "    (%s) _arguments", c->name);
     for (size_t i = 0; c->options[i]; i++) {
         const struct option *o = c->options[i];
-        fprintf(to, " \\\n        '%s--%s[", o->kind == ASSIGNMENT ? "*" : "", o->name);
+        zsh_names(to, o);
         zsh_text(to, o->help);
         fputc(']', to);
         if (o->kind != FLAG)
@@ -205,7 +222,7 @@ static void fish_option(FILE *to, const struct command *c, const struct option *
         put_words(to, o->choices);
         fputc('\'', to);
     } else if (list) {
-        fprintf(to, " -r -a \"(__telar_names %s)\"", plural(o->kind));
+        fprintf(to, " %s -a \"(__telar_names %s)\"", o->kind == DATA_NAME ? "-r -F" : "-x", plural(o->kind));
     } else if (o->kind == FILE_NAME) {
         fputs(" -r -F", to);
     } else if (o->kind != FLAG) {
@@ -218,15 +235,21 @@ static void fish_option(FILE *to, const struct command *c, const struct option *
 
 static void fish_argument(FILE *to, const struct command *c)
 {
-    const char *what = c->argument == MODEL_NAME ? "(__telar_names models)" : c->argument == DATA_NAME ? "(__telar_names data)" : NULL;
-    if (c->argument == COMMAND_NAME)
-        what = "environment";
-    if (strcmp(c->name, "completion") == 0)
-        what = "bash zsh fish";
-    if (c->most > 0 && c->argument == FILE_NAME)
-        fprintf(to, "complete -c telar -n '__fish_seen_subcommand_from %s' -F\n", c->name);
-    else if (c->most > 0 && what)
-        fprintf(to, "complete -c telar -n '__fish_seen_subcommand_from %s' -a \"%s\"\n", c->name, what);
+    if (c->most == 0)
+        return;
+    fprintf(to, "complete -c telar -n '__fish_seen_subcommand_from %s'%s", c->name,
+            c->argument == FILE_NAME || c->argument == DATA_NAME ? " -F" : "");
+    if (lister(c->argument)) {
+        fprintf(to, " -a \"(__telar_names %s)\"", plural(c->argument));
+    } else if (c->argument == COMMAND_NAME) {
+        fputs(" -a \"environment", to);
+        for (size_t i = 0; i < n_commands; i++)
+            fprintf(to, " %s", commands[i].name);
+        fputc('"', to);
+    } else if (strcmp(c->name, "completion") == 0) {
+        fputs(" -a \"bash zsh fish\"", to);
+    }
+    fputc('\n', to);
 }
 
 static void fish(FILE *to)

@@ -6,6 +6,17 @@
 
 #include "cli/cli.h"
 
+/* One character of UTF-8 by its number, which every roff reads whatever its input encoding is; returns its last byte. */
+static const char *put_wide(FILE *to, const char *s)
+{
+    unsigned c = (unsigned char)*s, more = c >= 0xf0 ? 3 : c >= 0xe0 ? 2 : 1;
+    c &= 0x3fu >> more;
+    for (; more && ((unsigned char)s[1] & 0xc0) == 0x80; more--)
+        c = c << 6 | ((unsigned char)*++s & 0x3f);
+    fprintf(to, "\\[u%04X]", c);
+    return s;
+}
+
 /* Text for roff: dashes that stay dashes, backslashes, and no line that begins with a control character. */
 static void put(FILE *to, const char *text)
 {
@@ -18,6 +29,8 @@ static void put(FILE *to, const char *text)
             fputs("\\-", to);
         else if (*s == '\\')
             fputs("\\e", to);
+        else if ((unsigned char)*s >= 0xc0)
+            s = put_wide(to, s);
         else if (*s == '\n' && s[1] == '\n')
             fputs("\n.PP", to);
         else
@@ -72,6 +85,24 @@ static void put_examples(FILE *to)
         }
 }
 
+static void put_files(FILE *to)
+{
+    static const char *const files[][2] = {
+        {TL_PLUGIN_DIR, "Plugins, in subfolders backends, models, formats and data."},
+        {TL_DATA_DIR, "Data sets that are installed."},
+        {"$XDG_DATA_HOME/telar", "Data sets of one's own."},
+        {"$XDG_CACHE_HOME/telar", "What was measured and compiled; may be deleted."},
+    };
+    fputs(".SH FILES\n", to);
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+        fputs(".TP\n.I ", to);
+        put(to, files[i][0]);
+        fputc('\n', to);
+        put(to, files[i][1]);
+        fputc('\n', to);
+    }
+}
+
 void print_man_page(FILE *to)
 {
     fprintf(to, ".TH TELAR 1 \"\" \"Telar %s\" \"User Commands\"\n", tl_version_string());
@@ -80,14 +111,16 @@ void print_man_page(FILE *to)
           to);
     put(to, "Telar is a deep-learning framework in C whose parts are shared objects loaded at run time: backends, models, weight "
             "formats and data sets. This program uses what it finds: telar backends, telar models and telar data list it, telar "
-            "doctor says what was not found and why.\n\nEvery command takes --help.\n");
+            "doctor says what was not found and why.\n\nEvery command takes --help; telar --version says which version this is.\n");
     fputs(".SH COMMANDS\n", to);
     for (size_t i = 0; i < n_commands; i++)
         put_command(to, &commands[i]);
     put_examples(to);
     fputs(".SH EXIT STATUS\n.TP\n.B 0\nDone.\n.TP\n.B 1\nFailed; a message on standard error says why.\n"
-          ".TP\n.B 2\nThe command line is wrong.\n.SH ENVIRONMENT\nSee\n.BR telar (7).\n.SH SEE ALSO\n.BR telar (7)\n",
+          ".TP\n.B 2\nThe command line is wrong.\n.SH ENVIRONMENT\nSee\n.BR telar (7).\n",
           to);
+    put_files(to);
+    fputs(".SH SEE ALSO\n.BR telar (3),\n.BR telar (7)\n", to);
 }
 
 void print_variables_page(FILE *to)
@@ -105,5 +138,5 @@ void print_variables_page(FILE *to)
         put(to, v->help);
         fputc('\n', to);
     }
-    fputs(".SH SEE ALSO\n.BR telar (1)\n", to);
+    fputs(".SH SEE ALSO\n.BR telar (1),\n.BR telar (3)\n", to);
 }

@@ -60,8 +60,27 @@ for shell in bash zsh fish; do
 done
 if command -v bash >/dev/null 2>&1; then
     output=$(bash -c 'telar() { "$0" "$@"; }; eval "$("$0" completion bash)"; COMP_WORDS=(telar tr) COMP_CWORD=1; _telar; echo "${COMPREPLY[@]}"
-        COMP_WORDS=(telar train --optimizer ada) COMP_CWORD=3; _telar; echo "${COMPREPLY[@]}"' "$telar")
+        COMP_WORDS=(telar train --optimizer ada) COMP_CWORD=3; _telar; echo "${COMPREPLY[@]}"
+        : >"a table.csv"; for line in "train --data a" "data di" "data ./a" "train --device ref" "train --device a" "models ml"; do
+            COMP_WORDS=(telar $line) COMP_CWORD=$((${#COMP_WORDS[@]} - 1)); _telar; printf "%s: %s.\n" "$line" "${COMPREPLY[0]}"
+        done' "$telar")
     status=0; is 0 "bash completes commands and choices" "train" "adam adamw adadelta"
+    is 0 "bash completes names and files" "train --data a: a table.csv." "data di: digits." "data ./a: ./a table.csv." \
+        "train --device ref: reference." "train --device a: ." "models ml: mlp."
+fi
+PATH=$TEST_BUILDDIR/cli:$PATH
+if command -v fish >/dev/null 2>&1; then
+    output=$(HOME=$work fish -c 'telar completion fish | source; for line in "tr" "train -O ada" "data di" "data ./t" "train --device " "help do"
+            echo "$line:" (complete -C "telar $line" | cut -f 1); end' 2>&1)
+    status=0; is 0 "fish completes commands, choices and names" "tr: train" "train -O ada: adadelta adam adamw" "data di: digits" \
+        "train --device : cpu reference" "help do: doctor"
+fi
+if command -v zsh >/dev/null 2>&1; then
+    # The completion system itself needs a terminal; what it is told does not.
+    output=$(zsh -f -c 'compdef() { }; _arguments() { print -rl -- "$@" }; eval "$(telar completion zsh)"
+        words=(telar train -O ada) CURRENT=4; _telar
+        compadd() { print -r -- "${(P)2}" }; _telar_models' 2>&1)
+    status=0; is 0 "zsh is told of options and names" "(-O --optimizer)-O[" ":NAME:(sgd adam adamw" "1:argument:_telar_models" "mlp"
 fi
 
 # ---- Mistakes on the command line ---------------------------------------------------------------------------------------------
