@@ -11,9 +11,11 @@
 extern "C" {
 #endif
 
+/** Is t part of what is differentiated: a leaf that asks for a gradient, or computed from one while recording was on? */
 TL_PUBLIC bool tl_requires_grad(const tl_tensor *t);
 /** Ask for gradients of a leaf (floating types only), or stop asking. Returns t. */
 TL_PUBLIC tl_tensor *tl_set_requires_grad(tl_tensor *t, bool on);
+/** Was it made by the user, not by a recorded op? */
 TL_PUBLIC bool tl_is_leaf(const tl_tensor *t);
 /** The accumulated gradient of a leaf (or of a tensor that retains its own); TL_NONE if there is none yet. */
 TL_PUBLIC tl_tensor *tl_grad_of(tl_tensor *t);
@@ -26,6 +28,7 @@ TL_PUBLIC tl_tensor *tl_detach(tl_tensor *t);
 /** Take t itself out of the graph: it becomes a leaf that needs no gradient. Not for views of what stays in it. Returns t. */
 TL_PUBLIC tl_tensor *tl_detach_(tl_tensor *t);
 
+/** Options of tl_backward() and tl_grad(): PyTorch's. */
 struct tl_backward_options {
     bool retain_graph; /**< keep what the graph saved, for a second backward */
     bool create_graph; /**< make the gradients differentiable (implies retain_graph) */
@@ -46,8 +49,8 @@ TL_PUBLIC tl_status tl_grad(tl_tensor *const *outputs, int n_outputs, tl_tensor 
 TL_PUBLIC bool tl_grad_enabled(void);
 /** Switch recording on this thread; returns what it was. */
 TL_PUBLIC bool tl_set_grad_enabled(bool on);
+/** TL_NO_GRAD { … }: nothing is recorded inside. Leave it early with `break` or `return`. (tl_grad_mode_restore_() is its end.) */
 TL_PUBLIC void tl_grad_mode_restore_(const int *was);
-/** TL_NO_GRAD { … }: nothing is recorded inside. Leave it early with `break` or `return`. */
 #define TL_NO_GRAD TL_NO_GRAD_NAMED_(TL_JOIN_(tl_was_, __COUNTER__))
 #define TL_NO_GRAD_NAMED_(name)                                                                                          \
     for (__attribute__((cleanup(tl_grad_mode_restore_))) int name = tl_set_grad_enabled(false) ? 3 : 2; name & 2; name &= 1)
@@ -58,7 +61,7 @@ TL_PUBLIC void tl_grad_mode_restore_(const int *was);
 TL_PUBLIC tl_node *tl_grad_fn(tl_tensor *t);
 /** "AddBackward0", "AccumulateGrad", "CopySlices" (a write through a view), … */
 TL_PUBLIC const char *tl_node_name(const tl_node *n);
-/** Node that input i's gradient goes to; NULL if it needs none. */
+/** Node that input i's gradient goes to, borrowed; NULL if it needs none. tl_node_n_next() says how many inputs there are. */
 TL_PUBLIC tl_node *tl_node_next(const tl_node *n, int i);
 TL_PUBLIC int tl_node_n_next(const tl_node *n);
 

@@ -84,6 +84,7 @@ struct tl_view {
     struct tl_mem mem;           /**< the first element, at any multiple of its size; handle NULL in refuses() and prepare() */
 };
 
+/** Is the operand there? */
 static inline bool tl_view_present(const struct tl_view *v)
 {
     return v->ndim >= 0;

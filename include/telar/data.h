@@ -59,6 +59,7 @@ struct tl_loader_options {
     tl_generator *generator;       /**< where the order is drawn from; NULL: the default generator */
 };
 
+/** Most workers, and most batches that all of them together may prepare ahead. */
 #define TL_LOADER_MAX_WORKERS 256
 #define TL_LOADER_MAX_AHEAD 65536
 
@@ -79,7 +80,9 @@ TL_PUBLIC tl_status tl_loader_start(tl_loader *l);
 TL_PUBLIC int tl_loader_next(tl_loader *l, tl_tensor **out);
 /** Batches in an epoch. */
 TL_PUBLIC int64_t tl_loader_length(const tl_loader *l);
+/** Its data set, borrowed. */
 TL_PUBLIC tl_dataset *tl_loader_dataset(const tl_loader *l);
+/** Samples in a full batch. */
 TL_PUBLIC int64_t tl_loader_batch_size(const tl_loader *l);
 
 /* ---- Splits ------------------------------------------------------------------------------------------------- */
@@ -115,10 +118,12 @@ typedef struct tl_scaler tl_scaler;
 TL_PUBLIC tl_scaler *tl_scaler_fit(tl_tensor *x);
 /** From known values, `columns` of each; deviations must be positive. */
 TL_PUBLIC tl_scaler *tl_scaler_new(int64_t columns, const double *mean, const double *deviation);
+/** Free it; NULL is allowed. */
 TL_PUBLIC void tl_scaler_free(tl_scaler *s);
 /** x [n x columns] scaled, or brought back; a new host tensor of the same dtype. */
 TL_PUBLIC tl_tensor *tl_scaler_transform(const tl_scaler *s, tl_tensor *x);
 TL_PUBLIC tl_tensor *tl_scaler_inverse(const tl_scaler *s, tl_tensor *x);
+/** Number of columns, and their means and deviations, borrowed. */
 TL_PUBLIC int64_t tl_scaler_columns(const tl_scaler *s);
 TL_PUBLIC const double *tl_scaler_mean(const tl_scaler *s);
 TL_PUBLIC const double *tl_scaler_deviation(const tl_scaler *s);

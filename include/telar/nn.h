@@ -40,9 +40,11 @@ TL_PUBLIC tl_module *tl_module_new(const struct tl_module_class *c, size_t size)
 /** A module whose forward is a plain function with a context; the usual way to write a network:
  *  tl_module *net = tl_module_from("Net", forward, NULL); conv1 = tl_module_add(net, "conv1", tl_nn_conv2d(1, 6, 5)); … */
 TL_PUBLIC tl_module *tl_module_from(const char *name, tl_tensor *(*forward)(tl_module *m, tl_tensor *x, void *ctx), void *ctx);
+/** Free a module and all below it: for roots, which no parent owns. NULL is allowed. */
 TL_PUBLIC void tl_module_free(tl_module *m);
-/** The module's own fields. */
+/** The module's own fields, borrowed. */
 TL_PUBLIC void *tl_module_fields(const tl_module *m);
+/** Name and description of its class: "Linear". */
 TL_PUBLIC const char *tl_module_name(const tl_module *m);
 TL_PUBLIC const struct tl_module_class *tl_module_class_of(const tl_module *m);
 
@@ -54,9 +56,10 @@ TL_PUBLIC tl_status tl_module_replace(tl_module *m, const char *name, tl_module 
  *  NULL fail; TL_NONE registers an absent one (bias=False). Returns t. */
 TL_PUBLIC tl_tensor *tl_module_parameter(tl_module *m, const char *name, tl_tensor *t);
 TL_PUBLIC tl_tensor *tl_module_buffer(tl_module *m, const char *name, tl_tensor *t);
-/** Child, parameter or buffer by dotted name; NULL and TL_ERR_NOT_FOUND. A parameter registered as TL_NONE is TL_NONE. */
+/** Child, parameter or buffer by dotted name, borrowed; NULL and TL_ERR_NOT_FOUND. A parameter registered as TL_NONE is TL_NONE. */
 TL_PUBLIC tl_module *tl_module_child(const tl_module *m, const char *name);
 TL_PUBLIC tl_tensor *tl_module_get(const tl_module *m, const char *name);
+/** Number of children, and child i, borrowed, with its name (may be NULL); NULL past the end. */
 TL_PUBLIC size_t tl_module_n_children(const tl_module *m);
 TL_PUBLIC tl_module *tl_module_child_at(const tl_module *m, size_t i, const char **name);
 
@@ -88,11 +91,14 @@ TL_PUBLIC size_t tl_module_parameter_list(tl_module *m, tl_tensor **list, size_t
 /** Number of elements in all parameters. */
 TL_PUBLIC int64_t tl_module_parameter_count(tl_module *m);
 
-/** Training or evaluation mode, of m and all below. */
+/** Set training or evaluation mode of m and all below, and ask for m's. Modules are made in training mode. */
 TL_PUBLIC void tl_train(tl_module *m);
 TL_PUBLIC void tl_eval(tl_module *m);
 TL_PUBLIC bool tl_is_training(const tl_module *m);
+/** Drop the gradients of all parameters (as PyTorch's set_to_none). */
 TL_PUBLIC void tl_zero_grad(tl_module *m);
+/** Move every parameter and buffer to a device, or convert the floating ones to a floating dtype. Everything is converted before
+ *  anything is replaced: a failure changes nothing. Optimizers over the module are made afterwards. */
 TL_PUBLIC tl_status tl_module_to(tl_module *m, const char *device);
 TL_PUBLIC tl_status tl_module_to_dtype(tl_module *m, tl_dtype dtype);
 
@@ -105,7 +111,7 @@ TL_PUBLIC tl_status tl_module_load_state(tl_module *m, const tl_state *s, bool s
 TL_PUBLIC tl_status tl_module_save(tl_module *m, const char *path);
 TL_PUBLIC tl_status tl_module_load(tl_module *m, const char *path);
 
-/** Print as PyTorch prints a module. To string: malloc()ed. */
+/** Print as PyTorch prints a module, on standard output. To string: malloc()ed. */
 TL_PUBLIC tl_status tl_module_print(const tl_module *m);
 TL_PUBLIC char *tl_module_to_string(const tl_module *m);
 
@@ -142,37 +148,42 @@ TL_PUBLIC tl_module *tl_nn_linear_with(int64_t in, int64_t out, const struct tl_
  *  Options: stride padding dilation groups no_bias. */
 #define tl_nn_conv2d(in, out, ...) \
     tl_nn_conv2d_with(in, out, TL_FIRST_(__VA_ARGS__, 0), TL_FIRST_(__VA_ARGS__, 0), TL_LAYER_(__VA_ARGS__))
-#define tl_nn_conv2d_rect(in, out, h, ...) tl_nn_conv2d_with(in, out, h, TL_FIRST_(__VA_ARGS__, 0), TL_LAYER_(__VA_ARGS__))
-TL_PUBLIC tl_module *tl_nn_conv2d_with(int64_t in, int64_t out, int64_t h, int64_t w, const struct tl_layer_options *o);
+#define tl_nn_conv2d_rect(in, out, kernel_h, ...) tl_nn_conv2d_with(in, out, kernel_h, TL_FIRST_(__VA_ARGS__, 0), TL_LAYER_(__VA_ARGS__))
+TL_PUBLIC tl_module *tl_nn_conv2d_with(int64_t in, int64_t out, int64_t kernel_h, int64_t kernel_w, const struct tl_layer_options *o);
+/** Over sequences [n, in, l]. Options: stride padding dilation (first half of each pair) groups no_bias. */
 #define tl_nn_conv1d(in, out, ...) tl_nn_conv1d_with(in, out, TL_FIRST_(__VA_ARGS__, 0), TL_LAYER_(__VA_ARGS__))
 TL_PUBLIC tl_module *tl_nn_conv1d_with(int64_t in, int64_t out, int64_t kernel, const struct tl_layer_options *o);
-/** Options: stride padding output_padding dilation groups no_bias. */
+/** The gradient of a convolution with respect to its input, as a layer: pictures grow. Options: stride padding output_padding
+ *  dilation groups no_bias. */
 #define tl_nn_conv_transpose2d(in, out, ...) \
     tl_nn_conv_transpose2d_with(in, out, TL_FIRST_(__VA_ARGS__, 0), TL_FIRST_(__VA_ARGS__, 0), TL_LAYER_(__VA_ARGS__))
-#define tl_nn_conv_transpose2d_rect(in, out, h, ...) \
-    tl_nn_conv_transpose2d_with(in, out, h, TL_FIRST_(__VA_ARGS__, 0), TL_LAYER_(__VA_ARGS__))
-TL_PUBLIC tl_module *tl_nn_conv_transpose2d_with(int64_t in, int64_t out, int64_t h, int64_t w, const struct tl_layer_options *o);
-/** Options: eps (1e-5) momentum (0.1) not_affine no_bias not_tracked. */
+#define tl_nn_conv_transpose2d_rect(in, out, kernel_h, ...) \
+    tl_nn_conv_transpose2d_with(in, out, kernel_h, TL_FIRST_(__VA_ARGS__, 0), TL_LAYER_(__VA_ARGS__))
+TL_PUBLIC tl_module *tl_nn_conv_transpose2d_with(int64_t in, int64_t out, int64_t kernel_h, int64_t kernel_w,
+                                                 const struct tl_layer_options *o);
+/** Normalise each of `features` channels over the batch: [n, c] or [n, c, l], and [n, c, h, w]. Options: eps (1e-5) momentum (0.1)
+ *  not_affine no_bias not_tracked. */
 #define tl_nn_batch_norm1d(...) tl_nn_batch_norm_with(1, TL_FIRST_(__VA_ARGS__, 0), TL_LAYER_(__VA_ARGS__))
 #define tl_nn_batch_norm2d(...) tl_nn_batch_norm_with(2, TL_FIRST_(__VA_ARGS__, 0), TL_LAYER_(__VA_ARGS__))
 TL_PUBLIC tl_module *tl_nn_batch_norm_with(int spatial, int64_t features, const struct tl_layer_options *o);
-/** Over the last ndim dimensions, of these sizes; tl_nn_layer_norm(n): over the last, of size n. Options: eps not_affine
+/** Normalise each sample over the last ndim dimensions, of these sizes; tl_nn_layer_norm(n): over the last, of size n. Options: eps not_affine
  *  no_bias. */
 #define tl_nn_layer_norm(...) \
     tl_nn_layer_norm_with(1, (const int64_t[]){TL_FIRST_(__VA_ARGS__, 0)}, TL_LAYER_(__VA_ARGS__))
 TL_PUBLIC tl_module *tl_nn_layer_norm_with(int ndim, const int64_t *shape, const struct tl_layer_options *o);
-/** Options: padding_row padding_idx. */
+/** Rows of a table [rows, columns] by index. Options: padding_row padding_idx. */
 #define tl_nn_embedding(rows, ...) tl_nn_embedding_with(rows, TL_FIRST_(__VA_ARGS__, 0), TL_LAYER_(__VA_ARGS__))
 TL_PUBLIC tl_module *tl_nn_embedding_with(int64_t rows, int64_t columns, const struct tl_layer_options *o);
-/** tl_nn_max_pool2d(kernel, .stride = {1}): kernel is the side of a square; tl_nn_max_pool2d_rect(h, w) takes two.
- *  Options: stride padding dilation ceil_mode. */
+/** The largest of each window. tl_nn_max_pool2d(kernel, .stride = {1}): kernel is the side of a square; tl_nn_max_pool2d_rect()
+ *  takes two. Options: stride (default: kernel) padding dilation ceil_mode. */
 #define tl_nn_max_pool2d(...) tl_nn_max_pool2d_with(TL_FIRST_(__VA_ARGS__, 0), TL_FIRST_(__VA_ARGS__, 0), TL_LAYER_(__VA_ARGS__))
-#define tl_nn_max_pool2d_rect(h, ...) tl_nn_max_pool2d_with(h, TL_FIRST_(__VA_ARGS__, 0), TL_LAYER_(__VA_ARGS__))
-TL_PUBLIC tl_module *tl_nn_max_pool2d_with(int64_t h, int64_t w, const struct tl_layer_options *o);
-/** The same. Options: stride padding ceil_mode exclude_pad. */
+#define tl_nn_max_pool2d_rect(kernel_h, ...) tl_nn_max_pool2d_with(kernel_h, TL_FIRST_(__VA_ARGS__, 0), TL_LAYER_(__VA_ARGS__))
+TL_PUBLIC tl_module *tl_nn_max_pool2d_with(int64_t kernel_h, int64_t kernel_w, const struct tl_layer_options *o);
+/** The mean of each window. Options: stride (default: kernel) padding ceil_mode exclude_pad. */
 #define tl_nn_avg_pool2d(...) tl_nn_avg_pool2d_with(TL_FIRST_(__VA_ARGS__, 0), TL_FIRST_(__VA_ARGS__, 0), TL_LAYER_(__VA_ARGS__))
-#define tl_nn_avg_pool2d_rect(h, ...) tl_nn_avg_pool2d_with(h, TL_FIRST_(__VA_ARGS__, 0), TL_LAYER_(__VA_ARGS__))
-TL_PUBLIC tl_module *tl_nn_avg_pool2d_with(int64_t h, int64_t w, const struct tl_layer_options *o);
+#define tl_nn_avg_pool2d_rect(kernel_h, ...) tl_nn_avg_pool2d_with(kernel_h, TL_FIRST_(__VA_ARGS__, 0), TL_LAYER_(__VA_ARGS__))
+TL_PUBLIC tl_module *tl_nn_avg_pool2d_with(int64_t kernel_h, int64_t kernel_w, const struct tl_layer_options *o);
+/** Means over windows chosen so that h x w come out. */
 TL_PUBLIC tl_module *tl_nn_adaptive_avg_pool2d(int64_t h, int64_t w);
 /** Windows as columns. Options: stride padding dilation. */
 #define tl_nn_unfold(...) tl_nn_unfold_with(TL_FIRST_(__VA_ARGS__, 0), TL_LAYER_(__VA_ARGS__))
@@ -183,14 +194,17 @@ TL_PUBLIC tl_module *tl_nn_fold_with(int64_t h, int64_t w, int64_t kernel, const
 /** Zero with chance p while training. tl_nn_dropout2d zeroes whole channels. */
 TL_PUBLIC tl_module *tl_nn_dropout(double p);
 TL_PUBLIC tl_module *tl_nn_dropout2d(double p);
-/** Merge dimensions 1 … -1; those from start_dim to end_dim with the _with form. */
+/** Merge dimensions 1 … -1 into one; those from start_dim to end_dim with the _with form. */
 TL_PUBLIC tl_module *tl_nn_flatten(void);
 TL_PUBLIC tl_module *tl_nn_flatten_with(int start_dim, int end_dim);
+/** Replace dimension dim by n of these sizes, of which one may be -1. */
 TL_PUBLIC tl_module *tl_nn_unflatten(int dim, int n, const int64_t *sizes);
+/** The input as it is. */
 TL_PUBLIC tl_module *tl_nn_identity(void);
-/** Activations. tl_nn_relu(.in_place = true) overwrites its input. */
+/** max(0, x). tl_nn_relu(.in_place = true) overwrites its input. */
 #define tl_nn_relu(...) tl_nn_relu_with(&(struct tl_layer_options){.struct_size = sizeof(struct tl_layer_options), __VA_ARGS__})
 TL_PUBLIC tl_module *tl_nn_relu_with(const struct tl_layer_options *o);
+/** Activations, as the pointwise functions of the same name in <telar/ops.h>; softplus with beta 1 and threshold 20. */
 TL_PUBLIC tl_module *tl_nn_relu6(void);
 TL_PUBLIC tl_module *tl_nn_leaky_relu(double slope);
 TL_PUBLIC tl_module *tl_nn_elu(double alpha);
@@ -204,17 +218,23 @@ TL_PUBLIC tl_module *tl_nn_mish(void);
 TL_PUBLIC tl_module *tl_nn_log_sigmoid(void);
 TL_PUBLIC tl_module *tl_nn_tanh(void);
 TL_PUBLIC tl_module *tl_nn_softplus(void);
+/** tl_softmax() and tl_log_softmax() along dim. */
 TL_PUBLIC tl_module *tl_nn_softmax(int dim);
 TL_PUBLIC tl_module *tl_nn_log_softmax(int dim);
 
 /* ---- Initialisation, in place; the default layers call these in PyTorch's order -------------------------------------- */
 
+/** Uniform on [low, high), normal, all `value`. Like those below they draw from the default generator, and may be used on
+ *  parameters: nothing is recorded. */
 TL_PUBLIC tl_status tl_init_uniform(tl_tensor *t, double low, double high);
 TL_PUBLIC tl_status tl_init_normal(tl_tensor *t, double mean, double std);
 TL_PUBLIC tl_status tl_init_constant(tl_tensor *t, double value);
+/** Glorot's: deviation gain sqrt(2 / (fan_in + fan_out)), where fan_in is size 1 and fan_out size 0 of t, each times the elements
+ *  of a kernel. The uniform one draws from +- sqrt(3) deviations. Needs two dimensions or more. */
 TL_PUBLIC tl_status tl_init_xavier_uniform(tl_tensor *t, double gain);
 TL_PUBLIC tl_status tl_init_xavier_normal(tl_tensor *t, double gain);
-/** a: negative slope; nonlinearity gain sqrt(2 / (1 + a^2)); fan_out false: fan_in. */
+/** He's: deviation sqrt(2 / (1 + a^2)) / sqrt(fan), a the negative slope of the activation that follows (0: ReLU), fan the fan_in or,
+ *  with fan_out, the fan_out. The uniform one draws from +- sqrt(3) deviations. */
 TL_PUBLIC tl_status tl_init_kaiming_uniform(tl_tensor *t, double a, bool fan_out);
 TL_PUBLIC tl_status tl_init_kaiming_normal(tl_tensor *t, double a, bool fan_out);
 

@@ -25,7 +25,7 @@ struct tl_meta {
  *  was overwritten since fails (returns NULL) with a message that names it. */
 struct tl_grad_ctx;
 
-/** Input i of the forward call; TL_NONE if it was absent. Needs TL_OP_SAVES_INPUTS-bit i. */
+/** Input i of the forward call; TL_NONE if it was absent. Needs bit i of saves_inputs. */
 TL_PUBLIC tl_tensor *tl_grad_input(struct tl_grad_ctx *g, int i);
 /** Output i of the forward call. Needs its bit in saves_outputs. */
 TL_PUBLIC tl_tensor *tl_grad_output(struct tl_grad_ctx *g, int i);
@@ -47,11 +47,13 @@ TL_PUBLIC tl_status tl_grad_set(struct tl_grad_ctx *g, int i, tl_tensor *gradien
 TL_PUBLIC tl_status tl_grad_call(struct tl_grad_ctx *g, const char *name, const void *attrs, tl_tensor *const *in, int n_in,
                                  tl_tensor **out);
 
+/** For saves_inputs and saves_outputs: all of them; for n_in: any number. */
 enum {
     TL_OP_SAVE_ALL = -1,
     TL_OP_VARIADIC = -1
 };
 
+/** Flags of a descriptor. */
 enum {
     TL_OP_VIEW = 1u << 0,       /**< outputs share the first input's storage; never reaches a backend */
     TL_OP_COMPOSITE = 1u << 1,  /**< no kernels: always runs its decomposition (but has a gradient of its own) */

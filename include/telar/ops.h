@@ -73,12 +73,16 @@ TL_PUBLIC tl_tensor *tl_contiguous(tl_tensor *t);
  * from row 1 and to y's own history from the others, and views of y that exist already show that too. What a gradient needs
  * and a write replaces makes the backward pass fail with an error that names it, but for the operands of that write itself, which are copied. ---- */
 
+/** t += other, and so on: other is broadcast to t's shape, the result converted to t's dtype (never from float to integer). */
 TL_PUBLIC tl_tensor *tl_add_(tl_tensor *t, tl_tensor *other);
 TL_PUBLIC tl_tensor *tl_sub_(tl_tensor *t, tl_tensor *other);
 TL_PUBLIC tl_tensor *tl_mul_(tl_tensor *t, tl_tensor *other);
 TL_PUBLIC tl_tensor *tl_div_(tl_tensor *t, tl_tensor *other);
+/** Negative elements become 0. */
 TL_PUBLIC tl_tensor *tl_relu_(tl_tensor *t);
+/** Elements outside [low, high] become the nearer bound. */
 TL_PUBLIC tl_tensor *tl_clamp_(tl_tensor *t, double low, double high);
+/** Every element becomes 0, or `value`. */
 TL_PUBLIC tl_tensor *tl_zero_(tl_tensor *t);
 /** A value that the dtype cannot hold (300 of i8, NaN of integers) is an error, as it is of tl_full(), tl_masked_fill() and tl_pad(). */
 TL_PUBLIC tl_tensor *tl_fill_(tl_tensor *t, double value);
@@ -88,6 +92,7 @@ TL_PUBLIC tl_tensor *tl_copy_(tl_tensor *t, tl_tensor *source);
 TL_PUBLIC tl_tensor *tl_axpy_(tl_tensor *t, double alpha, tl_tensor *other);
 /** Change the shape in place, PyTorch's resize_: keeps the leading elements, new ones are undefined. */
 TL_PUBLIC tl_tensor *tl_resize_(tl_tensor *t, int ndim, const int64_t *shape);
+/** t becomes `value` where mask (bool, broadcast) is true. */
 TL_PUBLIC tl_tensor *tl_masked_fill_(tl_tensor *t, tl_tensor *mask, double value);
 
 /* ---- Products ------------------------------------------------------------------------------------------------ */
@@ -110,14 +115,17 @@ TL_PUBLIC tl_tensor *tl_einsum(const char *equation, int n, tl_tensor *const *op
 
 /* ---- Reductions: over .dims = TL_DIMS(…), all if left out; .keepdim = true leaves size-1 dimensions ------------ */
 
-#define tl_sum(...) tl_sum_with(TL_OPT_(reduce, __VA_ARGS__))    /* integers sum to i64 */
-#define tl_mean(...) tl_mean_with(TL_OPT_(reduce, __VA_ARGS__))  /* floating only */
+/** Sum, mean and product: tl_sum(t, .dims = TL_DIMS(0, 2)). Integers and bool sum and multiply to i64; a mean needs floating
+ *  numbers, or .dtype = TL_F32. Over nothing: 0, NaN and 1. */
+#define tl_sum(...) tl_sum_with(TL_OPT_(reduce, __VA_ARGS__))
+#define tl_mean(...) tl_mean_with(TL_OPT_(reduce, __VA_ARGS__))
 #define tl_prod(...) tl_prod_with(TL_OPT_(reduce, __VA_ARGS__))
-#define tl_amax(...) tl_amax_with(TL_OPT_(reduce, __VA_ARGS__))  /* ties share the gradient evenly */
-#define tl_amin(...) tl_amin_with(TL_OPT_(reduce, __VA_ARGS__))
 TL_PUBLIC tl_tensor *tl_sum_with(tl_tensor *t, const struct tl_reduce_attrs *o);
 TL_PUBLIC tl_tensor *tl_mean_with(tl_tensor *t, const struct tl_reduce_attrs *o);
 TL_PUBLIC tl_tensor *tl_prod_with(tl_tensor *t, const struct tl_reduce_attrs *o);
+/** Largest and smallest over the dimensions; ties share the gradient evenly. NaN wins. Over nothing: an error. */
+#define tl_amax(...) tl_amax_with(TL_OPT_(reduce, __VA_ARGS__))
+#define tl_amin(...) tl_amin_with(TL_OPT_(reduce, __VA_ARGS__))
 TL_PUBLIC tl_tensor *tl_amax_with(tl_tensor *t, const struct tl_reduce_attrs *o);
 TL_PUBLIC tl_tensor *tl_amin_with(tl_tensor *t, const struct tl_reduce_attrs *o);
 /** Variance and standard deviation, dividing by n - 1, or by n with .biased = true (PyTorch's correction = 0). */
@@ -131,7 +139,7 @@ TL_PUBLIC tl_tensor *tl_std_with(tl_tensor *t, const struct tl_reduce_attrs *o);
 #define tl_argmin(...) tl_argmin_with(TL_OPT_(reduce, __VA_ARGS__))
 TL_PUBLIC tl_tensor *tl_argmax_with(tl_tensor *t, const struct tl_reduce_attrs *o);
 TL_PUBLIC tl_tensor *tl_argmin_with(tl_tensor *t, const struct tl_reduce_attrs *o);
-/** Largest (smallest) element of all. */
+/** Largest (smallest) element of all, a 0-d tensor; ties share the gradient evenly. */
 TL_PUBLIC tl_tensor *tl_max(tl_tensor *t);
 TL_PUBLIC tl_tensor *tl_min(tl_tensor *t);
 /** Largest along one dimension, with its index (indices may be NULL); the gradient goes to that element. */
@@ -142,12 +150,14 @@ TL_PUBLIC tl_tensor *tl_all(tl_tensor *t);
 TL_PUBLIC tl_tensor *tl_any(tl_tensor *t);
 /** p-norm of all elements; INFINITY (-INFINITY): the largest (smallest) magnitude; 0: how many are not 0. */
 TL_PUBLIC tl_tensor *tl_norm(tl_tensor *t, double p);
+/** y[i] = t[0] + … + t[i] along dim; integers and bool give i64. */
 TL_PUBLIC tl_tensor *tl_cumsum(tl_tensor *t, int dim);
+/** e^t / sum(e^t) along dim, and its logarithm, both computed so that large values do not overflow; floating dtypes. */
 TL_PUBLIC tl_tensor *tl_softmax(tl_tensor *t, int dim);
 TL_PUBLIC tl_tensor *tl_log_softmax(tl_tensor *t, int dim);
 /** Every element close: |a - b| <= atol + rtol * |b|? NaNs are unequal. false also on an error (see tl_error_code()). */
 TL_PUBLIC bool tl_allclose(tl_tensor *a, tl_tensor *b, double rtol, double atol);
-/** Same shape, same values? */
+/** Same shape, same values? false also on an error. */
 TL_PUBLIC bool tl_equal(tl_tensor *a, tl_tensor *b);
 
 /* ---- Shape. Views share storage with t ------------------------------------------------------------------------ */
@@ -158,14 +168,18 @@ TL_PUBLIC tl_tensor *tl_view(tl_tensor *t, int ndim, const int64_t *shape);
 TL_PUBLIC tl_tensor *tl_reshape(tl_tensor *t, int ndim, const int64_t *shape);
 /** Merge dimensions start … end (inclusive) into one: tl_flatten(x, 1, -1). */
 TL_PUBLIC tl_tensor *tl_flatten(tl_tensor *t, int start, int end);
+/** Dimension i of the result is dimension dims[i] of t; n is t's number of dimensions. */
 TL_PUBLIC tl_tensor *tl_permute(tl_tensor *t, int n, const int64_t *dims);
+/** Dimensions a and b change places. */
 TL_PUBLIC tl_tensor *tl_transpose(tl_tensor *t, int a, int b);
 /** Transpose of a matrix; vectors and numbers as they are. */
 TL_PUBLIC tl_tensor *tl_t(tl_tensor *t);
 /** Broadcast to a shape without copying; -1 keeps a size. */
 TL_PUBLIC tl_tensor *tl_expand(tl_tensor *t, int ndim, const int64_t *shape);
+/** Without its dimensions of size 1: all of them, or dim if its size is 1. */
 TL_PUBLIC tl_tensor *tl_squeeze(tl_tensor *t);
 TL_PUBLIC tl_tensor *tl_squeeze_dim(tl_tensor *t, int dim);
+/** With a new dimension of size 1 before dim (-1: at the end). */
 TL_PUBLIC tl_tensor *tl_unsqueeze(tl_tensor *t, int dim);
 /** Elements start, start + step, … before stop of a dimension (TL_END: to the end; negatives count from the end). */
 TL_PUBLIC tl_tensor *tl_slice(tl_tensor *t, int dim, int64_t start, int64_t stop, int64_t step);
@@ -175,36 +189,43 @@ TL_PUBLIC tl_tensor *tl_narrow(tl_tensor *t, int dim, int64_t start, int64_t len
 TL_PUBLIC tl_tensor *tl_select(tl_tensor *t, int dim, int64_t index);
 /** Pieces of `size` along dim (the last may be smaller). *n is the capacity of out, then the number of pieces. */
 TL_PUBLIC tl_status tl_split(tl_tensor *t, int64_t size, int dim, tl_tensor **out, int *n);
+/** At most `chunks` pieces of one size (the last may be smaller), as torch.chunk: there may be fewer. */
 TL_PUBLIC tl_status tl_chunk(tl_tensor *t, int chunks, int dim, tl_tensor **out, int *n);
 /** A view with any strides, and an offset, over t's storage (in elements; what PyTorch's storage_offset is), checked against its size. */
 TL_PUBLIC tl_tensor *tl_as_strided(tl_tensor *t, int ndim, const int64_t *shape, const int64_t *strides, int64_t offset);
-/** Copies. */
+/** n tensors one after the other along dim, which alone may differ in size; a copy, in the dtype that all promote to. */
 TL_PUBLIC tl_tensor *tl_cat(int n, tl_tensor *const *t, int dim);
+/** n tensors of one shape side by side along a new dimension dim; a copy. */
 TL_PUBLIC tl_tensor *tl_stack(int n, tl_tensor *const *t, int dim);
+/** In reverse along each of n dimensions; a copy. */
 TL_PUBLIC tl_tensor *tl_flip(tl_tensor *t, int n, const int64_t *dims);
 /** Constant padding; amounts as in PyTorch: last dimension first, before and after. tl_pad(x, 4, (int64_t[]){1, 1, 2, 2}, 0). */
 TL_PUBLIC tl_tensor *tl_pad(tl_tensor *t, int n, const int64_t *amounts, double value);
 
 /* ---- Picking and placing. Indices are i64 (i32 is converted); out of range is TL_ERR_INDEX, never undefined ----- */
 
+/** The slices of t at index [n] along dim, in that order: size n there. A copy. */
 TL_PUBLIC tl_tensor *tl_index_select(tl_tensor *t, int dim, tl_tensor *index);
+/** One element of t for each of index, whose shape it gets: y[i,j] = t[index[i,j],j] for dim 0, as torch.gather. */
 TL_PUBLIC tl_tensor *tl_gather(tl_tensor *t, int dim, tl_tensor *index);
 /** t with source added at index along dim, as torch.scatter_add. */
 TL_PUBLIC tl_tensor *tl_scatter_add(tl_tensor *t, int dim, tl_tensor *index, tl_tensor *source);
 /** t with slices of source added at index along dim, as torch.index_add. */
 TL_PUBLIC tl_tensor *tl_index_add(tl_tensor *t, int dim, tl_tensor *index, tl_tensor *source);
+/** t with `value` where mask (bool, broadcast) is true. */
 TL_PUBLIC tl_tensor *tl_masked_fill(tl_tensor *t, tl_tensor *mask, double value);
+/** The elements where mask (bool, broadcast) is true, row by row: a copy with one dimension. */
 TL_PUBLIC tl_tensor *tl_masked_select(tl_tensor *t, tl_tensor *mask);
 /** Indices of nonzero elements: [number, ndim], i64. Not differentiable. */
 TL_PUBLIC tl_tensor *tl_nonzero(tl_tensor *t);
 /** The k largest (smallest) along dim, ordered, with their indices (may be NULL). */
 TL_PUBLIC tl_tensor *tl_topk(tl_tensor *t, int64_t k, int dim, bool largest, tl_tensor **indices);
-/** Stable. */
+/** Ordered along dim, with the indices that the elements had (may be NULL). Stable; NaN sorts as largest. */
 TL_PUBLIC tl_tensor *tl_sort(tl_tensor *t, int dim, bool descending, tl_tensor **indices);
-/** Rows of a table: indices of any shape -> that shape + [columns]. */
+/** Rows of a table: indices of any shape -> that shape + [columns]. .padding true: the row .padding_idx gets no gradient. */
 #define tl_embedding(table, ...) tl_embedding_with(table, TL_OPT_(embedding, __VA_ARGS__))
 TL_PUBLIC tl_tensor *tl_embedding_with(tl_tensor *table, tl_tensor *indices, const struct tl_embedding_attrs *o);
-/** i64 labels -> i64 with a last dimension of `classes`, one 1 each. */
+/** i64 labels -> i64 with a last dimension of `classes` (-1: the largest label + 1), one 1 each. Not differentiable. */
 TL_PUBLIC tl_tensor *tl_one_hot(tl_tensor *labels, int64_t classes);
 
 /* ---- Convolution, pooling, normalisation -------------------------------------------------------------------------- */
@@ -223,11 +244,12 @@ TL_PUBLIC tl_tensor *tl_conv1d_with(tl_tensor *x, tl_tensor *weight, tl_tensor *
  *  than the stride (PyTorch: or than the dilation). */
 #define tl_conv_transpose2d(x, weight, ...) tl_conv_transpose2d_with(x, weight, TL_OPT_(conv2d, __VA_ARGS__))
 TL_PUBLIC tl_tensor *tl_conv_transpose2d_with(tl_tensor *x, tl_tensor *weight, tl_tensor *bias, const struct tl_conv2d_attrs *o);
-/** tl_max_pool2d(x, .kernel = {2}), tl_max_pool2d(x, .kernel = {3, 2}). .stride {kernel} .padding {0} .dilation {1} .ceil_mode false. The
- *  gradient goes to the first of equal maxima (the last of NaNs). */
+/** The largest of each window of x [n,c,h,w]: tl_max_pool2d(x, .kernel = {2}), tl_max_pool2d(x, .kernel = {3, 2}). .stride {kernel} .padding {0}
+ *  .dilation {1} .ceil_mode false. The gradient goes to the first of equal maxima (the last of NaNs). */
 #define tl_max_pool2d(...) tl_max_pool2d_with(TL_OPT_(pool2d, __VA_ARGS__))
 TL_PUBLIC tl_tensor *tl_max_pool2d_with(tl_tensor *x, const struct tl_pool2d_attrs *o);
-/** .kernel .stride {kernel} .padding {0} .ceil_mode false .exclude_pad false .divisor (size of the window). */
+/** The mean of each window. .kernel .stride {kernel} .padding {0} .ceil_mode false .exclude_pad false: padding counts as zeros;
+ *  .divisor: what the sum is divided by (the size of the window). */
 #define tl_avg_pool2d(...) tl_avg_pool2d_with(TL_OPT_(pool2d, __VA_ARGS__))
 TL_PUBLIC tl_tensor *tl_avg_pool2d_with(tl_tensor *x, const struct tl_pool2d_attrs *o);
 /** Average over windows chosen so that h x w come out; not 0 x 0. */
@@ -246,7 +268,7 @@ TL_PUBLIC tl_tensor *tl_fold_with(tl_tensor *x, const struct tl_unfold_attrs *o)
     tl_batch_norm_with(x, running_mean, running_var, weight, TL_OPT_(batch_norm, __VA_ARGS__))
 TL_PUBLIC tl_tensor *tl_batch_norm_with(tl_tensor *x, tl_tensor *running_mean, tl_tensor *running_var, tl_tensor *weight,
                                         tl_tensor *bias, const struct tl_batch_norm_attrs *o);
-/** Over the last `ndim` dimensions; weight and bias of their shape or TL_NONE. */
+/** y = (x - mean) / sqrt(var + eps) * weight + bias over the last `ndim` dimensions; weight and bias of their shape or TL_NONE. */
 TL_PUBLIC tl_tensor *tl_layer_norm(tl_tensor *x, int ndim, tl_tensor *weight, tl_tensor *bias, double eps);
 /** Zero with chance p, scale the rest by 1 / (1 - p): tl_dropout(x, 0.5). Draws from the default generator. .eval true: identity. */
 #define tl_dropout(x, ...) tl_dropout_with(x, TL_OPT_(dropout, __VA_ARGS__))
@@ -258,17 +280,23 @@ TL_PUBLIC tl_tensor *tl_dropout_with(tl_tensor *x, double p, const struct tl_dro
  * with a warning; bce takes equal shapes only. Values are not looked at: where PyTorch refuses a bce input or target outside
  * [0, 1], the formula decides here. */
 
+/** Mean of (x - target)^2, and of |x - target|; the shapes broadcast. */
 #define tl_mse_loss(x, ...) tl_mse_loss_with(x, TL_OPT_(loss, __VA_ARGS__))
 #define tl_l1_loss(x, ...) tl_l1_loss_with(x, TL_OPT_(loss, __VA_ARGS__))
-#define tl_smooth_l1_loss(x, ...) tl_smooth_l1_loss_with(x, TL_OPT_(loss, __VA_ARGS__)) /* .beta 1 */
-#define tl_bce_loss(x, ...) tl_bce_loss_with(x, TL_OPT_(loss, __VA_ARGS__))             /* x in [0, 1] */
-#define tl_bce_with_logits_loss(x, ...) tl_bce_with_logits_loss_with(x, TL_OPT_(loss, __VA_ARGS__))
-#define tl_kl_div(x, ...) tl_kl_div_with(x, TL_OPT_(loss, __VA_ARGS__))                 /* x: log-probabilities */
 TL_PUBLIC tl_tensor *tl_mse_loss_with(tl_tensor *x, tl_tensor *target, const struct tl_loss_attrs *o);
 TL_PUBLIC tl_tensor *tl_l1_loss_with(tl_tensor *x, tl_tensor *target, const struct tl_loss_attrs *o);
+/** Squared where the difference d is below .beta (1), else absolute: d^2 / (2 beta), or |d| - beta / 2. */
+#define tl_smooth_l1_loss(x, ...) tl_smooth_l1_loss_with(x, TL_OPT_(loss, __VA_ARGS__))
 TL_PUBLIC tl_tensor *tl_smooth_l1_loss_with(tl_tensor *x, tl_tensor *target, const struct tl_loss_attrs *o);
+/** Binary cross entropy -(t ln x + (1 - t) ln(1 - x)), t the target, of probabilities x in [0, 1] (logarithms not below -100), and
+ *  of logits, of which the sigmoid is taken in the same step. */
+#define tl_bce_loss(x, ...) tl_bce_loss_with(x, TL_OPT_(loss, __VA_ARGS__))
+#define tl_bce_with_logits_loss(x, ...) tl_bce_with_logits_loss_with(x, TL_OPT_(loss, __VA_ARGS__))
 TL_PUBLIC tl_tensor *tl_bce_loss_with(tl_tensor *x, tl_tensor *target, const struct tl_loss_attrs *o);
 TL_PUBLIC tl_tensor *tl_bce_with_logits_loss_with(tl_tensor *x, tl_tensor *target, const struct tl_loss_attrs *o);
+/** Kullback-Leibler divergence t (ln t - x) of log-probabilities x and probabilities t; with .log_target t is a logarithm too.
+ *  .reduction = TL_BATCH_MEAN divides the sum by the first size, as the mathematics has it; the default divides by all elements. */
+#define tl_kl_div(x, ...) tl_kl_div_with(x, TL_OPT_(loss, __VA_ARGS__))
 TL_PUBLIC tl_tensor *tl_kl_div_with(tl_tensor *x, tl_tensor *target, const struct tl_loss_attrs *o);
 /** Negative log-likelihood: log-probabilities [n,classes,…], labels [n,…] i64; weight [classes] or TL_NONE. */
 #define tl_nll_loss(x, labels, ...) tl_nll_loss_with(x, labels, TL_OPT_(nll, __VA_ARGS__))

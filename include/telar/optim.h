@@ -99,6 +99,7 @@ struct tl_group_options {
     double lr, weight_decay;
 };
 TL_PUBLIC tl_status tl_optimizer_add_group(tl_optimizer *o, tl_tensor *const *parameters, size_t n, struct tl_group_options g);
+/** Number of groups, the constructor's included. */
 TL_PUBLIC size_t tl_optimizer_n_groups(const tl_optimizer *o);
 /** The parameters of all groups in order, borrowed: returns their number and fills at most `capacity`. */
 TL_PUBLIC size_t tl_optimizer_parameters(const tl_optimizer *o, tl_tensor **list, size_t capacity);
@@ -198,6 +199,7 @@ TL_PUBLIC tl_status tl_schedule_load_state(tl_schedule *s, const tl_state *from,
 
 typedef struct tl_early_stopping tl_early_stopping;
 
+/** Options of early stopping. */
 struct tl_early_stopping_options {
     int64_t patience;  /**< steps without improvement that are borne; the next one stops. 0: stop at the first */
     double min_delta;  /**< less than this is no improvement */
@@ -207,6 +209,7 @@ struct tl_early_stopping_options {
 /** tl_early_stopping_new(.patience = 5, .module = net). The module must outlive it. */
 #define tl_early_stopping_new(...) tl_early_stopping_with((struct tl_early_stopping_options){__VA_ARGS__})
 TL_PUBLIC tl_early_stopping *tl_early_stopping_with(struct tl_early_stopping_options o);
+/** Free it; NULL is allowed. */
 TL_PUBLIC void tl_early_stopping_free(tl_early_stopping *e);
 /** Report a step's metric. *stop says whether to end. NaN is never an improvement. */
 TL_PUBLIC tl_status tl_early_stopping_step(tl_early_stopping *e, double metric, bool *stop);

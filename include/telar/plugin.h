@@ -30,7 +30,9 @@
 extern "C" {
 #endif
 
-#define TL_PLUGIN_MAGIC UINT32_C(0x52414c54) /* "TLAR", little endian */
+/** "TLAR", little endian. */
+#define TL_PLUGIN_MAGIC UINT32_C(0x52414c54)
+/** Name of the symbol that every plugin exports. */
 #define TL_PLUGIN_SYMBOL "telar_plugin"
 
 /** Versions of the tables of models, data sets and formats; that of backends is in <telar/backend.h>. */

@@ -18,9 +18,12 @@ extern "C" {
 TL_PUBLIC void tl_manual_seed(uint64_t seed);
 /** The seed that it was last given; 67280421310721 before any, as PyTorch's. */
 TL_PUBLIC uint64_t tl_initial_seed(void);
+/** The generator that is used where none is named; borrowed, never freed. One for all threads, which take turns. */
 TL_PUBLIC tl_generator *tl_default_generator(void);
+/** A generator of one's own; free it with tl_generator_free(), which takes NULL as well. NULL and an error if out of memory. */
 TL_PUBLIC tl_generator *tl_generator_new(uint64_t seed);
 TL_PUBLIC void tl_generator_free(tl_generator *g);
+/** Begin a generator's stream anew. */
 TL_PUBLIC void tl_generator_seed(tl_generator *g, uint64_t seed);
 /** State as bytes, for checkpoints: the same on every machine. Restoring checks every field and a checksum; a state that is
  *  refused (TL_ERR_FORMAT) changes nothing. */
@@ -45,11 +48,13 @@ TL_PUBLIC tl_tensor *tl_randperm_with(int64_t n, tl_generator *generator, struct
 TL_PUBLIC tl_tensor *tl_bernoulli(tl_tensor *p);
 /** Normal with the given mean and standard deviation. */
 TL_PUBLIC tl_tensor *tl_normal(double mean, double std, int ndim, const int64_t *shape, struct tl_options o);
+/** Uniform and standard normal with t's shape, dtype and device. */
 TL_PUBLIC tl_tensor *tl_rand_like(tl_tensor *t);
 TL_PUBLIC tl_tensor *tl_randn_like(tl_tensor *t);
 
-/** In-place fillers; return t. Not for tensors that need a gradient, except inside TL_NO_GRAD. A tensor that is not contiguous
- *  is filled along its memory, as PyTorch does it. tl_random_() draws integers in [low, high), for any dtype that holds them. */
+/** In-place fillers; return t. tl_uniform_() draws from [low, high), tl_normal_() with that mean and standard deviation,
+ *  tl_bernoulli_() 1 with chance p, tl_random_() integers in [low, high), for any dtype that holds them. Not for tensors that need
+ *  a gradient, except inside TL_NO_GRAD. A tensor that is not contiguous is filled along its memory, as PyTorch does it. */
 TL_PUBLIC tl_tensor *tl_uniform_(tl_tensor *t, double low, double high, tl_generator *generator);
 TL_PUBLIC tl_tensor *tl_normal_(tl_tensor *t, double mean, double std, tl_generator *generator);
 TL_PUBLIC tl_tensor *tl_bernoulli_(tl_tensor *t, double p, tl_generator *generator);

@@ -27,13 +27,15 @@ TL_PUBLIC void tl_state_swap(tl_state *a, tl_state *b);
 TL_PUBLIC tl_status tl_state_add(tl_state *s, const char *name, tl_tensor *t);
 /** Borrowed; NULL without an error if there is none. */
 TL_PUBLIC tl_tensor *tl_state_get(const tl_state *s, const char *name);
+/** Number of tensors. */
 TL_PUBLIC size_t tl_state_count(const tl_state *s);
-/** Entry i in order. */
+/** Name and tensor of entry i in order, borrowed; NULL past the end. */
 TL_PUBLIC const char *tl_state_name(const tl_state *s, size_t i);
 TL_PUBLIC tl_tensor *tl_state_at(const tl_state *s, size_t i);
 /** Notes: key = text. Setting replaces. Getting gives NULL without an error if there is none. */
 TL_PUBLIC tl_status tl_state_set_note(tl_state *s, const char *key, const char *text);
 TL_PUBLIC const char *tl_state_note(const tl_state *s, const char *key);
+/** Number of notes, and the key of note i in order; NULL past the end. Texts are borrowed. */
 TL_PUBLIC size_t tl_state_note_count(const tl_state *s);
 TL_PUBLIC const char *tl_state_note_key(const tl_state *s, size_t i);
 
@@ -63,16 +65,19 @@ struct tl_map {
 };
 /** Map a regular file (pipes and devices are refused). Errors carry the path and errno's words. */
 TL_PUBLIC tl_status tl_map_open(const char *path, struct tl_map *map);
+/** Unmap it. */
 TL_PUBLIC void tl_map_close(struct tl_map *map);
 
-/** Atomic writing: write to the stream that begin returns, then commit; or abort, which leaves the old file. */
+/** Atomic writing: write to the stream `file`, then commit; or abort, which leaves the old file. */
 struct tl_atomic_file {
     FILE *file;
     char *path, *temporary;
 };
+/** Open a temporary file beside path. */
 TL_PUBLIC tl_status tl_atomic_begin(struct tl_atomic_file *f, const char *path);
 /** Flush, fsync, rename, fsync the folder. On failure (disk full, …) aborts and reports. */
 TL_PUBLIC tl_status tl_atomic_commit(struct tl_atomic_file *f);
+/** Give up: remove the temporary file. */
 TL_PUBLIC void tl_atomic_abort(struct tl_atomic_file *f);
 
 #ifdef __cplusplus

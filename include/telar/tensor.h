@@ -48,10 +48,12 @@ TL_PUBLIC const char *tl_status_name(tl_status s);
 
 /** One log line, "telar: [component] message", if TELAR_LOG lets `level` through for it. */
 TL_PUBLIC void tl_log_message(tl_log_level level, const char *component, const char *format, ...) TL_PRINTF(3, 4);
+/** Would it be printed? Ask before building an expensive line. */
 TL_PUBLIC bool tl_log_enabled(tl_log_level level, const char *component);
 
 /* ---- Scopes ------------------------------------------------------------------------------------------------ */
 
+/** An open scope, on the stack of the function that opened it. */
 typedef struct tl_scope {
     size_t mark;   /**< private */
     int depth, on; /**< private */
@@ -92,10 +94,14 @@ struct tl_options {
 #define TL_SHAPE(...) (int)(sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t)), (const int64_t[]){__VA_ARGS__}
 #define TL_SHAPE0 0, (const int64_t *)0
 
+/** A tensor of the given shape whose values are undefined: for writing into. A negative size, or more elements than memory can
+ *  address, is TL_ERR_LIMIT; more than TL_MAX_DIMS dimensions TL_ERR_SHAPE. */
 TL_PUBLIC tl_tensor *tl_empty(int ndim, const int64_t *shape, struct tl_options o);
+/** The same, filled with 0, with 1, with `value` (converted to the dtype). */
 TL_PUBLIC tl_tensor *tl_zeros(int ndim, const int64_t *shape, struct tl_options o);
 TL_PUBLIC tl_tensor *tl_ones(int ndim, const int64_t *shape, struct tl_options o);
 TL_PUBLIC tl_tensor *tl_full(int ndim, const int64_t *shape, double value, struct tl_options o);
+/** The same with t's shape, dtype and device; row-major, and without a gradient whatever t has. */
 TL_PUBLIC tl_tensor *tl_empty_like(tl_tensor *t);
 TL_PUBLIC tl_tensor *tl_zeros_like(tl_tensor *t);
 TL_PUBLIC tl_tensor *tl_ones_like(tl_tensor *t);
@@ -116,6 +122,7 @@ TL_PUBLIC tl_tensor *tl_from_memory(int ndim, const int64_t *shape, void *data, 
 #define tl_tensor_f32(shape, ...) tl_literal_f32_(shape, sizeof((float[]){__VA_ARGS__}) / sizeof(float), (const float[]){__VA_ARGS__})
 #define tl_tensor_i64(shape, ...) \
     tl_literal_i64_(shape, sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t), (const int64_t[]){__VA_ARGS__})
+/** What the two literals above call. The shape's number of elements must be n. */
 TL_PUBLIC tl_tensor *tl_literal_f32_(int ndim, const int64_t *shape, size_t n, const float *data);
 TL_PUBLIC tl_tensor *tl_literal_i64_(int ndim, const int64_t *shape, size_t n, const int64_t *data);
 /** A number as PyTorch treats a Python one: 0-d, and in an op with a tensor of the same kind it takes the tensor's
@@ -135,16 +142,22 @@ extern "C++" template <class N> inline tl_tensor *tl_number(N value)
 
 /* ---- Looking at tensors ------------------------------------------------------------------------------------ */
 
+/** Number of dimensions, 0 to TL_MAX_DIMS. Questions about NULL are answered too: 0, false or "", without an error. */
 TL_PUBLIC int tl_ndim(const tl_tensor *t);
 /** Size of dimension d; negative d counts from the end. -1 and an error if there is no such dimension. */
 TL_PUBLIC int64_t tl_size(const tl_tensor *t, int d);
+/** All tl_ndim() sizes, and strides in elements. Borrowed: valid while t lives. */
 TL_PUBLIC const int64_t *tl_shape(const tl_tensor *t);
 TL_PUBLIC const int64_t *tl_strides(const tl_tensor *t);
+/** Number of elements: the product of the sizes, 1 for a number, 0 if a size is 0. */
 TL_PUBLIC int64_t tl_numel(const tl_tensor *t);
+/** Element type; TL_DEFAULT for NULL. */
 TL_PUBLIC tl_dtype tl_dtype_of(const tl_tensor *t);
 /** "cpu", "cuda:0", … */
 TL_PUBLIC const char *tl_device_of(const tl_tensor *t);
+/** Do the elements lie densely in row-major order? */
 TL_PUBLIC bool tl_is_contiguous(const tl_tensor *t);
+/** Is it TL_NONE? (NULL, a failure, is not.) */
 TL_PUBLIC bool tl_is_none(const tl_tensor *t);
 /** How often the storage was written: grows with every in-place operation on it or on a view of it. */
 TL_PUBLIC uint64_t tl_version(const tl_tensor *t);
@@ -154,7 +167,8 @@ TL_PUBLIC bool tl_shares_storage(const tl_tensor *a, const tl_tensor *b);
  *  it (PyTorch's t.data = source). Its gradient is dropped unless it still fits. */
 TL_PUBLIC tl_status tl_set_data(tl_tensor *t, tl_tensor *source);
 
-/** The value of a one-element tensor, waiting for the device. 0 and an error otherwise. */
+/** The value of a one-element tensor, waiting for the device. 0 and an error otherwise. tl_item() converts to double, tl_item_i64()
+ *  to i64. */
 TL_PUBLIC double tl_item(tl_tensor *t);
 TL_PUBLIC int64_t tl_item_i64(tl_tensor *t);
 /** Copy all elements, row-major, converted to `dtype`, into the host buffer `to` of `bytes` bytes (must be exact). */
@@ -167,7 +181,8 @@ TL_PUBLIC const void *tl_data(tl_tensor *t);
 /** The same for writing: bumps the version. */
 TL_PUBLIC void *tl_data_mut(tl_tensor *t);
 
-/** Print t as PyTorch prints it, with a newline. Options as torch.set_printoptions(): see tl_print_options. */
+/** Print t as PyTorch prints it, with a newline, on standard output or on a stream. Options as torch.set_printoptions(): see
+ *  tl_print_options. */
 TL_PUBLIC tl_status tl_print(tl_tensor *t);
 TL_PUBLIC tl_status tl_fprint(FILE *to, tl_tensor *t);
 /** The same text as a malloc()ed string, without the newline. */
@@ -178,6 +193,7 @@ struct tl_print_options {
     int precision, threshold, edgeitems, linewidth;
     int sci_mode; /**< 0 automatic, 1 always, -1 never */
 };
+/** Set them for the whole process. */
 TL_PUBLIC void tl_set_print_options(struct tl_print_options o);
 
 /* ---- Devices, memory, process ------------------------------------------------------------------------------ */
@@ -194,20 +210,26 @@ TL_PUBLIC const char *tl_backend_name(void);
 /** Wait for all work on a device (NULL: all devices); returns the first late error. */
 TL_PUBLIC tl_status tl_synchronize(const char *device);
 
+/** Threads that kernels use, in the whole process; beats TELAR_NUM_THREADS. At least 1, at most 4096. */
 TL_PUBLIC void tl_set_num_threads(int n);
+/** How many they use on the calling thread, with its limit taken into account. */
 TL_PUBLIC int tl_get_num_threads(void);
 /** Limit the calling thread's kernels to n threads (0: no limit of its own). Loader workers use 1. Returns what it was. */
 TL_PUBLIC int tl_set_thread_limit(int n);
+/** How exact arithmetic must be, in the whole process; beats TELAR_MATH. */
 TL_PUBLIC void tl_set_math(tl_math m);
 TL_PUBLIC tl_math tl_get_math(void);
 
+/** Memory of one device. */
 struct tl_memory_stats {
     size_t allocated; /**< bytes in tensors now */
     size_t peak;      /**< most of that since the start or the last reset */
     size_t reserved;  /**< bytes held from the system, in use or pooled */
-    uint64_t allocations, system_allocations;
+    uint64_t allocations, system_allocations; /**< how often memory was taken from the pool, and from the system */
 };
+/** Of a device by name, or of the default device (NULL). Zeros and an error if there is no such device. */
 TL_PUBLIC struct tl_memory_stats tl_memory_stats(const char *device);
+/** Make the present use the peak. */
 TL_PUBLIC void tl_memory_reset_peak(const char *device);
 /** Give pooled, unused memory back to the system. */
 TL_PUBLIC void tl_memory_trim(const char *device);

@@ -40,14 +40,18 @@ struct tl_epoch {
 
 /** Epochs in order. */
 typedef struct tl_history tl_history;
+/** An empty one, and its end (NULL is allowed). NULL and an error if out of memory. */
 TL_PUBLIC tl_history *tl_history_new(void);
 TL_PUBLIC void tl_history_free(tl_history *h);
+/** Number of epochs. */
 TL_PUBLIC size_t tl_history_count(const tl_history *h);
 /** Epoch record i; NULL past the end. Valid until the history grows or is freed. */
 TL_PUBLIC const struct tl_epoch *tl_history_at(const tl_history *h, size_t i);
+/** Append a copy of an epoch record. */
 TL_PUBLIC tl_status tl_history_add(tl_history *h, const struct tl_epoch *e);
 /** Name of the metric column; "" if there is none. */
 TL_PUBLIC const char *tl_history_metric_name(const tl_history *h);
+/** Set it; a copy is kept. */
 TL_PUBLIC tl_status tl_history_set_metric_name(tl_history *h, const char *name);
 /** Write as CSV with a header line, atomically. */
 TL_PUBLIC tl_status tl_history_save_csv(const tl_history *h, const char *path);
@@ -211,11 +215,14 @@ TL_PUBLIC void tl_progress_end(tl_progress *p);
 typedef struct tl_confusion tl_confusion;
 /** `names` has `classes` entries and is copied; NULL: numbers. */
 TL_PUBLIC tl_confusion *tl_confusion_new(int64_t classes, const char *const *names);
+/** Free it; NULL is allowed. */
 TL_PUBLIC void tl_confusion_free(tl_confusion *c);
 /** Count pairs of labels; integer tensors of equal numbers of elements. Out-of-range labels: an error, nothing counted. */
 TL_PUBLIC tl_status tl_confusion_add(tl_confusion *c, tl_tensor *truth, tl_tensor *predicted);
+/** Number of classes, and the name of class i, borrowed. */
 TL_PUBLIC int64_t tl_confusion_classes(const tl_confusion *c);
 TL_PUBLIC const char *tl_confusion_name(const tl_confusion *c, int64_t i);
+/** How many samples of class `truth` were predicted as `predicted`, and how many there are in all. */
 TL_PUBLIC int64_t tl_confusion_at(const tl_confusion *c, int64_t truth, int64_t predicted);
 TL_PUBLIC int64_t tl_confusion_total(const tl_confusion *c);
 
@@ -224,14 +231,18 @@ struct tl_scores {
     double precision, recall, f1;
     int64_t support;
 };
+/** Options of tl_classification_report(). */
 struct tl_report_options {
     size_t struct_size;
     int digits;           /**< after the point; default 2 */
     double zero_division; /**< value of 0 / 0 (no such prediction, no such sample): 0 (default), 1 or NaN, which averages leave out */
     bool all_classes;     /**< also classes that appear neither as truth nor as prediction */
 };
+/** Scores of class i, and their mean over the classes that occur, plain or weighted by support. zero_division is the value of
+ *  0 / 0; NaN leaves a class out of the mean. */
 TL_PUBLIC struct tl_scores tl_confusion_scores(const tl_confusion *c, int64_t i, double zero_division);
 TL_PUBLIC struct tl_scores tl_confusion_average(const tl_confusion *c, bool weighted, double zero_division);
+/** Share of samples that were predicted right; 0 if there are none. */
 TL_PUBLIC double tl_confusion_accuracy(const tl_confusion *c);
 /** The text of scikit-learn's classification_report(). malloc()ed. NULL options: zeros. */
 TL_PUBLIC char *tl_classification_report(const tl_confusion *c, const struct tl_report_options *o);
@@ -273,7 +284,9 @@ struct tl_summary_row {
 typedef struct tl_summary tl_summary;
 /** Run m once on zeros of this shape (with the batch), in evaluation mode, and note what every module does. */
 TL_PUBLIC tl_summary *tl_summarize(tl_module *m, int ndim, const int64_t *shape);
+/** Free it; NULL is allowed. */
 TL_PUBLIC void tl_summary_free(tl_summary *s);
+/** Number of rows, and row i, borrowed; NULL past the end. */
 TL_PUBLIC size_t tl_summary_count(const tl_summary *s);
 TL_PUBLIC const struct tl_summary_row *tl_summary_at(const tl_summary *s, size_t i);
 /** Totals: parameters (shared ones once, as tl_module_parameter_count()), those of them that are trained, multiply-adds, and bytes of input, of outputs of
@@ -281,6 +294,7 @@ TL_PUBLIC const struct tl_summary_row *tl_summary_at(const tl_summary *s, size_t
 struct tl_summary_totals {
     int64_t parameters, trainable, multiply_adds, input_bytes, output_bytes, weight_bytes;
 };
+/** Add them up. */
 TL_PUBLIC struct tl_summary_totals tl_summary_totals(const tl_summary *s);
 /** As a table. malloc()ed. */
 TL_PUBLIC char *tl_summary_to_string(const tl_summary *s);

@@ -22,6 +22,7 @@
 extern "C" {
 #endif
 
+/** Marks what a library exports, and functions whose arguments are checked against a format. */
 #if defined(__GNUC__)
 #define TL_PUBLIC __attribute__((visibility("default")))
 #define TL_PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))
@@ -92,7 +93,7 @@ typedef enum tl_math {
     TL_MATH_STRICT = 1   /**< static choice of kernels, no result that depends on the number of threads */
 } tl_math;
 
-/** A short list of dimensions or sizes; n = 0 means "not given". Write TL_DIMS(2, 3). */
+/** A short list of dimensions or sizes; n = 0 means "not given". Write TL_DIMS(2, 3): at most TL_MAX_DIMS numbers. */
 struct tl_dims {
     int64_t n;
     int64_t v[TL_MAX_DIMS];
