@@ -1,10 +1,6 @@
-# Documentation.
-# sources EXTRA_DIST: *.md adr/*.md
-EXTRA_DIST += \
-	%D%/add-a-backend.md \
-	%D%/add-a-data-set.md \
-	%D%/add-a-format.md \
-	%D%/add-a-model.md \
+# Documentation. It is installed as it lies here, below the README, so that links between the pages hold in both places.
+# sources nobase_dist_doc_DATA: *.md adr/*.md
+nobase_dist_doc_DATA += \
 	%D%/adr/001-plugins-export-data.md \
 	%D%/adr/002-scopes-own-tensors.md \
 	%D%/adr/003-logical-strides-native-layouts.md \
@@ -18,10 +14,25 @@ EXTRA_DIST += \
 	%D%/kernels.md \
 	%D%/ops.md
 # end (kept by build-aux/update-sources)
-EXTRA_DIST += %D%/learning-curve.svg
+nobase_dist_doc_DATA += README.md NEWS.md CONTRIBUTING.md LICENSE %D%/learning-curve.svg
 
-# For authors of plugins, who may have nothing but what is installed.
-doc_DATA = %D%/add-a-backend.md %D%/add-a-data-set.md %D%/add-a-format.md %D%/add-a-model.md
+# Manual pages of section 3: one for each section of a public header, and a link for every name that it declares. The program
+# that writes them decides which there are, so they are installed as a folder, not by a list.
+noinst_DATA += %D%/man3.stamp
+CLEANFILES += %D%/man3.stamp
+CLEAN_FOLDERS += %D%/man3
+EXTRA_DIST += build-aux/manual
+
+%D%/man3.stamp: $(top_srcdir)/build-aux/manual $(telarinclude_HEADERS)
+	$(AM_V_GEN)$(MKDIR_P) %D%/man3 && cd $(srcdir) && \
+	    $(PERL) build-aux/manual '$(PACKAGE_VERSION)' '$(abs_builddir)/%D%/man3' $(telarinclude_HEADERS) && touch '$(abs_builddir)/$@'
+
+install-data-local: %D%/man3.stamp
+	$(MKDIR_P) '$(DESTDIR)$(man3dir)'
+	$(INSTALL_DATA) %D%/man3/*.3 '$(DESTDIR)$(man3dir)'
+
+uninstall-local: %D%/man3.stamp
+	cd %D%/man3 && for page in *.3; do rm -f '$(DESTDIR)$(man3dir)'/$$page; done
 
 # The table of ops is generated, by hand's command: it takes the CPU backend, which a build may lack. A bar within a formula is escaped.
 ops-table: all

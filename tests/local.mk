@@ -58,6 +58,7 @@ SH_TESTS = \
 	%D%/build/cplusplus.sh \
 	%D%/build/headers.sh \
 	%D%/build/layers.sh \
+	%D%/build/manual.sh \
 	%D%/build/sources.sh \
 	%D%/build/symbols.sh \
 	%D%/cli.sh \
@@ -225,6 +226,7 @@ EXTRA_DIST += \
 	%D%/build/cplusplus.sh \
 	%D%/build/headers.sh \
 	%D%/build/layers.sh \
+	%D%/build/manual.sh \
 	%D%/build/sources.sh \
 	%D%/build/symbols.sh \
 	%D%/check_reference.sh \
