@@ -56,6 +56,7 @@ SH_TESTS = \
 	%D%/conformance/reference.sh \
 	%D%/conformance/registry.sh \
 	%D%/build/cplusplus.sh \
+	%D%/conformance/table.sh \
 	%D%/build/headers.sh \
 	%D%/build/layers.sh \
 	%D%/build/manual.sh \

@@ -209,6 +209,8 @@ void pointwise_cases(const tl_op *op, struct test_case c[POINTWISE_CASES])
     c[0] = (struct test_case){.op = op->name, .variant = "broadcast", .attrs = &bounds, .n_in = op->n_in, .tolerance = 1e-5};
     if (!op->grad)
         c[0].flags |= NO_GRADIENT;
+    if (!(op->flags & TL_OP_INTERNAL))
+        c[0].flags |= INTEGERS;
     c[1] = c[0];
     c[1].variant = "both signs";
     c[1].flags |= PARTIAL;

@@ -23,7 +23,7 @@ struct judgement {
 static bool applies(const struct test_case *c, tl_dtype dtype)
 {
     if (dtype == TL_F16 || dtype == TL_BF16)
-        return !(c->flags & NO_HALF) && strcmp(c->op, "cast") != 0;
+        return !(c->flags & NO_HALF);
     return tl_dtype_is_float(dtype) || (c->flags & INTEGERS);
 }
 
@@ -50,11 +50,13 @@ static void run_reference(const struct test_case *c, tl_dtype dtype, enum layout
     run_case(c, dtype, layout, gradients, r);
 }
 
+enum verdict { DIFFERS, REFUSED, AGREES };
+
 /* One case in one type: all layouts, with gradients where the type has them. Equal refusals are equal. */
-static bool judge_type(struct judgement *j, const struct test_case *c, tl_dtype dtype, uint64_t *own, char *text, size_t size)
+static enum verdict judge_type(struct judgement *j, const struct test_case *c, tl_dtype dtype, uint64_t *own, char *text, size_t size)
 {
-    bool good = true;
-    for (int layout = 0; layout < LAYOUTS && good; layout++) {
+    enum verdict verdict = AGREES;
+    for (int layout = 0; layout < LAYOUTS && verdict != DIFFERS; layout++) {
         struct results got, want;
         char why[600];
         bool gradients = !(c->flags & NO_GRADIENT) && (dtype == TL_F32 || dtype == TL_F64);
@@ -66,14 +68,32 @@ static bool judge_type(struct judgement *j, const struct test_case *c, tl_dtype 
         *own += taken;
         if (!j->own || taken) {
             run_reference(c, dtype, (enum layout)layout, gradients, &want);
-            good = same_results(c, &got, &want, dtype, why, sizeof why);
-            if (!good)
+            if (!same_results(c, &got, &want, dtype, why, sizeof why)) {
                 snprintf(text, size, "%s, %s: %s", tl_dtype_name(dtype), layout_name[layout], why);
+                verdict = DIFFERS;
+            } else if (want.status != TL_OK) {
+                verdict = REFUSED;
+            }
             results_free(&want);
         }
         results_free(&got);
     }
-    return good;
+    return verdict;
+}
+
+bool known_to_work(const char *backend, const char *op, tl_dtype dtype, const struct test_case *all, size_t n_all)
+{
+    struct judgement j = {.backend = backend, .tally = tally_new()};
+    bool any = false, good = j.tally != NULL;
+    char text[800];
+    uint64_t own = 0;
+    for (size_t k = 0; k < n_all && good; k++)
+        if (strcmp(all[k].op, op) == 0 && applies(&all[k], dtype)) {
+            any = true;
+            good = judge_type(&j, &all[k], dtype, &own, text, sizeof text) == AGREES;
+        }
+    free(j.tally);
+    return any && good;
 }
 
 static void judge_case(struct judgement *j, const struct test_case *c)
@@ -85,7 +105,7 @@ static void judge_case(struct judgement *j, const struct test_case *c)
     uint64_t own = 0;
     for (size_t t = 0; t < sizeof types / sizeof *types && good; t++)
         if (applies(c, types[t])) {
-            good = judge_type(j, c, types[t], &own, text, sizeof text);
+            good = DIFFERS != judge_type(j, c, types[t], &own, text, sizeof text);
             n++;
         }
     if (j->own && !own)

@@ -285,6 +285,13 @@ static void check_registry(void)
 
 /* ---- The table -------------------------------------------------------------------------------------------------------------------- */
 
+/* A bar within a cell would end it. */
+static void print_cell(const char *text)
+{
+    for (; *text; text++)
+        printf(*text == '|' ? "\\|" : "%c", *text);
+}
+
 static void print_table(char **backends, int n)
 {
     static const tl_dtype types[] = {TL_F32, TL_F64, TL_F16, TL_BF16, TL_I64, TL_I32, TL_U8, TL_BOOL};
@@ -301,23 +308,14 @@ static void print_table(char **backends, int n)
             continue;
         printf("| `%s` |", op->name);
         for (int b = 0; b < n; b++) {
-            for (size_t t = 0; t < sizeof types / sizeof *types; t++) {
-                bool any = false, good = true;
-                for (size_t k = 0; k < n_all; k++)
-                    if (strcmp(all[k].op, op->name) == 0 && (tl_dtype_is_float(types[t]) || (all[k].flags & INTEGERS) || (op->flags & TL_OP_POINTWISE))) {
-                        struct results r;
-                        tl_set_backend(backends[b]);
-                        run_case(&all[k], types[t], CONTIGUOUS, false, &r);
-                        any = true;
-                        good &= r.status == TL_OK;
-                        results_free(&r);
-                    }
-                if (any && good)
+            for (size_t t = 0; t < sizeof types / sizeof *types; t++)
+                if (known_to_work(backends[b], op->name, types[t], all, n_all))
                     printf(" %s", tl_dtype_name(types[t]));
-            }
             printf(" |");
         }
-        printf(" %s |\n", op->formula);
+        printf(" ");
+        print_cell(op->formula);
+        printf(" |\n");
     }
 }
 
