@@ -11,17 +11,19 @@ nobase_dist_doc_DATA += \
 	%D%/adr/008-writes-through-views.md \
 	%D%/cplusplus.md \
 	%D%/design.md \
+	%D%/from-pytorch.md \
 	%D%/kernels.md \
-	%D%/ops.md
+	%D%/ops.md \
+	%D%/plugins.md
 # end (kept by build-aux/update-sources)
-nobase_dist_doc_DATA += README.md NEWS.md CONTRIBUTING.md LICENSE %D%/learning-curve.svg
+nobase_dist_doc_DATA += README.md NEWS.md CONTRIBUTING.md LICENSE %D%/learning-curve.svg plugins/data/tables/tables.md
 
 # Manual pages of section 3: one for each section of a public header, and a link for every name that it declares. The program
 # that writes them decides which there are, so they are installed as a folder, not by a list.
 noinst_DATA += %D%/man3.stamp
 CLEANFILES += %D%/man3.stamp
 CLEAN_FOLDERS += %D%/man3
-EXTRA_DIST += build-aux/manual
+EXTRA_DIST += build-aux/manual build-aux/check-links
 
 %D%/man3.stamp: $(top_srcdir)/build-aux/manual $(telarinclude_HEADERS)
 	$(AM_V_GEN)$(MKDIR_P) %D%/man3 && cd $(srcdir) && \

@@ -45,7 +45,7 @@ C_TESTS = \
 	%D%/version
 
 SH_TESTS = \
-	%D%/readme.sh \
+	%D%/documents.sh \
 	%D%/template_backend.sh \
 	%D%/check_reference.sh \
 	%D%/conformance/cpu.sh \
@@ -234,6 +234,7 @@ EXTRA_DIST += \
 	%D%/cli.sh \
 	%D%/conformance/conformance.h \
 	%D%/demo.sh \
+	%D%/documents.sh \
 	%D%/files.h \
 	%D%/golden.h \
 	%D%/golden/autograd.txt \
@@ -280,7 +281,6 @@ EXTRA_DIST += \
 	%D%/golden/special.txt \
 	%D%/golden/tensors.safetensors \
 	%D%/nn_cases.h \
-	%D%/readme.sh \
 	%D%/tap.h \
 	%D%/template_backend.sh \
 	%D%/templates.sh
