@@ -23,7 +23,7 @@ static const struct option
               AT(device), 0, 0, NULL},
     threads = {"threads", 't', INTEGER, "N", "threads to compute with; 0: TELAR_NUM_THREADS, or as many as there are cores", "0", AT(threads), 0, 1024,
                NULL},
-    strict = {"strict", 0, FLAG, NULL, "exact arithmetic that does not depend on the number of threads (TELAR_MATH=strict)", NULL,
+    strict = {"strict", 0, FLAG, NULL, "results that do not depend on the number of threads (TELAR_MATH=strict)", NULL,
               AT(strict), 0, 0, NULL},
     model_option = {"option", 'o', ASSIGNMENT, "NAME=VALUE", "set an option of the model; may be repeated (see telar models MODEL)",
                     NULL, AT(options), 0, 0, NULL},
