@@ -38,11 +38,11 @@ EXTRA_DIST += build-aux/manual build-aux/check-links
 	    $(PERL) build-aux/manual '$(PACKAGE_VERSION)' '$(abs_builddir)/%D%/man3' $(telarinclude_HEADERS) && touch '$(abs_builddir)/$@'
 
 install-data-local: %D%/man3.stamp
-	$(MKDIR_P) '$(DESTDIR)$(man3dir)'
-	$(INSTALL_DATA) %D%/man3/*.3 '$(DESTDIR)$(man3dir)'
+	$(MKDIR_P) '$(DESTDIR)$(mandir)/man3'
+	$(INSTALL_DATA) %D%/man3/*.3 '$(DESTDIR)$(mandir)/man3'
 
 uninstall-local: %D%/man3.stamp
-	cd %D%/man3 && for page in *.3; do rm -f '$(DESTDIR)$(man3dir)'/$$page; done
+	cd %D%/man3 && for page in *.3; do rm -f '$(DESTDIR)$(mandir)/man3'/$$page; done
 
 # The table of ops is generated, by hand's command: it takes the CPU backend, which a build may lack. tests/conformance/table.sh
 # notices when it is out of date.
