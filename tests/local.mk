@@ -96,6 +96,9 @@ EXTRA_DIST += %D%/golden/print.txt %D%/golden/make_print.py %D%/golden/rng.txt %
 
 AM_CPPFLAGS += -DTEST_SRCDIR="\"$(abs_top_srcdir)\"" -DTEST_BUILDDIR="\"$(abs_top_builddir)\""
 
+# What is cached while tests run, also by a compiler that they call.
+CLEAN_FOLDERS += %D%/cache
+
 TEST_EXTENSIONS = .sh
 LOG_DRIVER = env AM_TAP_AWK='$(AWK)' TAP_VERBOSE='$(V)' $(SHELL) $(top_srcdir)/build-aux/tap-driver-brief
 SH_LOG_DRIVER = $(LOG_DRIVER)
