@@ -9,7 +9,6 @@ nobase_dist_doc_DATA += \
 	%D%/adr/006-names-not-numbers.md \
 	%D%/adr/007-host-backends-merge.md \
 	%D%/adr/008-writes-through-views.md \
-	%D%/cplusplus.md \
 	%D%/adr/009-onednn-two-majors.md \
 	%D%/adr/010-own-direct-convolution.md \
 	%D%/adr/011-no-static-library.md \
@@ -18,6 +17,7 @@ nobase_dist_doc_DATA += \
 	%D%/adr/014-memory-comes-from-pools.md \
 	%D%/adr/015-zero-means-default.md \
 	%D%/adr/016-automake-and-tap.md \
+	%D%/cplusplus.md \
 	%D%/design.md \
 	%D%/from-pytorch.md \
 	%D%/kernels.md \
