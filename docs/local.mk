@@ -1,6 +1,7 @@
 # Documentation. It is installed as it lies here, below the README, so that links between the pages hold in both places.
 # sources nobase_dist_doc_DATA: *.md adr/*.md
 nobase_dist_doc_DATA += \
+	%D%/add-a-backend.md \
 	%D%/adr/001-plugins-export-data.md \
 	%D%/adr/002-scopes-own-tensors.md \
 	%D%/adr/003-logical-strides-native-layouts.md \

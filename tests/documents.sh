@@ -1,8 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 #
-# The documents: links lead somewhere, names exist, C programs compile without a warning and run, plugins load and pass the
-# conformance suite.
+# The documents: links lead somewhere, names exist, C programs compile without a warning and run, the model plugin trains.
 set -u
 work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
@@ -58,13 +57,8 @@ losses=$(tr '\n' ' ' <"$work/pytorch1.out")
 point $? "it prints PyTorch's losses" "$losses"
 
 examples "$TEST_SRCDIR/docs/plugins.md" plugin
-mkdir -p "$work/models" "$work/backends"
+mkdir -p "$work/models"
 # shellcheck disable=SC2086
 words=$(compile -shared -fPIC -fvisibility=hidden "$work/plugin1.c" -o "$work/models/tiny.so" $libraries); point $? "the model compiles" "$words"
-words=$(compile -shared -fPIC -fvisibility=hidden "$work/plugin2.c" -o "$work/backends/mine.so"); point $? "the backend compiles" "$words"
 words=$(TELAR_PLUGIN_PATH=$work "$TEST_BUILDDIR/cli/telar" train tiny -o width=16 --epochs 1 --seed 1 2>&1); point $? "the model is trained" "$words"
-words=$("$TEST_BUILDDIR/tests/telar-conformance" "$work/backends/mine.so" 2>&1 | grep -E '^(not ok|telar)'); [ -z "$words" ]
-point $? "the backend passes the conformance suite" "$words"
-words=$(TELAR_PLUGIN_PATH=$work TELAR_BACKEND=mine,reference TELAR_LOG=debug "$TEST_BUILDDIR/cli/telar" doctor 2>&1 | grep 'default device: cpu (mine)')
-point $? "the backend comes first when it is asked for" "$words"
 echo "1..$count"

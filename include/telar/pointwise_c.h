@@ -119,10 +119,10 @@ static inline int64_t tl_pw_pow__int64_t(int64_t a, int64_t b)
 #define TL_PW_JOIN2_(verb, T) tl_pw_##verb##_##T
 #define TL_PW_JOIN_(verb, T) TL_PW_JOIN2_(verb, T)
 #define TL_PW_IS_INTEGER_(T) TL_PW_IS_INTEGER2_(T)
-#define TL_PW_IS_INTEGER2_(T) TL_PW_INTEGER_##T
-#define TL_PW_INTEGER_float 0
-#define TL_PW_INTEGER_double 0
-#define TL_PW_INTEGER_int64_t 1
+#define TL_PW_IS_INTEGER2_(T) TL_PW_INTEGER_##T##_
+#define TL_PW_INTEGER_float_ 0
+#define TL_PW_INTEGER_double_ 0
+#define TL_PW_INTEGER_int64_t_ 1
 
 #endif
 

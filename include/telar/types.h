@@ -121,15 +121,13 @@ static inline const char *tl_dtype_name(tl_dtype t)
     return (unsigned)t < TL_DTYPE_COUNT ? name[t] : "?";
 }
 
-/* f16 (1 sign, 5 exponent, 10 fraction bits) and bf16 (1, 8, 7: the upper half of an f32), as bits, to and from f32. Rounding is to
- * nearest, halves to even; subnormal numbers, infinities and NaN are kept. */
+/** The bits of an f32, and the f32 of these bits. */
 static inline uint32_t tl_bits_of_f32_(float value)
 {
     uint32_t bits;
     memcpy(&bits, &value, sizeof bits);
     return bits;
 }
-
 static inline float tl_f32_of_bits_(uint32_t bits)
 {
     float value;
@@ -137,11 +135,12 @@ static inline float tl_f32_of_bits_(uint32_t bits)
     return value;
 }
 
+/** bf16, the upper half of an f32 (1 sign, 8 exponent, 7 fraction bits), as bits, to and from f32. Rounding is to nearest, halves to
+ *  even; subnormal numbers, infinities and NaN are kept. */
 static inline float tl_f32_of_bf16(uint16_t half)
 {
     return tl_f32_of_bits_((uint32_t)half << 16);
 }
-
 static inline uint16_t tl_bf16_of_f32(float value)
 {
     uint32_t bits = tl_bits_of_f32_(value);
@@ -150,6 +149,7 @@ static inline uint16_t tl_bf16_of_f32(float value)
     return (uint16_t)((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
 }
 
+/** f16 (1 sign, 5 exponent, 10 fraction bits), in the same way. */
 static inline float tl_f32_of_f16(uint16_t half)
 {
     uint32_t sign = (uint32_t)(half & 0x8000) << 16, magnitude = half & 0x7fff;
@@ -161,7 +161,6 @@ static inline float tl_f32_of_f16(uint16_t half)
     }
     return tl_f32_of_bits_(sign | ((magnitude << 13) + ((127 - 15) << 23)));
 }
-
 static inline uint16_t tl_f16_of_f32(float value)
 {
     uint32_t bits = tl_bits_of_f32_(value), sign = bits >> 16 & 0x8000, magnitude = bits & 0x7fffffff;
