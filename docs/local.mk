@@ -2,6 +2,9 @@
 # sources nobase_dist_doc_DATA: *.md adr/*.md
 nobase_dist_doc_DATA += \
 	%D%/add-a-backend.md \
+	%D%/add-a-data-set.md \
+	%D%/add-a-format.md \
+	%D%/add-a-model.md \
 	%D%/adr/001-plugins-export-data.md \
 	%D%/adr/002-scopes-own-tensors.md \
 	%D%/adr/003-logical-strides-native-layouts.md \
@@ -22,8 +25,7 @@ nobase_dist_doc_DATA += \
 	%D%/design.md \
 	%D%/from-pytorch.md \
 	%D%/kernels.md \
-	%D%/ops.md \
-	%D%/plugins.md
+	%D%/ops.md
 # end (kept by build-aux/update-sources)
 nobase_dist_doc_DATA += README.md NEWS.md CONTRIBUTING.md LICENSE %D%/learning-curve.svg plugins/data/tables/tables.md
 

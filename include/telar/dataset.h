@@ -13,6 +13,7 @@
 extern "C" {
 #endif
 
+/** Most tensors of a sample. */
 #define TL_MAX_FIELDS 8
 
 typedef struct tl_dataset tl_dataset;
@@ -55,16 +56,20 @@ struct tl_dataset_class {
     tl_dataset_new_with(c, TL_FIRST_(__VA_ARGS__, 0), \
                         &(struct tl_dataset_info){TL_REST_(__VA_ARGS__, .struct_size = sizeof(struct tl_dataset_info))})
 TL_PUBLIC tl_dataset *tl_dataset_new_with(const struct tl_dataset_class *c, size_t size, const struct tl_dataset_info *info);
+/** Those bytes, borrowed. */
 TL_PUBLIC void *tl_dataset_private(tl_dataset *d);
 /** For batch(): *out becomes a new host tensor of that type and shape (n first), and its data are returned, to be filled;
  *  NULL and an error on failure. */
 TL_PUBLIC void *tl_batch_field(tl_tensor **out, tl_dtype dtype, int ndim, const int64_t *shape);
 
+/** What it knows of itself, borrowed. */
 TL_PUBLIC const struct tl_dataset_info *tl_dataset_info(const tl_dataset *d);
 /** The name that it was opened by; of others, their class's. */
 TL_PUBLIC const char *tl_dataset_name(const tl_dataset *d);
+/** Take a reference of one's own, and drop one; NULL is allowed. The last one frees it. */
 TL_PUBLIC tl_dataset *tl_dataset_keep(tl_dataset *d);
-TL_PUBLIC void tl_dataset_free(tl_dataset *d); /**< drops one reference */
+TL_PUBLIC void tl_dataset_free(tl_dataset *d);
+/** Number of samples. */
 TL_PUBLIC int64_t tl_dataset_size(const tl_dataset *d);
 /** Samples by index (checked), stacked; and one sample, without the batch dimension. */
 TL_PUBLIC tl_status tl_dataset_batch(tl_dataset *d, const int64_t *index, int64_t n, tl_tensor **out);
