@@ -28,8 +28,10 @@ static void print(struct string *s, const tl_module *m, int indent)
 
 char *tl_module_to_string(const tl_module *m)
 {
-    if (!m)
+    if (!m) {
+        tl_fail(TL_ERR_ARGUMENT, "module: cannot print NULL");
         return NULL;
+    }
     struct string s = {0};
     print(&s, m, 0);
     if (!s.failed)
@@ -42,7 +44,7 @@ tl_status tl_module_print(const tl_module *m)
 {
     char *text = tl_module_to_string(m);
     if (!text)
-        return tl_fail(TL_ERR_ARGUMENT, "module: cannot print NULL");
+        return tl_error_code();
     bool written = puts(text) >= 0;
     free(text);
     return written ? TL_OK : tl_fail(TL_ERR_IO, "module: cannot write to the standard output");

@@ -106,24 +106,24 @@ tl_status tl_confusion_add(tl_confusion *c, tl_tensor *truth, tl_tensor *predict
 
 int64_t tl_confusion_classes(const tl_confusion *c)
 {
-    return c->classes;
+    return c ? c->classes : 0;
 }
 
 const char *tl_confusion_name(const tl_confusion *c, int64_t i)
 {
-    return i >= 0 && i < c->classes ? c->names[i] : "";
+    return c && i >= 0 && i < c->classes ? c->names[i] : "";
 }
 
 int64_t tl_confusion_at(const tl_confusion *c, int64_t truth, int64_t predicted)
 {
-    if (truth < 0 || truth >= c->classes || predicted < 0 || predicted >= c->classes)
+    if (!c || truth < 0 || truth >= c->classes || predicted < 0 || predicted >= c->classes)
         return 0;
     return c->counts[truth * c->classes + predicted];
 }
 
 int64_t tl_confusion_total(const tl_confusion *c)
 {
-    return c->total;
+    return c ? c->total : 0;
 }
 
 static int64_t row_sum(const tl_confusion *c, int64_t i)
@@ -150,7 +150,7 @@ static double quotient(int64_t a, int64_t b, double zero_division)
 struct tl_scores tl_confusion_scores(const tl_confusion *c, int64_t i, double zero_division)
 {
     struct tl_scores s = {zero_division, zero_division, zero_division, 0};
-    if (i < 0 || i >= c->classes)
+    if (!c || i < 0 || i >= c->classes)
         return s;
     int64_t hit = tl_confusion_at(c, i, i), truth = row_sum(c, i), predicted = column_sum(c, i);
     s.precision = quotient(hit, predicted, zero_division);
@@ -186,7 +186,7 @@ static double mean_value(const struct mean *m, double zero_division)
 static struct tl_scores average(const tl_confusion *c, bool weighted, double zero_division, bool all)
 {
     struct mean precision = {0, 0}, recall = {0, 0}, f1 = {0, 0};
-    for (int64_t i = 0; i < c->classes; i++) {
+    for (int64_t i = 0; c && i < c->classes; i++) {
         if (!all && !appears(c, i))
             continue;
         struct tl_scores s = tl_confusion_scores(c, i, zero_division);
@@ -196,7 +196,7 @@ static struct tl_scores average(const tl_confusion *c, bool weighted, double zer
         mean_add(&f1, s.f1, weight);
     }
     return (struct tl_scores){mean_value(&precision, zero_division), mean_value(&recall, zero_division),
-                              mean_value(&f1, zero_division), c->total};
+                              mean_value(&f1, zero_division), c ? c->total : 0};
 }
 
 struct tl_scores tl_confusion_average(const tl_confusion *c, bool weighted, double zero_division)
@@ -207,9 +207,9 @@ struct tl_scores tl_confusion_average(const tl_confusion *c, bool weighted, doub
 double tl_confusion_accuracy(const tl_confusion *c)
 {
     int64_t hits = 0;
-    for (int64_t i = 0; i < c->classes; i++)
+    for (int64_t i = 0; c && i < c->classes; i++)
         hits += c->counts[i * c->classes + i];
-    return quotient(hits, c->total, 0);
+    return c ? quotient(hits, c->total, 0) : 0;
 }
 
 /* Right-align UTF-8 text in `width` columns; printf's %*s counts bytes. */
