@@ -55,6 +55,7 @@ struct command {
     const char *arguments; /* "MODEL", "[MODEL]", "FILE…" */
     enum kind argument;    /* for completions */
     int least, most;       /* number of arguments */
+    bool computes;         /* for long, on several threads */
     const char *summary;   /* a line */
     const char *text;      /* paragraphs, with blank lines between */
     int (*run)(const struct invocation *v);

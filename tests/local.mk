@@ -63,7 +63,8 @@ SH_TESTS = \
 	%D%/build/symbols.sh \
 	%D%/cli.sh \
 	%D%/templates.sh \
-	%D%/demo.sh
+	%D%/demo.sh \
+	%D%/hostile.sh
 
 TSAN_TESTS = \
 	%D%/autograd \
@@ -286,6 +287,7 @@ EXTRA_DIST += \
 	%D%/golden/rng.txt \
 	%D%/golden/special.txt \
 	%D%/golden/tensors.safetensors \
+	%D%/hostile.sh \
 	%D%/nn_cases.h \
 	%D%/readme.sh \
 	%D%/tap.h \

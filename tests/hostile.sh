@@ -1,0 +1,78 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+#
+# The program telar on odd machines and with hostile files: closed streams, variables of nonsense, names that would steer a terminal.
+telar=$TEST_BUILDDIR/cli/telar
+work=$(mktemp -d) || exit 1
+trap 'rm -rf "$work"' EXIT
+cd "$work" || exit 1
+count=0 status=0 output=
+
+point() { # 0-or-1 NAME
+    count=$((count + 1))
+    if [ "$1" = 0 ]; then echo "ok $count - $2"; else
+        echo "not ok $count - $2"
+        printf '%s\n' "exit status $status, output:" "$output" | sed 's/^/# /' | head -40
+    fi
+}
+skip() { # NAME REASON
+    count=$((count + 1))
+    echo "ok $count - $1 # SKIP $2"
+}
+run() { # ARGUMENTS of telar: sets $status and $output (both streams)
+    output=$("$telar" "$@" 2>&1)
+    status=$?
+}
+is() { # STATUS NAME [WORDS THAT THE OUTPUT MUST HOLD…]
+    wanted=$1 name=$2 good=0
+    shift 2
+    [ "$status" = "$wanted" ] || good=1
+    for words; do
+        case $output in *"$words"*) ;; *) good=1; name="$name (\"$words\" is missing)" ;; esac
+    done
+    point $good "$name"
+}
+
+# ---- Waiting threads ----------------------------------------------------------------------------------------------------------
+unset OMP_WAIT_POLICY GOMP_SPINCOUNT
+seen() { # NAME=VALUE…: sets $output to what the computing process was started with
+    output=
+    env "$@" "$telar" train mlp --data digits --epochs 1000000 -o hidden=4 --threads 1 --quiet --save seen.safetensors >/dev/null 2>&1 &
+    pid=$!
+    for attempt in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
+        sleep 0.5
+        [ -s seen.safetensors ] && break
+    done
+    output=$(tr '\0' '\n' <"/proc/$pid/environ" | grep -e '^OMP_WAIT' -e '^GOMP_SPIN')
+    kill -9 $pid
+    wait $pid 2>/dev/null
+    rm -f seen.safetensors*
+}
+if [ -r /proc/self/environ ]; then
+    seen A=b; [ "$output" = GOMP_SPINCOUNT=1000 ]; point $? "threads that wait sleep soon"
+    seen OMP_WAIT_POLICY=passive; [ "$output" = OMP_WAIT_POLICY=passive ]; point $? "unless OMP_WAIT_POLICY is set"
+    seen GOMP_SPINCOUNT=7; [ "$output" = GOMP_SPINCOUNT=7 ]; point $? "or GOMP_SPINCOUNT is"
+else
+    skip "threads that wait" "no /proc"
+fi
+OMP_WAIT_POLICY=passive
+export OMP_WAIT_POLICY
+
+# ---- Closed streams ------------------------------------------------------------------------------------------------------------
+if [ -e /proc/self/fd/0 ]; then
+    "$telar" train mlp --data digits --epochs 1000000 -o hidden=4 --threads 1 --save closed.safetensors <&- >&- 2>&- &
+    pid=$!
+    for attempt in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
+        sleep 0.5
+        [ -s closed.safetensors ] && break
+    done
+    output=$(readlink /proc/$pid/fd/0 /proc/$pid/fd/1 /proc/$pid/fd/2 | tr '\n' ' ')
+    kill -9 $pid
+    wait $pid 2>/dev/null
+    [ "$output" = "/dev/null /dev/null /dev/null " ]; point $? "files do not take the numbers of closed streams"
+else
+    skip "closed streams" "no /proc"
+fi
+output=$("$telar" models 2>&1 >&-); status=$?
+is 1 "a closed standard output is a failure" "cannot write the output"
+echo "1..$count"
