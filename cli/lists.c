@@ -95,7 +95,7 @@ static void print_data(const char *name, const struct tl_dataset_info *info, con
 {
     char shape[200], number[24];
     put_shape(shape, sizeof shape, info->ndim, info->shape);
-    printf("%s: %lld samples of shape %s\n", name, (long long)info->size, shape);
+    printf("%s: %lld sample%s of shape %s\n", name, (long long)info->size, info->size == 1 ? "" : "s", shape);
     if (info->columns && info->ndim == 1) {
         printf("columns: ");
         for (int64_t i = 0; i < info->shape[0]; i++)

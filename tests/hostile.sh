@@ -75,4 +75,8 @@ else
 fi
 output=$("$telar" models 2>&1 >&-); status=$?
 is 1 "a closed standard output is a failure" "cannot write the output"
+
+# ---- Files ------------------------------------------------------------------------------------------------------------------------
+mkdir pets
+run data pets; is 1 "a folder without a slash" "\"pets\" is also a folder here: write ./pets"
 echo "1..$count"

@@ -242,6 +242,9 @@ tl_dataset *tl_data_open_with(const char *name, const struct tl_data_options *gi
         return NULL;
     }
     const struct tl_data_source *s = is_path ? tl_data_find_path(name) : tl_data_find(name);
+    struct stat st;
+    if (!s && name && !is_path && !o.path && tl_error_code() == TL_ERR_NOT_FOUND && stat(name, &st) == 0)
+        tl_error_prefix("\"%s\" is also %s here: write ./%s to open it; ", name, S_ISDIR(st.st_mode) ? "a folder" : "a file", name);
     if (!s || parse_split(o.split, &r.split) != TL_OK)
         return NULL;
     r.name = s->name;
