@@ -134,13 +134,16 @@ const struct command commands[] = {
      .examples = {{"telar eval --weights digits.safetensors --confusion", "on the test part"},
                   {"telar eval lenet --weights lenet.safetensors --data mnist", "with everything said"}}},
 
-    {.name = "predict", .arguments = "[MODEL]", .argument = MODEL_NAME, .most = 1, .computes = true, .run = run_predict,
+    {.name = "predict", .arguments = "[MODEL] [PICTURE...]", .argument = MODEL_NAME, .most = MAX_ARGUMENTS, .computes = true, .run = run_predict,
      .summary = "show what a trained model says of samples",
      .text = "Load weights and print, for samples drawn from a part of a data set, the most likely classes with their probabilities. "
-             "Small pictures are drawn in the terminal; of a model that reconstructs its input, input and output side by side.",
+             "Small pictures are drawn in the terminal; of a model that reconstructs its input, input and output side by side.\n\n"
+             "A PICTURE is a JPEG or PNG file, known by a name ending in .jpg, .jpeg or .png: it is made grey if the model takes one channel, "
+             "resized to the model's height and width, and its values go from 0 for black to 1 for white.",
      .options = {&weights, DATA_OPTIONS, &split, &count, &seed, &model_option, MACHINE_OPTIONS, &quiet, &json, &help},
      .examples = {{"telar predict --weights digits.safetensors", "three held-out digits"},
-                  {"telar predict --weights digits.safetensors --count 100 --json", "for another program"}}},
+                  {"telar predict --weights digits.safetensors --count 100 --json", "for another program"},
+                  {"telar predict --weights digits.safetensors seven.png", "a picture of one's own"}}},
 
     {.name = "inspect", .arguments = "FILE", .argument = FILE_NAME, .least = 1, .most = 1, .run = run_inspect,
      .summary = "list what a weight file holds",

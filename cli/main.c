@@ -14,7 +14,9 @@
 int failed(void)
 {
     fflush(stdout);
-    fprintf(stderr, "telar: %s\n", tl_error_message()[0] ? tl_error_message() : "failed without a reason");
+    fputs("telar: ", stderr);
+    print_harmless(stderr, tl_error_message()[0] ? tl_error_message() : "failed without a reason", 2000);
+    fputc('\n', stderr);
     return EXIT_FAILED;
 }
 

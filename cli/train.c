@@ -186,10 +186,28 @@ static tl_status json_epoch(const struct tl_fit_event *e, void *ctx)
     return stop_if_interrupted(e, NULL);
 }
 
+/* Names of the classes, one a line, malloc()ed, for predictions without the data; NULL if there are none or one has lines. */
+static char *class_list(const struct job *j)
+{
+    int64_t n;
+    size_t size = 1;
+    const char *const *names = job_classes(j, &n);
+    for (int64_t i = 0; names && i < n; i++)
+        if (strchr(names[i], '\n'))
+            return NULL;
+        else
+            size += strlen(names[i]) + 1;
+    char *list = names && n ? malloc(size) : NULL, *to = list;
+    for (int64_t i = 0; list && i < n; i++)
+        to = stpcpy(stpcpy(to, i ? "\n" : ""), names[i]);
+    return list;
+}
+
 static tl_status fit(struct training *t, const struct invocation *v)
 {
     const struct settings *s = &v->set;
     const struct job *j = &t->job;
+    char *classes = class_list(j);
     char batch[24], hold_out[24], patience[24], clip[24], threads[24];
     snprintf(threads, sizeof threads, "%d", tl_get_num_threads());
     snprintf(batch, sizeof batch, "%lld", (long long)s->batch);
@@ -202,6 +220,7 @@ static tl_status fit(struct training *t, const struct invocation *v)
                                  "telar.data",        j->data_name,
                                  "telar.data_path",   j->data_options.path ? j->data_options.path : "",
                                  "telar.data_options", j->data_text,
+                                 "telar.classes",     classes ? classes : "",
                                  "telar.optimizer",   s->optimizer,
                                  "telar.schedule",    s->schedule,
                                  "telar.batch",       batch,
@@ -228,7 +247,9 @@ static tl_status fit(struct training *t, const struct invocation *v)
     o.resume = s->resume;
     o.notes = notes;
     catch_interrupts();
-    return tl_fit_with(j->net, t->train, t->optimizer, &o);
+    tl_status status = tl_fit_with(j->net, t->train, t->optimizer, &o);
+    free(classes);
+    return status;
 }
 
 static tl_status write_pictures(const struct training *t, const struct invocation *v)

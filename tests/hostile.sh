@@ -79,4 +79,15 @@ is 1 "a closed standard output is a failure" "cannot write the output"
 # ---- Files ------------------------------------------------------------------------------------------------------------------------
 mkdir pets
 run data pets; is 1 "a folder without a slash" "\"pets\" is also a folder here: write ./pets"
+escape=$(printf '\033')
+header='{"__metadata__":{"k\u001b[31m":"a\nb\u001b[2J\u009b"}}'
+{ printf "\\$(printf %03o ${#header})\\0\\0\\0\\0\\0\\0\\0"; printf %s "$header"; } >steer.safetensors
+run inspect steer.safetensors; is 0 "inspect shows control characters" '\x1b[31m = a\nb\x1b[2J\x9b'
+case $output in *"$escape"*) good=1 ;; *) good=0 ;; esac; point $good "and sends none"
+{ echo "a,b,label"; for i in 1 2 3 4 5; do printf '1,2,%s[31mx\n3,4,y\n' "$escape"; done; } >steer.csv
+run data steer.csv; is 0 "so does data" '\x1b[31mx'
+run train mlp --data ./steer.csv --epochs 1 -o hidden=2 --quiet; is 0 "and the report" '?[31mx'
+printf '1,2,%s[31m\n3,x%s,y\n' "$escape" "$escape" >steer.csv
+run data steer.csv --no-header; is 1 "and errors" 'x\x1b'
+case $output in *"$escape"*) good=1 ;; *) good=0 ;; esac; point $good "which send none either"
 echo "1..$count"

@@ -215,7 +215,9 @@ double tl_confusion_accuracy(const tl_confusion *c)
 /* Right-align UTF-8 text in `width` columns; printf's %*s counts bytes. */
 static void put_right(FILE *to, const char *text, int width)
 {
-    fprintf(to, "%*s%s", width - text_columns(text) > 0 ? width - text_columns(text) : 0, "", text);
+    fprintf(to, "%*s", width - text_columns(text) > 0 ? width - text_columns(text) : 0, "");
+    for (; *text; text++) /* names come from files: none may steer the terminal */
+        fputc((unsigned char)*text < 32 || *text == 127 ? '?' : *text, to);
 }
 
 static void put_number(FILE *to, double x, int digits)
