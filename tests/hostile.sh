@@ -80,6 +80,9 @@ is 1 "a closed standard output is a failure" "cannot write the output"
 mkdir pets
 run data pets; is 1 "a folder without a slash" "\"pets\" is also a folder here: write ./pets"
 escape=$(printf '\033')
+header='{"__metadata__":{"telar.model":"mlp","telar.batch":"-5"}}'
+{ printf "\\$(printf %03o ${#header})\\0\\0\\0\\0\\0\\0\\0"; printf %s "$header"; } >notes.safetensors
+run train --resume notes.safetensors; is 1 "a checkpoint whose notes are nonsense" 'telar.batch = "-5": expected a number from 1'
 header='{"__metadata__":{"k\u001b[31m":"a\nb\u001b[2J\u009b"}}'
 { printf "\\$(printf %03o ${#header})\\0\\0\\0\\0\\0\\0\\0"; printf %s "$header"; } >steer.safetensors
 run inspect steer.safetensors; is 0 "inspect shows control characters" '\x1b[31m = a\nb\x1b[2J\x9b'
