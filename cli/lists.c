@@ -142,6 +142,10 @@ static int show_data(const struct invocation *v, const char *name, const char *o
 
 int run_data(const struct invocation *v)
 {
+    static const char *const of_one[] = {"path", "data-option", "label", "no-header", "standardize"};
+    for (size_t i = 0; v->n_arguments == 0 && i < sizeof of_one / sizeof *of_one; i++)
+        if (given(v, of_one[i]))
+            return misused(v, "data: --%s needs DATA, to say what it is of", of_one[i]);
     if (v->n_arguments == 0)
         return list_data(v);
     const char *name = v->arguments[0];

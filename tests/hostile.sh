@@ -76,6 +76,22 @@ fi
 output=$("$telar" models 2>&1 >&-); status=$?
 is 1 "a closed standard output is a failure" "cannot write the output"
 
+# ---- Variables -------------------------------------------------------------------------------------------------------------------
+output=$(TELAR_LOG=loud,+cpu "$telar" summary mlp 2>&1); status=$?
+is 0 "TELAR_LOG of nonsense" 'TELAR_LOG: "loud" is ignored: expected error, warn'
+output=$(TELAR_FALLBACK=eror "$telar" summary mlp 2>&1); status=$?
+is 0 "TELAR_FALLBACK of nonsense" "TELAR_FALLBACK=eror is ignored: expected reference or error"
+mkdir empty
+: >empty/libdnnl.so.2
+: >empty/libdnnl.so.3
+if ldd "$TEST_BUILDDIR/plugins-tree/backends/cpu.so" 2>/dev/null | grep -q libdnnl; then
+    output=$(LD_LIBRARY_PATH=$work/empty${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH} "$telar" summary mlp 2>&1); status=$?
+    is 0 "a cpu backend that does not load is told" "libdnnl" "computing with the slow reference"
+else
+    skip "a cpu backend that does not load is told" "it needs no library that could be missing"
+fi
+run data --label x; is 2 "an option of data without data" "--label needs DATA"
+
 # ---- Files ------------------------------------------------------------------------------------------------------------------------
 mkdir pets
 run data pets; is 1 "a folder without a slash" "\"pets\" is also a folder here: write ./pets"
