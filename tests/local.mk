@@ -36,6 +36,7 @@ C_TESTS = \
 	%D%/print \
 	%D%/nn_function \
 	%D%/nn_layers \
+	%D%/nn_locale \
 	%D%/nn_module \
 	%D%/ops_arguments \
 	%D%/ops_golden \

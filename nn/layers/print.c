@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "nn/layers/module.h"
+#include "nn/numbers.h"
 
 static void print(struct string *s, const tl_module *m, int indent)
 {
@@ -33,7 +34,9 @@ char *tl_module_to_string(const tl_module *m)
         return NULL;
     }
     struct string s = {0};
+    struct plain_numbers plain = plain_numbers_begin();
     print(&s, m, 0);
+    plain_numbers_end(&plain);
     if (!s.failed)
         return s.text;
     string_free(&s);

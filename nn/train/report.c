@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "nn/numbers.h"
 #include "nn/train/train.h"
 
 struct tl_confusion {
@@ -271,7 +272,9 @@ char *tl_classification_report(const tl_confusion *c, const struct tl_report_opt
     struct text text;
     if (!text_open(&text))
         return NULL;
+    struct plain_numbers plain = plain_numbers_begin();
     write_report(text.to, c, digits, o ? o->zero_division : 0, o && o->all_classes);
+    plain_numbers_end(&plain);
     return text_close(&text);
 }
 
