@@ -243,7 +243,7 @@ tl_status dispatch(struct op_entry *e, const void *attrs, tl_tensor *const *in, 
                    struct residual *residual)
 {
     unsigned flags = e->op->flags;
-    if (UNLIKELY(flags & TL_OP_PROMOTE) && all_there(in, n_in) && !operands_agree(in, n_in, (flags & TL_OP_FLOATING) != 0))
+    if (UNLIKELY(flags & TL_OP_PROMOTE) && n_in > 0 && all_there(in, n_in) && !operands_agree(in, n_in, (flags & TL_OP_FLOATING) != 0))
         return dispatch_promoted(e, attrs, in, n_in, into, out);
     if (UNLIKELY(e->batched_rank) && n_in <= MAX_INPUTS && n_in > 0 && in[0] && !is_none(in[0]) && in[0]->ndim == e->batched_rank - 1)
         return dispatch_sample(e, attrs, in, n_in, into, out);
