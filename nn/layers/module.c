@@ -403,6 +403,7 @@ tl_tensor *tl_forward(tl_module *m, tl_tensor *x)
 
 tl_tensor *tl_forward_child(tl_module *m, const char *name, tl_tensor *x)
 {
-    tl_module *child = m && x ? tl_module_child(m, name) : NULL;
+    /* The error of a NULL x, if it has one, stays the first. */
+    tl_module *child = tl_module_child(m, name);
     return child ? tl_forward(child, x) : NULL;
 }

@@ -6,18 +6,19 @@
 # Left alone: functions that end something which the caller owns, that take printf's arguments, or that are only for use inside a
 # gradient function, which always has a context.
 BEGIN {
-    split("tl_fail tl_error_prefix tl_log_message tl_shutdown tl_error_clear tl_scope_begin tl_scope_end tl_release " \
+    split("tl_shutdown tl_error_clear tl_scope_begin tl_scope_end tl_release " \
           "tl_scope_adopt tl_map_close tl_atomic_abort tl_atomic_commit tl_grad_mode_restore_ tl_module_observe tl_progress_end " \
-          "tl_from_memory tl_op_register tl_set_print_options tl_dataset_new tl_module_new tl_grad_input tl_grad_output " \
+          "tl_from_memory tl_op_register tl_set_print_options tl_dataset_new_with tl_module_new tl_grad_input tl_grad_output " \
           "tl_grad_arriving tl_grad_attrs tl_function_saved tl_grad_call tl_grad_input_meta tl_grad_n_inputs tl_grad_set " \
           "tl_grad_wants", list, " ")
     for (i in list)
         skipped[list[i]] = 1
     # NULL is an answer of theirs, or what is handed to them: no error comes with it.
-    split("tl_scope_return tl_keep tl_dataset_fields tl_dataset_info tl_dataset_keep tl_state_get tl_state_name tl_state_at " \
+    split("tl_scope_return tl_keep tl_dataset_private tl_dataset_info tl_dataset_keep tl_state_get tl_state_name tl_state_at " \
           "tl_state_note tl_state_note_key tl_loader_dataset tl_scaler_mean tl_scaler_deviation tl_op_find tl_op_at tl_grad_fn " \
           "tl_node_next tl_plugin_path tl_history_at tl_progress_new tl_summary_at tl_module_fields tl_module_class_of " \
-          "tl_module_child_at tl_nearest_name", list, " ")
+          "tl_module_child_at tl_nearest_name tl_dataset_name tl_data_split tl_plugin_remark " \
+          "tl_data_folder", list, " ")
     for (i in list)
         may_be_null[list[i]] = 1
 }
@@ -75,6 +76,10 @@ function value(parameter, fn, counted,    type, name) {
     }
     if (type ~ /^struct.*\*\*?$/)
         return "NULL"
+    if (type ~ /^enum/) {
+        sub(/^enum/, "enum ", type)
+        return "(" type ")code()"
+    }
     if (type ~ /^structtl_/) {
         sub(/^struct/, "struct ", type)
         return "(" type "){0}"
@@ -92,9 +97,9 @@ function add(declaration,    open, head, fn, arguments, n, i, c, depth, part, ca
     match(head, /tl_[a-z0-9_]+$/)
     fn = substr(head, RSTART)
     head = trim(substr(head, 1, RSTART - 1))
-    if (fn in skipped || fn ~ /_free$/)
-        return
     arguments = substr(declaration, open + 1)
+    if (fn in skipped || fn ~ /_free$/ || arguments ~ /\.\.\./)
+        return
     sub(/\)[^)]*$/, "", arguments)
     # A count beside a list of that many entries must be true: the list has eight. A shape's rank may lie.
     counted = arguments ~ /(tl_tensor \*const \*|tl_module \*const \*|char \*const \*|int64_t \*(index|sizes|milestones|labels|dims|amounts)|double \*mean|(float|int64_t) \*data)/
@@ -115,7 +120,7 @@ function add(declaration,    open, head, fn, arguments, n, i, c, depth, part, ca
     }
     call = fn "(" call ")"
     if (head ~ /^char \*$/)
-        call = "give_back(" call ")"
+        call = (fn in may_be_null ? "free" : "give_back") "(" call ")"
     else if (head ~ /\*$/)
         call = (fn in may_be_null ? "" : "pointer") "((const void *)" call ")"
     else if (head == "tl_status")
