@@ -55,6 +55,7 @@ struct command {
     const char *arguments; /* "MODEL", "[MODEL]", "FILE…" */
     enum kind argument;    /* for completions */
     int least, most;       /* number of arguments */
+    bool computes;         /* for long, on several threads */
     const char *summary;   /* a line */
     const char *text;      /* paragraphs, with blank lines between */
     int (*run)(const struct invocation *v);
@@ -94,6 +95,8 @@ void print_variables(FILE *to);
 void print_man_page(FILE *to);      /* telar.1 */
 void print_variables_page(FILE *to); /* telar.7 */
 int print_completion(FILE *to, const char *shell);
+/* Print text that came from a file: what would steer the terminal is shown as \n or \x1b, and at most `most` bytes are. */
+void print_harmless(FILE *to, const char *text, size_t most);
 /* Print words wrapped to `width` columns, each line but the first indented; `column` is where the first begins. */
 void print_wrapped(FILE *to, const char *text, int indent, int column, int width);
 
@@ -136,7 +139,13 @@ struct job {
     const char *data_name; /* borrowed of the command line, the weights' notes or the model */
     tl_dataset *train, *test;
     tl_state *weights; /* of --weights or --resume: its notes say what was trained on what */
+    char *class_text;  /* of a note, cut into class_names */
+    const char **class_names;
+    int64_t n_class_names;
 };
+
+/* A model is never called so: does this argument name a picture? */
+bool names_picture(const char *argument);
 
 /* Report the thread's error as "telar: message" and return EXIT_FAILED. */
 int failed(void);
@@ -156,7 +165,7 @@ tl_status job_net(struct job *j, const struct invocation *v);
 void job_free(struct job *j);
 /* Loss, metric, step and preprocessing for this model and these data. */
 void job_functions(struct job *j, struct tl_fit_options *o);
-/* Names of classes: of the data, else of the model, else NULL; and their number (0: not a classification). */
+/* Names of classes: of the data, else those noted with the weights, else of the model, else NULL; and their number (0: not a classification). */
 const char *const *job_classes(const struct job *j, int64_t *n);
 /* Shape of an input, --batch samples of --input, or of the model's own. Returns the number of dimensions, or -1 after a
  * message. */

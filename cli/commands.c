@@ -111,7 +111,7 @@ const struct command commands[] = {
      .examples = {{"telar summary lenet", "one picture at a time"},
                   {"telar summary mlp -o hidden=512:256 --batch 32", "with other layers, for batches of 32"}}},
 
-    {.name = "train", .arguments = "[MODEL]", .argument = MODEL_NAME, .most = 1, .run = run_train,
+    {.name = "train", .arguments = "[MODEL]", .argument = MODEL_NAME, .most = 1, .computes = true, .run = run_train,
      .summary = "train a model",
      .text = "Train MODEL on the training part of a data set and validate it after each epoch on the test part. The seed is printed, "
              "and saved with the model, its options and the data set's name, so that eval, predict and --resume need not "
@@ -127,7 +127,7 @@ const struct command commands[] = {
                   {"telar train mlp --data wine --standardize -o hidden=32", "a table"},
                   {"telar train mlp --data wine --label alcohol --data-option drop=class --standardize -o hidden= --lr 0.1 --batch 16", "numbers: a regression"}}},
 
-    {.name = "eval", .arguments = "[MODEL]", .argument = MODEL_NAME, .most = 1, .run = run_eval,
+    {.name = "eval", .arguments = "[MODEL]", .argument = MODEL_NAME, .most = 1, .computes = true, .run = run_eval,
      .summary = "measure a trained model",
      .text = "Load weights, run the model over a part of a data set and print loss, accuracy and the classification report. MODEL and "
              "the data set may be left out when the weight file was saved by telar train.",
@@ -135,13 +135,16 @@ const struct command commands[] = {
      .examples = {{"telar eval --weights digits.safetensors --confusion", "on the test part"},
                   {"telar eval lenet --weights lenet.safetensors --data mnist", "with everything said"}}},
 
-    {.name = "predict", .arguments = "[MODEL]", .argument = MODEL_NAME, .most = 1, .run = run_predict,
+    {.name = "predict", .arguments = "[MODEL] [PICTURE...]", .argument = MODEL_NAME, .most = MAX_ARGUMENTS, .computes = true, .run = run_predict,
      .summary = "show what a trained model says of samples",
      .text = "Load weights and print, for samples drawn from a part of a data set, the most likely classes with their probabilities. "
-             "Small pictures are drawn in the terminal; of a model that reconstructs its input, input and output side by side.",
+             "Small pictures are drawn in the terminal; of a model that reconstructs its input, input and output side by side.\n\n"
+             "A PICTURE is a JPEG or PNG file, known by a name ending in .jpg, .jpeg or .png: it is made grey if the model takes one channel, "
+             "resized to the model's height and width, and its values go from 0 for black to 1 for white.",
      .options = {&weights, DATA_OPTIONS, &split, &count, &draw_seed, &model_option, MACHINE_OPTIONS, &quiet, &json, &help},
      .examples = {{"telar predict --weights digits.safetensors", "three held-out digits"},
-                  {"telar predict --weights digits.safetensors --count 100 --json", "for another program"}}},
+                  {"telar predict --weights digits.safetensors --count 100 --json", "for another program"},
+                  {"telar predict --weights digits.safetensors seven.png", "a picture of one's own"}}},
 
     {.name = "inspect", .arguments = "FILE", .argument = FILE_NAME, .least = 1, .most = 1, .run = run_inspect,
      .summary = "list what a weight file holds",
@@ -156,7 +159,7 @@ const struct command commands[] = {
      .options = {&quiet, &help},
      .examples = {{"telar convert digits.safetensors copy.safetensors", "the same format again"}}},
 
-    {.name = "bench", .arguments = "MODEL", .argument = MODEL_NAME, .least = 1, .most = 1, .run = run_bench,
+    {.name = "bench", .arguments = "MODEL", .argument = MODEL_NAME, .least = 1, .most = 1, .computes = true, .run = run_bench,
      .summary = "time a model",
      .text = "Time forward passes or training steps on random input in the form that the network takes, or with --data on the first batch "
              "of a data set, preprocessing included. A training step is the model's own if it has one. Printed are the median and the shortest time, the "
@@ -217,6 +220,12 @@ const struct variable variables[] = {
     {"TELAR_CPU_ISA", "LEVEL",
      "The most that the cpu backend and its oneDNN may use of the processor: avx512, avx2 or base. Unset: all that it has. For finding out "
      "whether a difference comes from there."},
+    {"OMP_WAIT_POLICY", "POLICY",
+     "passive: threads of the backend cpu that wait for each other sleep at once; active: they stay awake. Read by the OpenMP library."},
+    {"GOMP_SPINCOUNT", "N",
+     "Rounds that such a thread waits awake before it sleeps, with GNU OpenMP. Where neither this nor OMP_WAIT_POLICY is set, telar "
+     "sets 1000. The library sets no variables: other programs get GNU OpenMP's 300,000, which cost a factor of ten where others "
+     "keep the cores busy: start them with one of the two set. (setenv() comes too late: it is read before main().)"},
     {"NO_COLOR", "anything", "Set and not empty: no colours in the terminal."},
     {"XDG_CACHE_HOME", "FOLDER", "Telar's caches lie in its subfolder telar. Unset: ~/.cache."},
     {"XDG_DATA_HOME", "FOLDER", "Telar's data sets lie in its subfolder telar. Unset: ~/.local/share."},

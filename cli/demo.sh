@@ -7,10 +7,6 @@ set -eu
 telar=${TELAR:-telar}
 seed=${SEED:-7}
 
-# Threads that wait for each other should sleep soon: where others keep the cores busy, spinning costs a factor of seven.
-GOMP_SPINCOUNT=${GOMP_SPINCOUNT:-1000}
-export GOMP_SPINCOUNT
-
 plot=
 if command -v gnuplot >/dev/null 2>&1; then
     plot='--plot digits.svg'

@@ -68,6 +68,26 @@ static void print_option(FILE *to, const struct option *o)
     print_wrapped(to, text, OPTION_COLUMN, OPTION_COLUMN, WIDTH);
 }
 
+void print_harmless(FILE *to, const char *text, size_t most)
+{
+    for (size_t i = 0; text[i]; i++) {
+        unsigned char c = (unsigned char)text[i], next = (unsigned char)text[i + 1];
+        if (i >= most && (c & 0xc0) != 0x80) {
+            fputs("…", to);
+            return;
+        }
+        if (c == '\n')
+            fputs("\\n", to);
+        else if (c < 32 || c == 127)
+            fprintf(to, "\\x%02x", c);
+        else if (c == 0xc2 && next >= 0x80 && next < 0xa0) { /* the control characters U+0080 to U+009F in UTF-8 */
+            fprintf(to, "\\x%02x", next);
+            i++;
+        } else
+            fputc(c, to);
+    }
+}
+
 void print_usage(FILE *to)
 {
     fputs("Telar: networks that learn, in C.\n\nusage: telar COMMAND [OPTIONS] [ARGUMENTS]\n\ncommands:\n", to);

@@ -6,6 +6,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <unistd.h>
 
 #include "cli/cli.h"
@@ -94,15 +95,45 @@ static tl_state *load_weights(const struct tl_model *m, const char *name, const 
     return s;
 }
 
+bool names_picture(const char *argument)
+{
+    static const char *const endings[] = {".jpg", ".jpeg", ".png"};
+    size_t n = strlen(argument);
+    for (size_t i = 0; i < sizeof endings / sizeof *endings; i++)
+        if (n >= strlen(endings[i]) && strcasecmp(argument + n - strlen(endings[i]), endings[i]) == 0)
+            return true;
+    return false;
+}
+
+/* The names of the classes that telar train noted, one a line. */
+static tl_status note_classes(struct job *j)
+{
+    const char *text = note(j, "telar.classes");
+    int64_t n = 1;
+    if (!text)
+        return TL_OK;
+    for (const char *s = text; *s; s++)
+        n += *s == '\n';
+    j->class_text = strdup(text);
+    j->class_names = calloc((size_t)n, sizeof *j->class_names);
+    if (!j->class_text || !j->class_names)
+        return TL_ERR_NOMEM;
+    char *rest = j->class_text;
+    while (j->n_class_names < n)
+        j->class_names[j->n_class_names++] = strsep(&rest, "\n");
+    return TL_OK;
+}
+
 tl_status job_model(struct job *j, const struct invocation *v)
 {
     const char *file = weight_file(v);
-    const struct tl_model *named = v->n_arguments ? tl_model_find(v->arguments[0]) : NULL;
-    if (v->n_arguments && !named)
+    const char *argument = v->n_arguments && !names_picture(v->arguments[0]) ? v->arguments[0] : NULL;
+    const struct tl_model *named = argument ? tl_model_find(argument) : NULL;
+    if (argument && !named)
         return tl_error_code();
     if (file && !(j->weights = load_weights(named, v->set.resume ? NULL : v->set.weights, file)))
         return tl_error_code();
-    const char *name = v->n_arguments ? v->arguments[0] : note(j, "telar.model");
+    const char *name = argument ? argument : note(j, "telar.model");
     if (!name && file)
         return tl_fail(TL_ERR_ARGUMENT, "%s does not say which model it belongs to: telar %s MODEL …", file, v->command->name);
     if (!name)
@@ -115,7 +146,7 @@ tl_status job_model(struct job *j, const struct invocation *v)
     bool same = note(j, "telar.model") && strcmp(note(j, "telar.model"), name) == 0;
     const char *options = v->set.options ? v->set.options : same && noted ? noted : "";
     j->options = strdup(options);
-    return j->options ? TL_OK : tl_fail(TL_ERR_NOMEM, "out of memory");
+    return j->options && (!same || note_classes(j) == TL_OK) ? TL_OK : tl_fail(TL_ERR_NOMEM, "out of memory");
 }
 
 /* ---- Data ------------------------------------------------------------------------------------------------------------- */
@@ -245,6 +276,8 @@ void job_free(struct job *j)
     tl_state_free(j->weights);
     free(j->options);
     free(j->data_text);
+    free(j->class_text);
+    free(j->class_names);
 }
 
 /* ---- What it computes --------------------------------------------------------------------------------------------------- */
@@ -263,6 +296,10 @@ const char *const *job_classes(const struct job *j, int64_t *n)
     *n = info ? info->n_classes : 0;
     if (info && info->classes)
         return info->classes;
+    if (!info && j->class_names) {
+        *n = j->n_class_names;
+        return j->class_names;
+    }
     int64_t labels = 0;
     while (j->model->labels && j->model->labels[labels])
         labels++;

@@ -7,7 +7,15 @@
 
 #include "cli/cli.h"
 
-enum { MAX_NAMES = 256 };
+enum { MAX_NAMES = 256, LONGEST = 200 };
+
+/* A name from a file, filled up to `width`. */
+static void print_name(const char *name, int width)
+{
+    print_harmless(stdout, name, LONGEST);
+    for (size_t n = strlen(name); n < (size_t)width; n++)
+        fputc(' ', stdout);
+}
 
 static void put_shape(char *buffer, size_t size, int ndim, const int64_t *shape)
 {
@@ -95,19 +103,24 @@ static void print_data(const char *name, const struct tl_dataset_info *info, con
 {
     char shape[200], number[24];
     put_shape(shape, sizeof shape, info->ndim, info->shape);
-    printf("%s: %lld samples of shape %s\n", name, (long long)info->size, shape);
+    printf("%s: %lld sample%s of shape %s\n", name, (long long)info->size, info->size == 1 ? "" : "s", shape);
     if (info->columns && info->ndim == 1) {
         printf("columns: ");
-        for (int64_t i = 0; i < info->shape[0]; i++)
-            printf("%s%s", i ? ", " : "", info->columns[i]);
+        for (int64_t i = 0; i < info->shape[0]; i++) {
+            fputs(i ? ", " : "", stdout);
+            print_harmless(stdout, info->columns[i], LONGEST);
+        }
         fputc('\n', stdout);
     }
     if (info->n_classes)
         printf("classes: %lld\n", (long long)info->n_classes);
     if (info->n_targets)
         printf("numbers to predict: %lld a sample\n", (long long)info->n_targets);
-    for (int64_t i = 0; counts && i < info->n_classes; i++)
-        printf("  %-20s %lld\n", class_name(info, i, number, sizeof number), (long long)counts[i]);
+    for (int64_t i = 0; counts && i < info->n_classes; i++) {
+        fputs("  ", stdout);
+        print_name(class_name(info, i, number, sizeof number), 20);
+        printf(" %lld\n", (long long)counts[i]);
+    }
 }
 
 static int show_data(const struct invocation *v, const char *name, const char *options)
@@ -129,6 +142,10 @@ static int show_data(const struct invocation *v, const char *name, const char *o
 
 int run_data(const struct invocation *v)
 {
+    static const char *const of_one[] = {"path", "data-option", "label", "no-header", "standardize"};
+    for (size_t i = 0; v->n_arguments == 0 && i < sizeof of_one / sizeof *of_one; i++)
+        if (given(v, of_one[i]))
+            return misused(v, "data: --%s needs DATA, to say what it is of", of_one[i]);
     if (v->n_arguments == 0)
         return list_data(v);
     const char *name = v->arguments[0];
@@ -184,7 +201,8 @@ static void print_state(const tl_state *s)
     for (size_t i = 0; i < tl_state_count(s); i++) {
         const tl_tensor *t = tl_state_at(s, i);
         put_shape(shape, sizeof shape, tl_ndim(t), tl_shape(t));
-        int n = (int)strlen(tl_state_name(s, i)), w = (int)strlen(shape);
+        size_t length = strlen(tl_state_name(s, i));
+        int n = length < LONGEST ? (int)length : LONGEST, w = (int)strlen(shape);
         name_width = n > name_width ? n : name_width;
         shape_width = w > shape_width ? w : shape_width;
     }
@@ -192,7 +210,8 @@ static void print_state(const tl_state *s)
     for (size_t i = 0; i < tl_state_count(s); i++) {
         const tl_tensor *t = tl_state_at(s, i);
         put_shape(shape, sizeof shape, tl_ndim(t), tl_shape(t));
-        printf("%-*s  %-*s  %-5s  %12llu\n", name_width, tl_state_name(s, i), shape_width, shape, tl_dtype_name(tl_dtype_of(t)),
+        print_name(tl_state_name(s, i), name_width);
+        printf("  %-*s  %-5s  %12llu\n", shape_width, shape, tl_dtype_name(tl_dtype_of(t)),
                (unsigned long long)bytes_of(t));
         bytes += bytes_of(t);
         elements += tl_numel(t);
@@ -200,8 +219,13 @@ static void print_state(const tl_state *s)
     printf("\n%zu tensors, %lld elements, %llu bytes\n", tl_state_count(s), (long long)elements, (unsigned long long)bytes);
     for (size_t i = 0; i < tl_state_note_count(s); i++) {
         const char *key = tl_state_note_key(s, i), *text = tl_state_note(s, key);
-        if (text && *text)
-            printf("%s%s = %s\n", i ? "" : "\nnotes:\n", key, text);
+        fputs(i ? "" : "\nnotes:\n", stdout);
+        if (!text || !*text)
+            continue;
+        print_harmless(stdout, key, LONGEST);
+        fputs(" = ", stdout);
+        print_harmless(stdout, text, LONGEST);
+        fputc('\n', stdout);
     }
 }
 

@@ -117,7 +117,7 @@ void print_man_page(FILE *to)
         put_command(to, &commands[i]);
     put_examples(to);
     fputs(".SH EXIT STATUS\n.TP\n.B 0\nDone.\n.TP\n.B 1\nFailed; a message on standard error says why.\n"
-          ".TP\n.B 2\nThe command line is wrong.\n.SH ENVIRONMENT\nSee\n.BR telar (7).\n",
+          ".TP\n.B 2\nThe command line is wrong.\n.TP\n.B 130\nInterrupted.\n.SH ENVIRONMENT\nSee\n.BR telar (7).\n",
           to);
     put_files(to);
     fputs(".SH SEE ALSO\n.BR telar (3),\n.BR telar (7)\n", to);

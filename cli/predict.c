@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * telar predict: samples drawn at random from a part of the data, with what the model says of them.
+ * telar predict: samples drawn at random from a part of the data, or pictures of the user's own, with what the model says of
+ * them.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +14,7 @@ enum { SHOWN = 3 };
 /* One sample's outcome. */
 struct prediction {
     int64_t sample, label; /* label -1: the data have none */
+    const char *file;      /* of a picture; NULL: a sample */
     float *probabilities;
     int64_t classes;
 };
@@ -47,17 +49,43 @@ static int64_t ranked(const struct prediction *p, int k)
     return chosen[k];
 }
 
+/* What is spoken of: a picture's file, or the number of a sample. */
+static void print_subject(int64_t sample, const char *file)
+{
+    if (file)
+        print_harmless(stdout, file, 4096);
+    else
+        printf("sample %lld", (long long)sample);
+}
+
+static void json_subject(struct json *to, int64_t sample, const char *file)
+{
+    if (file)
+        json_text_of(to, "file", file);
+    else
+        json_integer_of(to, "sample", sample);
+}
+
 static void print_prediction(const struct job *j, const struct prediction *p)
 {
     char a[32], b[32];
     int64_t best = ranked(p, 0);
-    printf("sample %lld: %s", (long long)p->sample, class_name(j, best, a, sizeof a));
-    if (p->label >= 0)
-        printf(best == p->label ? " (right)" : " (wrong: it is %s)", class_name(j, p->label, b, sizeof b));
+    print_subject(p->sample, p->file);
+    fputs(": ", stdout);
+    print_harmless(stdout, class_name(j, best, a, sizeof a), 200);
+    if (p->label == best)
+        fputs(" (right)", stdout);
+    else if (p->label >= 0) {
+        fputs(" (wrong: it is ", stdout);
+        print_harmless(stdout, class_name(j, p->label, b, sizeof b), 200);
+        fputc(')', stdout);
+    }
     fputc('\n', stdout);
     for (int k = 0; k < SHOWN && k < p->classes; k++) {
         int64_t i = ranked(p, k);
-        printf("    %5.1f %%  %s\n", 100 * (double)p->probabilities[i], class_name(j, i, a, sizeof a));
+        printf("    %5.1f %%  ", 100 * (double)p->probabilities[i]);
+        print_harmless(stdout, class_name(j, i, a, sizeof a), 200);
+        fputc('\n', stdout);
     }
 }
 
@@ -66,7 +94,7 @@ static void json_prediction(const struct job *j, const struct prediction *p)
     char buffer[32];
     struct json to = json_new(stdout);
     json_open(&to, '{');
-    json_integer_of(&to, "sample", p->sample);
+    json_subject(&to, p->sample, p->file);
     json_text_of(&to, "class", class_name(j, ranked(p, 0), buffer, sizeof buffer));
     if (p->label >= 0)
         json_text_of(&to, "label", class_name(j, p->label, buffer, sizeof buffer));
@@ -90,26 +118,29 @@ static tl_tensor *output_of(struct job *j, tl_tensor *input, tl_tensor **x)
     return *x ? tl_forward(j->net, *x) : NULL;
 }
 
-/* Numbers predicted, beside those of the data. */
-static tl_status predict_numbers(struct job *j, const struct invocation *v, int64_t sample, tl_tensor *input, tl_tensor *target)
+/* Numbers predicted, beside those of the data if they have some (target not NULL). */
+static tl_status predict_numbers(struct job *j, const struct invocation *v, int64_t sample, const char *file, tl_tensor *input,
+                                 tl_tensor *target)
 {
     tl_tensor *x, *y = output_of(j, input, &x);
     int64_t n = y ? tl_numel(y) : 0;
-    double *numbers = y && n == tl_numel(target) ? calloc((size_t)n * 2 + 1, sizeof *numbers) : NULL;
+    double *numbers = y && (!target || n == tl_numel(target)) ? calloc((size_t)n * 2 + 1, sizeof *numbers) : NULL;
     if (!y)
         return tl_error_code();
+    if (!numbers && !target)
+        return tl_fail(TL_ERR_NOMEM, "predict: out of memory");
     if (!numbers)
         return tl_fail(TL_ERR_SHAPE, "predict: model %s gives %lld numbers a sample, the data have %lld", j->model->name, (long long)n,
                        (long long)tl_numel(target));
     size_t size = (size_t)n * sizeof *numbers;
     tl_status s = tl_copy_out(y, TL_F64, numbers, size);
-    if (s == TL_OK)
+    if (s == TL_OK && target)
         s = tl_copy_out(target, TL_F64, numbers + n, size);
     if (s == TL_OK && v->set.json) {
         struct json to = json_new(stdout);
         json_open(&to, '{');
-        json_integer_of(&to, "sample", sample);
-        for (int k = 0; k < 2; k++) {
+        json_subject(&to, sample, file);
+        for (int k = 0; k < (target ? 2 : 1); k++) {
             json_key(&to, k ? "target" : "output");
             json_open(&to, '[');
             for (int64_t i = 0; i < n; i++)
@@ -119,9 +150,13 @@ static tl_status predict_numbers(struct job *j, const struct invocation *v, int6
         json_close(&to, '}');
         json_end(&to);
     } else if (s == TL_OK) {
-        printf("sample %lld:", (long long)sample);
-        for (int64_t i = 0; i < n; i++)
-            printf("%s %.6g (it is %.6g)", i ? "," : "", numbers[i], numbers[n + i]);
+        print_subject(sample, file);
+        fputc(':', stdout);
+        for (int64_t i = 0; i < n; i++) {
+            printf("%s %.6g", i ? "," : "", numbers[i]);
+            if (target)
+                printf(" (it is %.6g)", numbers[n + i]);
+        }
         fputc('\n', stdout);
     }
     free(numbers);
@@ -144,7 +179,8 @@ static tl_status probabilities_of(struct job *j, tl_tensor *input, struct predic
 }
 
 /* A model that gives its input back: both, and how far apart they are. */
-static tl_status reconstruct_sample(struct job *j, const struct invocation *v, int64_t sample, tl_tensor *input)
+static tl_status reconstruct_sample(struct job *j, const struct invocation *v, const struct tl_dataset_info *info, int64_t sample,
+                                    const char *file, tl_tensor *input)
 {
     tl_tensor *x, *y = output_of(j, input, &x);
     if (y && tl_numel(y) != tl_numel(x))
@@ -157,26 +193,28 @@ static tl_status reconstruct_sample(struct job *j, const struct invocation *v, i
     if (v->set.json) {
         struct json to = json_new(stdout);
         json_open(&to, '{');
-        json_integer_of(&to, "sample", sample);
+        json_subject(&to, sample, file);
         json_number_of(&to, "mean_squared_error", value);
         json_close(&to, '}');
         json_end(&to);
         return TL_OK;
     }
-    printf("sample %lld: input and output, mean squared error %.4g\n", (long long)sample, value);
-    return v->set.quiet ? TL_OK : draw_pictures(x, y, tl_dataset_info(j->test));
+    print_subject(sample, file);
+    printf(": input and output, mean squared error %.4g\n", value);
+    return v->set.quiet ? TL_OK : draw_pictures(x, y, info);
 }
 
-static tl_status predict_sample(struct job *j, const struct invocation *v, int64_t sample)
+/* One sample of `data`, or the only one of the picture `file`. */
+static tl_status predict_sample(struct job *j, const struct invocation *v, tl_dataset *data, int64_t sample, const char *file)
 {
-    const struct tl_dataset_info *info = tl_dataset_info(j->test);
+    const struct tl_dataset_info *info = tl_dataset_info(data);
     tl_tensor *fields[TL_MAX_FIELDS] = {NULL};
-    struct prediction p = {.sample = sample, .label = -1};
-    tl_status s = tl_dataset_batch(j->test, &sample, 1, fields);
+    struct prediction p = {.sample = sample, .label = -1, .file = file};
+    tl_status s = tl_dataset_batch(data, &sample, 1, fields);
     if (s == TL_OK && j->work.task == TL_RECONSTRUCT)
-        return reconstruct_sample(j, v, sample, fields[0]);
+        return reconstruct_sample(j, v, info, sample, file, fields[0]);
     if (s == TL_OK && j->work.task == TL_REGRESS)
-        return predict_numbers(j, v, sample, fields[0], fields[info->n_fields - 1]);
+        return predict_numbers(j, v, sample, file, fields[0], info->n_fields > 1 ? fields[info->n_fields - 1] : NULL);
     if (s == TL_OK)
         s = probabilities_of(j, fields[0], &p);
     if (s == TL_OK && info->n_fields > 1 && info->n_classes > 0)
@@ -202,27 +240,95 @@ static tl_status predict_samples(struct job *j, const struct invocation *v)
     const int64_t *samples = order ? tl_data(order) : NULL;
     tl_status s = samples ? TL_OK : tl_error_code();
     for (int64_t i = 0; s == TL_OK && i < count; i++)
-        TL_SCOPE s = predict_sample(j, v, samples[i]);
+        TL_SCOPE s = predict_sample(j, v, j->test, samples[i], NULL);
     tl_generator_free(g);
     return s;
 }
 
-int run_predict(const struct invocation *v)
+/* ---- Pictures -------------------------------------------------------------------------------------------------------------------- */
+
+/* How a picture is brought into the form that the model takes: options of the data set "folder". */
+static tl_status picture_options(const struct job *j, char *text, size_t size)
 {
+    int64_t shape[TL_MAX_DIMS];
+    int n = j->model->input_shape(j->config, shape);
+    if (n != 3 || (shape[0] != 1 && shape[0] != 3)) {
+        text[0] = '\0';
+        for (int i = 0; i < n && i < TL_MAX_DIMS; i++) {
+            size_t used = strlen(text);
+            snprintf(text + used, size - used, "%s%lld", i ? " x " : "", (long long)shape[i]);
+        }
+        return tl_fail(TL_ERR_UNSUPPORTED, "predict: model %s does not take pictures: its input is [%s], not one or three channels of "
+                       "height and width", j->model->name, text);
+    }
+    snprintf(text, size, "height=%lld,width=%lld%s", (long long)shape[1], (long long)shape[2], shape[0] == 1 ? ",grey" : "");
+    return TL_OK;
+}
+
+static tl_status predict_picture(struct job *j, const struct invocation *v, const char *path, const char *options)
+{
+    tl_dataset *picture = tl_data_open("folder", .path = path, .options = options);
+    tl_status s = picture ? predict_sample(j, v, picture, 0, path) : tl_error_code();
+    tl_dataset_free(picture);
+    return s;
+}
+
+/* Every picture; one that fails is told and does not keep the others back. */
+static int predict_pictures(struct job *j, const struct invocation *v, int first)
+{
+    char options[200];
+    int code = EXIT_OK;
+    if (picture_options(j, options, sizeof options) != TL_OK)
+        return failed();
+    for (int i = first; i < v->n_arguments; i++) {
+        tl_status s = TL_OK;
+        TL_SCOPE s = predict_picture(j, v, v->arguments[i], options);
+        if (s != TL_OK)
+            code = failed();
+        tl_error_clear();
+    }
+    return code;
+}
+
+/* The line's arguments are a model or none, then pictures or none. */
+static int check_line(const struct invocation *v, int first)
+{
+    static const char *const of_data[] = {"data", "path", "data-option", "label", "no-header", "standardize", "split", "count", "seed"};
     if (!v->set.weights)
         return misused(v, "predict: which weights? --weights FILE");
+    for (int i = first; i < v->n_arguments; i++)
+        if (!names_picture(v->arguments[i]))
+            return misused(v, "predict: unexpected argument \"%s\": expected pictures, with names ending in .jpg, .jpeg or .png",
+                           v->arguments[i]);
+    for (size_t i = 0; first < v->n_arguments && i < sizeof of_data / sizeof *of_data; i++)
+        if (given(v, of_data[i]))
+            return misused(v, "predict: --%s is for samples of a data set, and pictures are given", of_data[i]);
+    return EXIT_OK;
+}
+
+int run_predict(const struct invocation *v)
+{
+    int first = v->n_arguments && !names_picture(v->arguments[0]), code = check_line(v, first);
+    bool pictures = first < v->n_arguments;
     struct job j = {0};
+    if (code != EXIT_OK)
+        return code;
     tl_status s = set_device(v);
     if (s == TL_OK)
         s = job_model(&j, v);
-    if (s == TL_OK)
+    if (s == TL_OK && !pictures)
         s = job_data(&j, v, false, true);
     if (s == TL_OK)
         s = job_net(&j, v);
     if (s == TL_OK) {
         tl_eval(j.net);
-        TL_NO_GRAD TL_SCOPE s = predict_samples(&j, v);
+        TL_NO_GRAD {
+            if (pictures)
+                code = predict_pictures(&j, v, first);
+            else
+                TL_SCOPE s = predict_samples(&j, v);
+        }
     }
     job_free(&j);
-    return s == TL_OK ? EXIT_OK : failed();
+    return s == TL_OK ? code : failed();
 }

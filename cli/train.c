@@ -86,29 +86,52 @@ static tl_status make_schedule(struct training *t, const struct settings *s, int
         t->schedule = tl_cosine_lr(t->optimizer, s->epochs, 0);
     else if (strcmp(name, "plateau") == 0)
         t->schedule = tl_plateau_lr(t->optimizer, .patience = 3);
-    else
+    else if (strcmp(name, "one-cycle") == 0)
         t->schedule = tl_one_cycle_lr(t->optimizer, lr, s->epochs * batches);
+    else
+        return tl_fail(TL_ERR_FORMAT, "the checkpoint names an unknown schedule, \"%.60s\"; give one with --schedule", name);
     return t->schedule ? TL_OK : tl_error_code();
 }
 
+/* A number that a checkpoint notes; an error if it is none or out of range. */
+static tl_status noted_number(const struct job *j, const char *key, double low, double high, double *number)
+{
+    const char *text = tl_state_note(j->weights, key);
+    char *end;
+    if (!text || !*text)
+        return TL_OK;
+    double value = strtod(text, &end);
+    if (end == text || *end || !(value >= low && value <= high))
+        return tl_fail(TL_ERR_FORMAT, "the checkpoint's note %s = \"%.60s\": expected a number from %g to %g", key, text, low, high);
+    *number = value;
+    return TL_OK;
+}
+
 /* A resumed run goes on with the settings that it had, unless the command line says otherwise. */
-static void recall(const struct job *j, struct invocation *v)
+static tl_status recall(const struct job *j, struct invocation *v)
 {
     const char *text;
+    double batch = (double)v->set.batch, patience = (double)v->set.patience, hold_out = v->set.hold_out, clip = v->set.clip;
+    tl_status s = TL_OK;
     if (!v->set.resume || !j->weights)
-        return;
-    if (!given(v, "batch") && (text = tl_state_note(j->weights, "telar.batch")) && atoll(text) > 0)
-        v->set.batch = atoll(text);
+        return TL_OK;
+    if (!given(v, "batch"))
+        s = noted_number(j, "telar.batch", 1, 1 << 20, &batch);
+    if (s == TL_OK && !given(v, "patience"))
+        s = noted_number(j, "telar.patience", 0, 1e6, &patience);
+    if (s == TL_OK && !given(v, "hold-out"))
+        s = noted_number(j, "telar.hold_out", 0, 0.9, &hold_out);
+    if (s == TL_OK && !given(v, "clip"))
+        s = noted_number(j, "telar.clip", 0, 1e9, &clip);
     if (!given(v, "optimizer") && (text = tl_state_note(j->weights, "telar.optimizer")) && *text)
         v->set.optimizer = text;
     if (!given(v, "schedule") && (text = tl_state_note(j->weights, "telar.schedule")) && *text)
         v->set.schedule = text;
-    if (!given(v, "hold-out") && (text = tl_state_note(j->weights, "telar.hold_out")))
-        v->set.hold_out = strtod(text, NULL);
-    if (!given(v, "patience") && (text = tl_state_note(j->weights, "telar.patience")))
-        v->set.patience = atoll(text);
-    if (!given(v, "clip") && (text = tl_state_note(j->weights, "telar.clip")))
-        v->set.clip = strtod(text, NULL);
+    v->set.batch = (int64_t)batch;
+    v->set.patience = (int64_t)patience;
+    v->set.hold_out = hold_out;
+    v->set.clip = clip;
+    return s;
 }
 
 static tl_status prepare_training(struct training *t, struct invocation *v)
@@ -119,7 +142,10 @@ static tl_status prepare_training(struct training *t, struct invocation *v)
         status = job_model(&t->job, v);
     if (status != TL_OK)
         return status;
-    recall(&t->job, v);
+    if ((status = recall(&t->job, v)) != TL_OK) {
+        tl_error_prefix("%s: ", v->set.resume);
+        return status;
+    }
     if (v->set.resume)
         warn_of_other_machine(&t->job, v);
     status = job_data(&t->job, v, true, true);
@@ -186,10 +212,28 @@ static tl_status json_epoch(const struct tl_fit_event *e, void *ctx)
     return stop_if_interrupted(e, NULL);
 }
 
+/* Names of the classes, one a line, malloc()ed, for predictions without the data; NULL if there are none or one has lines. */
+static char *class_list(const struct job *j)
+{
+    int64_t n;
+    size_t size = 1;
+    const char *const *names = job_classes(j, &n);
+    for (int64_t i = 0; names && i < n; i++)
+        if (strchr(names[i], '\n'))
+            return NULL;
+        else
+            size += strlen(names[i]) + 1;
+    char *list = names && n ? malloc(size) : NULL, *to = list;
+    for (int64_t i = 0; list && i < n; i++)
+        to = stpcpy(stpcpy(to, i ? "\n" : ""), names[i]);
+    return list;
+}
+
 static tl_status fit(struct training *t, const struct invocation *v)
 {
     const struct settings *s = &v->set;
     const struct job *j = &t->job;
+    char *classes = class_list(j);
     char batch[24], hold_out[24], patience[24], clip[24], threads[24];
     snprintf(threads, sizeof threads, "%d", tl_get_num_threads());
     snprintf(batch, sizeof batch, "%lld", (long long)s->batch);
@@ -202,6 +246,7 @@ static tl_status fit(struct training *t, const struct invocation *v)
                                  "telar.data",        j->data_name,
                                  "telar.data_path",   j->data_options.path ? j->data_options.path : "",
                                  "telar.data_options", j->data_text,
+                                 "telar.classes",     classes ? classes : "",
                                  "telar.optimizer",   s->optimizer,
                                  "telar.schedule",    s->schedule,
                                  "telar.batch",       batch,
@@ -228,7 +273,9 @@ static tl_status fit(struct training *t, const struct invocation *v)
     o.resume = s->resume;
     o.notes = notes;
     catch_interrupts();
-    return tl_fit_with(j->net, t->train, t->optimizer, &o);
+    tl_status status = tl_fit_with(j->net, t->train, t->optimizer, &o);
+    free(classes);
+    return status;
 }
 
 static tl_status write_pictures(const struct training *t, const struct invocation *v)

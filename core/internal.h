@@ -467,6 +467,8 @@ static inline bool forked(const char *who)
 }
 /** Environment variable, or NULL; ignored in set-user-id programs if `path`. */
 const char *env_get(const char *name, bool path);
+/* Warn of what TELAR_LOG says and nobody understands. */
+void log_check_setting(void);
 void process_init(void);
 
 #endif

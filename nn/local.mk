@@ -7,7 +7,8 @@ EXTRA_nn_libtelar_nn_la_DEPENDENCIES = %D%/telar-nn.map
 EXTRA_DIST += %D%/telar-nn.map
 
 # sources nn_libtelar_nn_la_SOURCES: *.c *.h
-nn_libtelar_nn_la_SOURCES +=
+nn_libtelar_nn_la_SOURCES += \
+	%D%/numbers.h
 # end (kept by build-aux/update-sources)
 
 include %D%/layers/local.mk

@@ -180,6 +180,19 @@ run eval --weights whole.safetensors --confusion; is 0 "eval by the file's own n
 run eval --weights whole.safetensors --json; is 0 "eval --json" '"accuracy":'; json_lines "eval --json is JSON"
 run predict --weights whole.safetensors --count 2 --seed 1; is 0 "predict" "sample" "%" "█"
 run predict --weights whole.safetensors --count 2 --json; is 0 "predict --json" '"probabilities":{'; json_lines "predict --json is JSON"
+pictures=$TEST_SRCDIR/tests/golden/pictures
+run train digits-cnn --epochs 1 --quiet --save pictures.safetensors; is 0 "train for pictures"
+if "$telar" data "$pictures/birds/rgb.png" >/dev/null 2>&1; then
+    run predict --weights pictures.safetensors "$pictures/birds/rgb.png" "$pictures/cats/grey.JPG"
+    is 0 "predict pictures" "rgb.png: " "grey.JPG: " "█"
+    run predict --weights pictures.safetensors "$pictures/birds/rgba.png" --json; is 0 "predict a picture --json" '"file":' '"probabilities":{'
+    json_lines "predict a picture --json is JSON"
+    run predict --weights pictures.safetensors none.png "$pictures/odd/cmyk.jpg" "$pictures/birds/grey.png"
+    is 1 "pictures that fail do not keep others back" 'cannot open "none.png"' "cmyk.jpg" "grey.png: "
+    run predict --weights whole.safetensors "$pictures/birds/grey.png"; is 1 "a model that takes no pictures" "its input is [64]"
+fi
+run predict --weights pictures.safetensors a.png b.txt; is 2 "not a picture" "unexpected argument \"b.txt\""
+run predict --weights pictures.safetensors a.png --count 2; is 2 "options of data with pictures" "--count is for samples"
 run train mlp --data wine --standardize -o hidden=16 --epochs 3 --quiet; is 0 "a table: the sizes come from the data"
 numbers="--data wine --label alcohol --data-option drop=class --standardize -o hidden= --lr 0.1 --batch 16 --epochs 60 --seed 1"
 # shellcheck disable=SC2086

@@ -427,6 +427,32 @@ static void check_bad_pictures(void)
     unlink(files_name("one/class/a.png"));
 }
 
+/* One picture by its path, and the grey of Pillow's convert("L"). */
+static void check_single(void)
+{
+    tl_dataset *d = tl_data_open(PICTURES "/birds/rgb.png"), *grey = tl_data_open("folder", .path = PICTURES "/birds/rgb.png",
+                                                                                .options = "grey,raw");
+    const struct tl_dataset_info *info = tl_dataset_info(d);
+    int64_t row = 0, unlabelled;
+    ok(d && info->size == 1 && info->n_fields == 1 && info->n_classes == 0 && info->shape[0] == 3 && info->shape[2] == 30, "a picture by itself");
+    ok(tl_dataset_labels(d, &row, 1, &unlabelled) == TL_ERR_DTYPE, "has no label: %s", tl_error_message());
+    tl_error_clear();
+    TL_SCOPE
+    {
+        tl_tensor *t[TL_MAX_FIELDS] = {NULL};
+        bool read = grey && tl_dataset_batch(grey, &row, 1, t) == TL_OK && tl_numel(t[0]) == 600 && tl_size(t[0], 1) == 1;
+        const unsigned char *v = read ? tl_data(t[0]) : NULL;
+        int64_t sum = 0;
+        for (int i = 0; v && i < 600; i++)
+            sum += v[i];
+        ok(v && sum == 68360 && v[0] == 0 && v[77] == 59 && v[599] == 208, "grey as Pillow's: %lld", (long long)sum);
+    }
+    tl_dataset_free(d);
+    tl_dataset_free(grey);
+    bad("parts of a picture", tl_data_open("folder", .path = PICTURES "/birds/rgb.png", .split = "test"), TL_ERR_ARGUMENT, "a single picture");
+    bad("no picture", tl_data_open("./nowhere.JPG"), TL_ERR_NOT_FOUND, "cannot open \"./nowhere.JPG\"");
+}
+
 static void check_folder(void)
 {
     tl_dataset *d = tl_data_open("folder", .path = PICTURES);
@@ -451,6 +477,7 @@ static void check_folder(void)
     }
     tl_dataset_free(d);
     check_golden();
+    check_single();
     check_bad_pictures();
 
     char path[400];

@@ -3,6 +3,7 @@
  * The data plugin for tables: digits and wine as they are installed, tables as they are met, and every way in which a table can be
  * wrong, told with its file, line and column.
  */
+#include <float.h>
 #include "files.h"
 
 #include <telar/data.h>
@@ -246,6 +247,9 @@ static void check_bad(void)
     bad("text after a quote", table("a,b,c\n1,2,\"x\"z\n"), TL_ERR_FORMAT, "t.csv:2: text follows a closing quote");
     bad("an empty label", table("a,b,c\n1,2,x\n1,2,\n"), TL_ERR_FORMAT, "t.csv:3: column 3 (\"c\"): the label is missing");
     bad("a NaN label", table("a,b,c\n1,2,NaN\n1,2,3\n"), TL_ERR_FORMAT, "t.csv:2: column 3 (\"c\"): the label is NaN");
+    bad("a target too large for f32", table("a,b,c\n1,2,1.5\n1,2,-1e39\n"), TL_ERR_LIMIT, "t.csv:3: column 3 (\"c\"): the label -1e39 is beyond");
+    bad("a target too large for f64", table("a,b,c\n1,2,1.5\n1,2,1e999\n3,4,2.5\n"), TL_ERR_FORMAT, "t.csv:3: column 3 (\"c\"): the label \"1e999\"");
+    bad("a word among targets", table("a,b,c\n1,2,1.5\n1,2,2.5\n1,2,?\n3,4,3.5\n"), TL_ERR_FORMAT, "as 3 of the 4 labels are");
     bad("an empty file", table(""), TL_ERR_FORMAT, "t.csv: the file is empty");
     bad("blank lines only", table("\n\r\n  \n"), TL_ERR_FORMAT, "t.csv: the file is empty");
     bad("a header only", table("a,b,c\n"), TL_ERR_FORMAT, "a header and no row of data");
@@ -271,6 +275,17 @@ static void check_bad(void)
     bad("an unknown ending", tl_data_open("./x.unknown"), TL_ERR_NOT_FOUND, "ending is known");
     bad("csv without a path", tl_data_open("csv"), TL_ERR_ARGUMENT, "give the path");
     bad("a path twice", tl_data_open("a.csv", .path = "b.csv"), TL_ERR_ARGUMENT, "gives another");
+}
+
+/* What is near to those, and no mistake. */
+static void check_odd(void)
+{
+    tl_dataset *d = table("a,b,c\n3.4028235e+38,2,1.5\n1,2,2.5\n3,4,3.5\n");
+    ok(d && feature(d, 0, 0) == (double)FLT_MAX, "the largest number of f32 is one: %s", tl_error_message());
+    tl_dataset_free(d);
+    d = table("a,b,c\n1,2,7\n1,2,7b\n1,2,8\n1,2,7\n1,2,7b\n1,2,8\n");
+    ok(d && tl_dataset_info(d)->n_classes == 3, "classes may be numbers and words when they repeat: %s", tl_error_message());
+    tl_dataset_free(d);
 }
 
 /* Random damage must give a table or an error, nothing else. */
@@ -344,6 +359,7 @@ int main(void)
     check_wine();
     check_forms();
     check_bad();
+    check_odd();
     check_damage();
     check_compressed();
     check_names();

@@ -26,6 +26,7 @@ C_TESTS = \
 	%D%/safetensors \
 	%D%/state \
 	%D%/loader \
+	%D%/misuse/misuse \
 	%D%/train_backends \
 	%D%/train_fit \
 	%D%/train_model \
@@ -35,6 +36,7 @@ C_TESTS = \
 	%D%/print \
 	%D%/nn_function \
 	%D%/nn_layers \
+	%D%/nn_locale \
 	%D%/nn_module \
 	%D%/ops_arguments \
 	%D%/ops_golden \
@@ -64,7 +66,8 @@ SH_TESTS = \
 	%D%/build/symbols.sh \
 	%D%/cli.sh \
 	%D%/templates.sh \
-	%D%/demo.sh
+	%D%/demo.sh \
+	%D%/hostile.sh
 
 TSAN_TESTS = \
 	%D%/autograd \
@@ -121,6 +124,15 @@ check_LTLIBRARIES += %D%/crooked/models.la %D%/crooked/data.la
 %C%_crooked_data_la_SOURCES = %D%/crooked/data.c
 %C%_crooked_data_la_LDFLAGS = $(BROKEN_LDFLAGS)
 %C%_crooked_data_la_LIBADD = nn/libtelar-nn.la core/libtelar.la
+
+# Calls of every public function, made from the headers.
+EXTRA_DIST += %D%/misuse/calls.awk
+CLEANFILES += %D%/misuse/calls.h
+MISUSED = nn model format op registry
+%D%/misuse/calls.h: %D%/misuse/calls.awk $(telarinclude_HEADERS)
+	$(AM_V_GEN)$(MKDIR_P) %D%/misuse && for header in $(MISUSED); do echo "#include <telar/$$header.h>"; done | \
+	    $(CC) -E -I$(top_srcdir)/include -x c - | $(AWK) -f $(srcdir)/%D%/misuse/calls.awk >$@.new && mv -f $@.new $@
+%D%/misuse/misuse.$(OBJEXT): %D%/misuse/calls.h
 
 # The gallery of broken plugins: one source, one object for each flaw.
 BROKEN_LDFLAGS = $(AM_LDFLAGS) -module -avoid-version -shared -rpath /nowhere
@@ -283,6 +295,7 @@ EXTRA_DIST += \
 	%D%/golden/rng.txt \
 	%D%/golden/special.txt \
 	%D%/golden/tensors.safetensors \
+	%D%/hostile.sh \
 	%D%/nn_cases.h \
 	%D%/tap.h \
 	%D%/template_backend.sh \

@@ -584,6 +584,70 @@ static void test_bad_checkpoints(void)
     end(&r), end(&other);
 }
 
+/* The state of `from`, but with other numbers under `name`, in the file `to`. */
+static tl_status forge(const char *from, const char *to, const char *name, tl_dtype dtype, const void *numbers, int64_t n)
+{
+    tl_state *s = tl_state_load(from), *forged = tl_state_new();
+    tl_status status = s && forged ? TL_OK : tl_error_code();
+    TL_SCOPE
+    {
+        for (size_t i = 0; i < tl_state_count(s) && status == TL_OK; i++) {
+            bool this_one = strcmp(tl_state_name(s, i), name) == 0;
+            tl_tensor *t = this_one ? tl_from_data(TL_SHAPE(n), numbers, (struct tl_options){.dtype = dtype}) : tl_state_at(s, i);
+            status = tl_state_add(forged, tl_state_name(s, i), t);
+        }
+    }
+    if (status == TL_OK)
+        status = tl_state_save(forged, to);
+    tl_state_free(s);
+    tl_state_free(forged);
+    return status;
+}
+
+static void test_forged_checkpoints(void)
+{
+    const char *good = in_folder("good2.safetensors"), *bad = in_folder("forged.safetensors");
+    struct run r = begin(11, false);
+    ok(tl_fit(r.net, r.train, r.optimizer, .epochs = 1, .checkpoint = good) == TL_OK, "a checkpoint to forge");
+    struct tl_checkpoint c = {.module = r.net, .optimizer = r.optimizer};
+    static const int64_t far[5] = {1, INT64_MAX, 0, 0, 0};
+    ok(forge(good, bad, "telar.progress", TL_I64, far, 5) == TL_OK, "forged progress");
+    check(tl_checkpoint_load(&c, bad) == TL_ERR_FORMAT, "more steps than can be: %s", tl_error_message());
+    tl_error_clear();
+    double groups[5] = {NAN, 0, 0.9, 0.01, 4};
+    ok(forge(good, bad, "telar.optimizer.groups", TL_F64, groups, 5) == TL_OK, "forged rates");
+    check(tl_checkpoint_load(&c, bad) == TL_ERR_FORMAT, "a learning rate of NaN: %s", tl_error_message());
+    tl_error_clear();
+    ok(tl_optimizer_lr(r.optimizer, 0) == 0.01, "the rates are as they were");
+    end(&r);
+}
+
+/* The loss of the last batch is finite, the step after it ruins the weights. */
+static tl_status ruin_last_step(const struct tl_fit_event *e, void *ctx)
+{
+    if (e->epoch == 2 && e->batch == e->batches - 1)
+        tl_optimizer_set_lr(ctx, 0, 1e38);
+    return TL_OK;
+}
+
+static void test_ruined(void)
+{
+    const char *path = in_folder("ruined.safetensors");
+    struct run r = begin(12, false), s = begin(13, false);
+    tl_optimizer *sgd = tl_sgd(r.net, 0.01);
+    tl_status status = tl_fit(r.net, r.train, sgd, .epochs = 3, .validation = r.validation, .checkpoint = path, .on_batch = ruin_last_step,
+                              .callback_ctx = sgd);
+    check(status == TL_ERR_STATE && strstr(tl_error_message(), "validation loss"), "ruined by its last step: %s", tl_error_message());
+    tl_error_clear();
+    tl_optimizer *other = tl_sgd(s.net, 0.01);
+    struct tl_checkpoint c = {.module = s.net, .optimizer = other};
+    check(tl_checkpoint_load(&c, path) == TL_OK && c.epoch == 1, "the checkpoint of the epoch before is intact: %s", tl_error_message());
+    tl_error_clear();
+    tl_optimizer_free(sgd);
+    tl_optimizer_free(other);
+    end(&r), end(&s);
+}
+
 static void test_full_disk(void)
 {
     struct run r = begin(9, false), s = begin(10, false);
@@ -617,6 +681,8 @@ int main(void)
     test_failures();
     test_silence();
     test_bad_checkpoints();
+    test_forged_checkpoints();
+    test_ruined();
     test_full_disk();
     char command[300];
     snprintf(command, sizeof command, "rm -rf '%s'", folder);

@@ -113,6 +113,9 @@ static void test_accuracy(void)
         ok(fabs(tl_item(tl_accuracy(y, labels)) - 0.75) < 1e-6, "accuracy: three of four");
         check(!tl_accuracy(labels, labels) && tl_error_code() == TL_ERR_SHAPE, "accuracy: without classes: %s", tl_error_message());
         tl_error_clear();
+        check(!tl_accuracy(y, tl_unsqueeze(labels, 1)) && tl_error_code() == TL_ERR_SHAPE, "accuracy: a column of labels: %s",
+              tl_error_message());
+        tl_error_clear();
     }
 }
 

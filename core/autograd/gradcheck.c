@@ -225,6 +225,8 @@ static struct tl_gradcheck_options with_defaults(struct tl_gradcheck_options o)
 
 tl_status tl_gradcheck(tl_tensor *(*fn)(tl_tensor *const *in, void *ctx), void *ctx, tl_tensor *const *in, int n, struct tl_gradcheck_options o)
 {
+    if (!fn || !in)
+        return tl_fail(TL_ERR_ARGUMENT, "gradcheck: the %s NULL", fn ? "inputs are" : "function is");
     struct check c = {.name = "gradcheck", .fn = fn, .ctx = ctx, .o = with_defaults(o)};
     tl_status s = TL_OK;
     bool was = tl_set_grad_enabled(true);
@@ -265,6 +267,8 @@ static tl_tensor *first_gradients(tl_tensor *const *in, void *ctx)
 tl_status tl_gradgradcheck(tl_tensor *(*fn)(tl_tensor *const *in, void *ctx), void *ctx, tl_tensor *const *in, int n,
                            struct tl_gradcheck_options o)
 {
+    if (!fn || !in)
+        return tl_fail(TL_ERR_ARGUMENT, "gradgradcheck: the %s NULL", fn ? "inputs are" : "function is");
     struct check first = {.name = "gradgradcheck", .fn = fn, .ctx = ctx, .o = with_defaults(o)};
     tl_status s = TL_OK;
     bool was = tl_set_grad_enabled(true);

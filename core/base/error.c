@@ -163,6 +163,21 @@ bool tl_log_enabled(tl_log_level level, const char *component)
     return level <= limit;
 }
 
+void log_check_setting(void)
+{
+    static const char *const names[] = {"error", "warn", "info", "debug"};
+    const char *spec = env_get("TELAR_LOG", false);
+    while (spec) {
+        size_t n = strcspn(spec, ",");
+        bool known = n > 1 && (*spec == '+' || *spec == '-');
+        for (int i = 0; i < 4; i++)
+            known = known || (n == strlen(names[i]) && strncmp(spec, names[i], n) == 0);
+        if (!known)
+            tl_log_message(TL_LOG_WARN, "log", "TELAR_LOG: \"%.*s\" is ignored: expected error, warn, info or debug, +PART or -PART", (int)n, spec);
+        spec = spec[n] ? spec + n + 1 : NULL;
+    }
+}
+
 void tl_log_message(tl_log_level level, const char *component, const char *format, ...)
 {
     if (!tl_log_enabled(level, component))

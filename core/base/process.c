@@ -18,6 +18,10 @@ static void after_fork(void)
 static void init_once(void)
 {
     pthread_atfork(NULL, NULL, after_fork);
+    log_check_setting();
+    const char *text = env_get("TELAR_FALLBACK", false);
+    if (text && strcmp(text, "reference") != 0 && strcmp(text, "error") != 0)
+        tl_log_message(TL_LOG_WARN, "fallback", "TELAR_FALLBACK=%s is ignored: expected reference or error", text);
 }
 
 bool fail_forked(const char *who)

@@ -243,6 +243,10 @@ tl_tensor *tl_as_strided(tl_tensor *t, int ndim, const int64_t *shape, const int
         tl_fail(TL_ERR_SHAPE, "as_strided: %d dimensions; at most %d", ndim, TL_MAX_DIMS);
         return NULL;
     }
+    if (ndim > 0 && (!shape || !strides)) {
+        tl_fail(TL_ERR_ARGUMENT, "as_strided: the %s NULL", shape ? "strides are" : "shape is");
+        return NULL;
+    }
     a.shape.n = a.strides.n = ndim;
     a.offset = offset;
     for (int i = 0; i < ndim; i++) {

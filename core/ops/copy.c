@@ -423,8 +423,8 @@ tl_tensor *tl_resize_(tl_tensor *t, int ndim, const int64_t *shape)
         tl_fail(TL_ERR_STATE, "resize_: a tensor that requires gradients cannot be resized");
         return NULL;
     }
-    if (ndim < 0 || ndim > TL_MAX_DIMS || !shape_numel(ndim, shape, &n)) {
-        tl_fail(TL_ERR_SHAPE, "resize_: bad shape %s", ndim >= 0 && ndim <= TL_MAX_DIMS ? shape_text(text, sizeof text, ndim, shape) : "");
+    if (!shape_numel(ndim, shape, &n)) {
+        tl_fail(TL_ERR_SHAPE, "resize_: bad shape %s", shape_text(text, sizeof text, ndim, shape));
         return NULL;
     }
     size_t size = tl_dtype_size((tl_dtype)t->dtype);

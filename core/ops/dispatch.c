@@ -243,7 +243,7 @@ tl_status dispatch(struct op_entry *e, const void *attrs, tl_tensor *const *in, 
                    struct residual *residual)
 {
     unsigned flags = e->op->flags;
-    if (UNLIKELY(flags & TL_OP_PROMOTE) && all_there(in, n_in) && !operands_agree(in, n_in, (flags & TL_OP_FLOATING) != 0))
+    if (UNLIKELY(flags & TL_OP_PROMOTE) && n_in > 0 && all_there(in, n_in) && !operands_agree(in, n_in, (flags & TL_OP_FLOATING) != 0))
         return dispatch_promoted(e, attrs, in, n_in, into, out);
     if (UNLIKELY(e->batched_rank) && n_in <= MAX_INPUTS && n_in > 0 && in[0] && !is_none(in[0]) && in[0]->ndim == e->batched_rank - 1)
         return dispatch_sample(e, attrs, in, n_in, into, out);
@@ -284,10 +284,13 @@ static tl_status call_gradient(struct op_entry *e, const struct tl_pointwise_att
 tl_status tl_op_call_into(const tl_op *op, const void *attrs, tl_tensor *const *in, int n_in, tl_tensor *const *into, tl_tensor **out)
 {
     struct op_entry *e = registered(op);
-    if (op)
+    if (op && out)
         forget(out, op->n_out);
     if (!e)
         return tl_error_code();
+    if (!out || n_in < 0 || (n_in > 0 && !in))
+        return tl_fail(TL_ERR_ARGUMENT, "%s: the list of %s is NULL, or the number of inputs, %d, negative", op->name, out ? "inputs" : "outputs",
+                       n_in);
     if (!e->pointwise)
         return dispatch(e, attrs, in, n_in, into, out, NULL);
     const struct tl_pointwise_attrs *a = attrs;

@@ -54,12 +54,8 @@ const tl_op tl_op_expand = {
 
 tl_tensor *tl_expand(tl_tensor *t, int ndim, const int64_t *shape)
 {
-    struct tl_shape_attrs a = {.struct_size = sizeof a, .shape.n = ndim};
-    if (ndim < 0 || ndim > TL_MAX_DIMS) {
-        tl_fail(TL_ERR_ARGUMENT, "expand: %d dimensions; at most %d", ndim, TL_MAX_DIMS);
+    struct tl_shape_attrs a = {.struct_size = sizeof a};
+    if (!take_dims("expand", ndim, shape, &a.shape))
         return NULL;
-    }
-    if (ndim)
-        memcpy(a.shape.v, shape, (size_t)ndim * sizeof *shape);
     return tl_op_call1(&tl_op_expand, &a, &t, 1);
 }

@@ -34,12 +34,8 @@ const tl_op tl_op_flip = {
 
 tl_tensor *tl_flip(tl_tensor *t, int n, const int64_t *dims)
 {
-    struct tl_shape_attrs a = {.struct_size = sizeof a, .dims.n = n};
-    if (n < 0 || n > TL_MAX_DIMS) {
-        tl_fail(TL_ERR_ARGUMENT, "flip: %d dimensions; at most %d", n, TL_MAX_DIMS);
+    struct tl_shape_attrs a = {.struct_size = sizeof a};
+    if (!take_dims("flip", n, dims, &a.dims))
         return NULL;
-    }
-    if (n)
-        memcpy(a.dims.v, dims, (size_t)n * sizeof *dims);
     return tl_op_call1(&tl_op_flip, &a, &t, 1);
 }

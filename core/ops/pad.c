@@ -88,6 +88,10 @@ tl_tensor *tl_pad(tl_tensor *t, int n, const int64_t *amounts, double value)
     struct tl_pad_attrs a = {.struct_size = sizeof a, .value = value};
     if (operand_missing("pad", t) || (n > TL_MAX_DIMS && n <= 2 * t->ndim && n % 2 == 0 ? TL_OK : demand_pairs(n, t->ndim)) != TL_OK)
         return NULL;
+    if (n > 0 && !amounts) {
+        tl_fail(TL_ERR_ARGUMENT, "pad: the list of %d amounts is NULL", n);
+        return NULL;
+    }
     bool grows = false;
     for (int i = 0; i < n; i++) {
         int64_t size = t->shape[t->ndim - 1 - i / 2];

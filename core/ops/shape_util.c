@@ -15,6 +15,21 @@ bool operand_missing(const char *op, const tl_tensor *t)
     return true;
 }
 
+bool take_dims(const char *op, int n, const int64_t *list, struct tl_dims *to)
+{
+    if (n < 0 || n > TL_MAX_DIMS || (n > 0 && !list)) {
+        if (n >= 0 && n <= TL_MAX_DIMS)
+            tl_fail(TL_ERR_ARGUMENT, "%s: the list of %d dimensions is NULL", op, n);
+        else
+            tl_fail(TL_ERR_ARGUMENT, "%s: %d dimensions; at most %d", op, n, TL_MAX_DIMS);
+        return false;
+    }
+    to->n = n;
+    if (n > 0)
+        memcpy(to->v, list, (size_t)n * sizeof *list);
+    return true;
+}
+
 tl_status resolve_dim(const char *op, int64_t *dim, int ndim)
 {
     int64_t rank = ndim ? ndim : 1;

@@ -16,6 +16,9 @@
 /** Is t unusable as a required operand? Reports it, unless t is NULL because an earlier call failed. */
 bool operand_missing(const char *op, const tl_tensor *t);
 
+/** Copy a caller's list of n dimensions or sizes; false and an error if it is too long, or NULL though n is not 0. */
+bool take_dims(const char *op, int n, const int64_t *list, struct tl_dims *to);
+
 /** Make *dim count from 0. A tensor of rank 0 is treated as one of rank 1, as in PyTorch. */
 tl_status resolve_dim(const char *op, int64_t *dim, int ndim);
 /** Resolve every entry, refuse repetitions, sort. */

@@ -187,6 +187,8 @@ tl_status tl_split(tl_tensor *t, int64_t size, int dim, tl_tensor **out, int *n)
     int64_t d = dim;
     if (operand_missing("split", t))
         return tl_error_code();
+    if (!out || !n)
+        return tl_fail(TL_ERR_ARGUMENT, "split: no place for the pieces, or for their number");
     if (t->ndim == 0)
         return tl_fail(TL_ERR_SHAPE, "split: a single number has no dimension to split");
     tl_status s = resolve_dim("split", &d, t->ndim);

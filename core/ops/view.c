@@ -14,6 +14,8 @@ static tl_status resolve_shape(const char *op, const tl_tensor *t, int ndim, con
     int open = -1;
     if (ndim < 0 || ndim > TL_MAX_DIMS)
         return tl_fail(TL_ERR_ARGUMENT, "%s: %d dimensions; at most %d", op, ndim, TL_MAX_DIMS);
+    if (ndim > 0 && !wanted)
+        return tl_fail(TL_ERR_ARGUMENT, "%s: the list of %d sizes is NULL", op, ndim);
     for (int i = 0; i < ndim; i++) {
         shape[i] = wanted[i];
         if (wanted[i] == -1 && open < 0)

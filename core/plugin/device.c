@@ -292,6 +292,10 @@ static device *open_list(const char *list, bool quiet)
         }
         if (used < sizeof failures)
             used += (size_t)snprintf(failures + used, sizeof failures - used, "%s%s", used ? "; " : "", tl_error_message());
+        /* Nobody asked for it by name, and a machine may well have no such device; but a cpu backend that is there and does not open
+         * leaves the slow reference, which must not go unseen. */
+        if (quiet && strcmp(entry, "cpu") == 0 && tl_error_code() != TL_ERR_NOT_FOUND)
+            tl_log_message(TL_LOG_WARN, "device", "%s: %s; computing with the slow reference", entry, tl_error_message());
         tl_error_clear();
     }
     free(copy);

@@ -368,7 +368,7 @@ size_t tl_plugins(const char *kind, bool load, struct tl_plugin_info *list, size
             continue;
         if (load)
             open_candidate(c);
-        if (found < capacity)
+        if (list && found < capacity)
             list[found] = c->info;
         found++;
     }

@@ -53,6 +53,8 @@ char *tl_data_folder(int i)
 {
     const char *data = env_get("TELAR_DATA", true), *xdg = env_get("XDG_DATA_HOME", true), *home = env_get("HOME", true);
     const char *own = own_data_folder();
+    if (i < 0)
+        return NULL;
     if (data && i-- == 0)
         return join(data, "");
     /* Relative values are invalid by the standard of these folders. */

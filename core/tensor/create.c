@@ -47,7 +47,10 @@ tl_tensor *tl_ones(int ndim, const int64_t *shape, struct tl_options o)
 
 tl_tensor *tl_empty_like(tl_tensor *t)
 {
-    return t ? tensor_new(t->storage->device, (tl_dtype)t->dtype, t->ndim, t->shape, false) : NULL;
+    if (t && !is_none(t))
+        return tensor_new(t->storage->device, (tl_dtype)t->dtype, t->ndim, t->shape, false);
+    tl_fail(TL_ERR_ARGUMENT, "empty_like: the tensor is %s", t ? "TL_NONE" : "NULL, and no earlier call failed");
+    return NULL;
 }
 
 tl_tensor *tl_full_like(tl_tensor *t, double value)
@@ -135,7 +138,7 @@ tl_tensor *tl_eye(int64_t n, struct tl_options o)
     bool requires_grad = o.requires_grad;
     o.requires_grad = false;
     tl_tensor *t = tl_zeros(TL_SHAPE(n, n), o);
-    int64_t diagonal = n + 1;
+    int64_t diagonal = t ? n + 1 : 0;
     o.requires_grad = requires_grad;
     return t && tl_fill_(strided_over(t, 1, &n, &diagonal, 0), 1) ? with_options(t, o) : NULL;
 }
@@ -161,9 +164,9 @@ tl_tensor *tl_from_memory(int ndim, const int64_t *shape, void *data, struct tl_
         tl_fail(TL_ERR_DEVICE, "from_memory: a host pointer cannot become a tensor on %s; use tl_from_data()", o.device);
         return NULL;
     }
-    if (ndim < 0 || ndim > TL_MAX_DIMS || !shape_numel(ndim, shape, &n) || (!data && n)) {
+    if (!shape_numel(ndim, shape, &n) || (!data && n)) {
         tl_fail(TL_ERR_SHAPE, "from_memory: bad shape %s or NULL data",
-                ndim >= 0 && ndim <= TL_MAX_DIMS ? shape_text(text, sizeof text, ndim, shape) : "");
+                shape_text(text, sizeof text, ndim, shape));
         return NULL;
     }
     tl_dtype dtype = o.dtype ? o.dtype : TL_F32;
@@ -254,6 +257,8 @@ tl_status tl_copy_out(tl_tensor *t, tl_dtype dtype, void *to, size_t bytes)
     tl_status s = check_bytes("copy_out", t, dtype, bytes);
     if (s != TL_OK || t->numel == 0)
         return s;
+    if (!to)
+        return tl_fail(TL_ERR_ARGUMENT, "copy_out: the buffer is NULL");
     TL_SCOPE
     {
         tl_tensor *view = over_bytes(to, dtype, t);
@@ -269,6 +274,8 @@ tl_status tl_copy_in(tl_tensor *t, tl_dtype dtype, const void *from, size_t byte
     tl_status s = check_bytes("copy_in", t, dtype, bytes);
     if (s != TL_OK || t->numel == 0)
         return s;
+    if (!from)
+        return tl_fail(TL_ERR_ARGUMENT, "copy_in: the buffer is NULL");
     s = tensor_written(t);
     if (s != TL_OK)
         return s;

@@ -13,6 +13,8 @@ bool shape_numel(int ndim, const int64_t *shape, int64_t *numel)
 {
     int64_t n = 1;
     bool zero = false;
+    if (ndim < 0 || ndim > TL_MAX_DIMS || (ndim > 0 && !shape))
+        return false;
     for (int i = 0; i < ndim; i++) {
         if (shape[i] < 0)
             return false;
@@ -67,6 +69,10 @@ static bool strides_are_contiguous(int ndim, const int64_t *shape, const int64_t
 
 const char *shape_text(char *buffer, size_t size, int ndim, const int64_t *shape)
 {
+    if (ndim < 0 || ndim > TL_MAX_DIMS || (ndim > 0 && !shape)) {
+        snprintf(buffer, size, "(%s of %d sizes)", shape ? "a list" : "NULL in place", ndim);
+        return buffer;
+    }
     size_t n = (size_t)snprintf(buffer, size, "[");
     for (int i = 0; i < ndim && n < size; i++)
         n += (size_t)snprintf(buffer + n, size - n, i ? " x %lld" : "%lld", (long long)shape[i]);

@@ -96,8 +96,9 @@ struct tl_data_options {
     double test_share;   /**< of such a split, between 0 and 1; 0: 0.2 */
 };
 
-/** Open a data set: "digits", "wine", "mnist", "cifar10", "folder", "csv", or a path whose ending tells. NULL and an error
- *  otherwise: what was looked for where, or file and offset, row and column.
+/** Open a data set: "digits", "wine", "mnist", "cifar10", "folder", "csv", or a path whose ending tells. A picture file is a data
+ *  set of one sample that has nothing to be learnt (n_fields 1). NULL and an error otherwise: what was looked for where, or file
+ *  and offset, row and column.
  *      tl_data_open("digits", .split = "train")     tl_data_open("table.csv", .options = "label=species,standardize") */
 #define tl_data_open(...)                                \
     tl_data_open_with(TL_FIRST_(__VA_ARGS__, 0), \

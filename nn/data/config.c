@@ -10,6 +10,8 @@
 #include <telar/config.h>
 #include <telar/tensor.h>
 
+#include "nn/numbers.h"
+
 enum { MAX_LIST = 64, MAX_NAMED = 64 };
 
 struct value {
@@ -64,7 +66,9 @@ static tl_status parse_integer(const char *owner, const struct tl_plugin_option 
 static tl_status parse_float(const char *owner, const struct tl_plugin_option *o, const char *text, double *value)
 {
     char *end;
+    struct plain_numbers plain = plain_numbers_begin();
     *value = strtod(text, &end);
+    plain_numbers_end(&plain);
     if (end == text || *end)
         return refuse(owner, o, text, "a number");
     return check_range(owner, o, text, *value);

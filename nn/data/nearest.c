@@ -41,7 +41,7 @@ const char *tl_nearest_name(const char *word, const char *const *list, size_t n)
     const char *best = NULL;
     int best_distance = LONGEST;
     size_t length = word ? strlen(word) : 0;
-    if (length == 0 || length > LONGEST)
+    if (length == 0 || length > LONGEST || !list)
         return NULL;
     for (size_t i = 0; i < n; i++) {
         size_t other = list[i] ? strlen(list[i]) : 0;

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/stat.h>
 #include <telar/data.h>
 #include <telar/registry.h>
@@ -143,10 +144,21 @@ const struct tl_data_source *tl_data_find(const char *name)
     const char *near = tl_nearest_name(name, names, n_sources);
     tl_fail(TL_ERR_NOT_FOUND, "no data set \"%s\"%s%s%s; there are: %s. A path to a file or folder works too", name,
             near ? "; did you mean \"" : "", near ? near : "", near ? "\"?" : "", all[0] ? all : "none (see telar doctor)");
+    struct stat st;
+    if (stat(name, &st) == 0)
+        tl_error_prefix("\"%s\" is also %s here: write ./%s to open it; ", name, S_ISDIR(st.st_mode) ? "a folder" : "a file", name);
     return NULL;
 }
 
 /* ---- Paths ------------------------------------------------------------------------------------------------------- */
+
+/* Letters' case ignored: cameras write .JPG. */
+static bool ends_like(const char *s, const char *end)
+{
+    size_t n = strlen(s), m = strlen(end);
+
+    return n >= m && strcasecmp(s + n - m, end) == 0;
+}
 
 static bool ends_with(const char *s, const char *end)
 {
@@ -177,20 +189,20 @@ const struct tl_data_source *tl_data_find_path(const char *path)
 {
     static const char *const endings[][2] = {
         {".csv", "csv"}, {".csv.gz", "csv"}, {".tsv", "csv"}, {".tsv.gz", "csv"}, {".txt", "csv"}, {"-ubyte", "idx"},
-        {"-ubyte.gz", "idx"}, {".bin", "cifar10"},
+        {"-ubyte.gz", "idx"}, {".bin", "cifar10"}, {".png", "folder"}, {".jpg", "folder"}, {".jpeg", "folder"},
     };
     const char *kind = NULL;
     struct stat st;
 
     for (size_t i = 0; path && !kind && i < sizeof endings / sizeof *endings; i++)
-        if (ends_with(path, endings[i][0]))
+        if (ends_like(path, endings[i][0]))
             kind = endings[i][1];
     if (path && !kind && stat(path, &st) == 0 && S_ISDIR(st.st_mode))
         kind = kind_of_folder(path);
     if (kind)
         return tl_data_find(kind);
     tl_fail(TL_ERR_NOT_FOUND, "data_open: \"%s\" is neither a folder nor a file whose ending is known (.csv, .tsv, .txt, "
-            "-ubyte, .bin; .gz after the first three and -ubyte). A set with a reader of its own is opened by its name and .path", path ? path : "");
+            "-ubyte, .bin, .png, .jpg, .jpeg; .gz after the first three and -ubyte). A set with a reader of its own is opened by its name and .path", path ? path : "");
     return NULL;
 }
 

@@ -28,9 +28,9 @@ tl_module *tl_nn_embedding_with(int64_t rows, int64_t columns, const struct tl_l
 {
     static const struct tl_module_class class = {sizeof class, "Embedding", forward, extra, NULL};
     struct tl_layer_options o = layer_options(options);
-    int64_t padding_idx = o.padding_row && o.padding_idx < 0 ? o.padding_idx + rows : o.padding_idx;
     if (!layer_size("Embedding", "num_embeddings", rows, 0) || !layer_size("Embedding", "embedding_dim", columns, 0))
         return NULL;
+    int64_t padding_idx = o.padding_row && o.padding_idx < 0 ? o.padding_idx + rows : o.padding_idx;
     if (o.padding_row && (padding_idx < 0 || padding_idx >= rows)) {
         tl_fail(TL_ERR_INDEX, "Embedding: padding_idx is %lld; the table has %lld rows", (long long)o.padding_idx,
                 (long long)rows);

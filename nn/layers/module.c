@@ -271,8 +271,10 @@ tl_status tl_module_replace(tl_module *m, const char *name, tl_module *child)
 static tl_tensor *member_add(tl_module *m, struct members *list, const char *what, const char *name, tl_tensor *t)
 {
     char *copy = NULL;
-    if (!m)
+    if (!m) {
+        tl_fail(TL_ERR_ARGUMENT, "module: the module that \"%s\" is to be a %s of is NULL", name ? name : "", what);
         return NULL;
+    }
     if (!t)
         tl_fail(TL_ERR_ARGUMENT, "%s: the %s \"%s\" is NULL", m->name, what, name ? name : "");
     else if (name_is_free(m, what, name) && grow(&list->items, list->n, &list->capacity, sizeof *list->items) &&
@@ -313,8 +315,10 @@ tl_tensor *tl_module_buffer(tl_module *m, const char *name, tl_tensor *t)
 tl_module *tl_module_child(const tl_module *m, const char *name)
 {
     const char *last;
-    if (!m || !name)
+    if (!m || !name) {
+        tl_fail(TL_ERR_ARGUMENT, "module: a module and the name of a child are needed");
         return NULL;
+    }
     const tl_module *owner = owner_of(m, name, &last);
     const struct child *c = owner ? child_find(owner, last) : NULL;
     if (c)
@@ -326,8 +330,10 @@ tl_module *tl_module_child(const tl_module *m, const char *name)
 tl_tensor *tl_module_get(const tl_module *m, const char *name)
 {
     const char *last;
-    if (!m || !name)
+    if (!m || !name) {
+        tl_fail(TL_ERR_ARGUMENT, "module: a module and the name of a tensor are needed");
         return NULL;
+    }
     const tl_module *owner = owner_of(m, name, &last);
     const struct member *found = owner ? member_find(&owner->parameters, last) : NULL;
     if (owner && !found)
@@ -364,11 +370,15 @@ const struct tl_module_observer *tl_module_observe(const struct tl_module_observ
 
 tl_tensor *tl_forward_n(tl_module *m, tl_tensor *const *x, int n)
 {
-    if (!m)
+    if (!m || n < 1 || !x) {
+        tl_fail(TL_ERR_ARGUMENT, "%s: needs a module and at least one input", m ? m->name : "forward");
         return NULL;
+    }
     for (int i = 0; i < n; i++)
-        if (!x[i])
+        if (!x[i] || tl_is_none(x[i])) {
+            tl_fail(TL_ERR_ARGUMENT, "%s: input %d is %s", m->name, i, x[i] ? "TL_NONE" : "NULL, and no earlier call failed");
             return NULL;
+        }
     if (m->broken) {
         tl_fail(TL_ERR_STATE, "%s: an addition to this module failed; it cannot run", m->name);
         return NULL;
@@ -393,6 +403,7 @@ tl_tensor *tl_forward(tl_module *m, tl_tensor *x)
 
 tl_tensor *tl_forward_child(tl_module *m, const char *name, tl_tensor *x)
 {
-    tl_module *child = m && x ? tl_module_child(m, name) : NULL;
+    /* The error of a NULL x, if it has one, stays the first. */
+    tl_module *child = tl_module_child(m, name);
     return child ? tl_forward(child, x) : NULL;
 }

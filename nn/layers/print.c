@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "nn/layers/module.h"
+#include "nn/numbers.h"
 
 static void print(struct string *s, const tl_module *m, int indent)
 {
@@ -28,10 +29,14 @@ static void print(struct string *s, const tl_module *m, int indent)
 
 char *tl_module_to_string(const tl_module *m)
 {
-    if (!m)
+    if (!m) {
+        tl_fail(TL_ERR_ARGUMENT, "module: cannot print NULL");
         return NULL;
+    }
     struct string s = {0};
+    struct plain_numbers plain = plain_numbers_begin();
     print(&s, m, 0);
+    plain_numbers_end(&plain);
     if (!s.failed)
         return s.text;
     string_free(&s);
@@ -42,7 +47,7 @@ tl_status tl_module_print(const tl_module *m)
 {
     char *text = tl_module_to_string(m);
     if (!text)
-        return tl_fail(TL_ERR_ARGUMENT, "module: cannot print NULL");
+        return tl_error_code();
     bool written = puts(text) >= 0;
     free(text);
     return written ? TL_OK : tl_fail(TL_ERR_IO, "module: cannot write to the standard output");

@@ -32,6 +32,11 @@ tl_module *tl_sequential_of(size_t n, tl_module *const *layers)
 {
     tl_module *m = tl_sequential_new();
     bool complete = m != NULL;
+    if (n > 0 && !layers) {
+        tl_fail(TL_ERR_ARGUMENT, "Sequential: the list of %zu layers is NULL", n);
+        n = 0;
+        complete = false;
+    }
     for (size_t i = 0; i < n; i++) {
         char name[24];
         snprintf(name, sizeof name, "%zu", i);

@@ -38,8 +38,12 @@ tl_status tl_clip_grad_norm_list(tl_tensor *const *parameters, size_t n, double 
         return tl_fail(TL_ERR_ARGUMENT, "clip_grad_norm: max_norm is %g and the order of the norm %g; neither may be negative",
                        max_norm, p);
     double total = 0;
+    if (n > 0 && !parameters)
+        return tl_fail(TL_ERR_ARGUMENT, "clip_grad_norm: the list of %zu parameters is NULL", n);
     for (size_t i = 0; i < n; i++) {
         tl_tensor *g = tl_grad_of(parameters[i]);
+        if (!g)
+            return tl_fail(TL_ERR_ARGUMENT, "clip_grad_norm: parameter %zu is NULL", i);
         if (tl_is_none(g))
             continue;
         double part = power_sum(g, p);
@@ -63,8 +67,12 @@ tl_status tl_clip_grad_value_list(tl_tensor *const *parameters, size_t n, double
 {
     if (!(limit >= 0))
         return tl_fail(TL_ERR_ARGUMENT, "clip_grad_value: the limit is %g; it must not be negative", limit);
+    if (n > 0 && !parameters)
+        return tl_fail(TL_ERR_ARGUMENT, "clip_grad_value: the list of %zu parameters is NULL", n);
     for (size_t i = 0; i < n; i++) {
         tl_tensor *g = tl_grad_of(parameters[i]), *done = g;
+        if (!g)
+            return tl_fail(TL_ERR_ARGUMENT, "clip_grad_value: parameter %zu is NULL", i);
         if (tl_is_none(g) || tl_numel(g) == 0)
             continue;
         if (optimizer_plain(g)) {

@@ -77,6 +77,10 @@ tl_schedule *tl_multistep_lr(tl_optimizer *o, const int64_t *milestones, size_t 
     static const struct schedule_kind kind = {"multistep", false, move_multistep};
     if (!factor_ok("multistep", "gamma", gamma))
         return NULL;
+    if (n > 0 && !milestones) {
+        tl_fail(TL_ERR_ARGUMENT, "multistep: the list of %zu milestones is NULL", n);
+        return NULL;
+    }
     for (size_t i = 0; i < n; i++)
         if (milestones[i] < 0 || (i && milestones[i] < milestones[i - 1])) {
             tl_fail(TL_ERR_ARGUMENT, "multistep: milestone %zu is %lld; they must ascend from 0", i, (long long)milestones[i]);

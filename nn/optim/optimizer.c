@@ -161,7 +161,7 @@ size_t tl_optimizer_n_groups(const tl_optimizer *o)
 size_t tl_optimizer_parameters(const tl_optimizer *o, tl_tensor **list, size_t capacity)
 {
     size_t n = o ? o->n_slots : 0;
-    for (size_t i = 0; i < n && i < capacity; i++)
+    for (size_t i = 0; list && i < n && i < capacity; i++)
         list[i] = o->slots[i].parameter;
     return n;
 }

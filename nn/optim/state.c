@@ -4,6 +4,7 @@
  * is lost. Under the prefix: "groups" [groups, 5], "settings" [8], "steps" [parameters], "N.<moment>" for parameter N, and a
  * note "kind".
  */
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -158,6 +159,12 @@ static tl_status check_loaded(const tl_optimizer *o, const struct loaded *l)
             return tl_fail(TL_ERR_SHAPE, "group %zu has %zu parameters, and had %g when it was saved", i, parameters_in(o, i),
                            l->groups[i][4]);
     struct settings set = settings_in(l->settings);
+    bool sound = isfinite(set.decay) && isfinite(set.eps) && isfinite(set.dampening);
+    for (size_t i = 0; i < o->n_groups; i++)
+        for (int k = 0; k < 3; k++) /* rate, decay, momentum; the rate that schedules start from may be unset, which is NaN */
+            sound = sound && l->groups[i][k] >= 0 && isfinite(l->groups[i][k]);
+    if (!sound)
+        return tl_fail(TL_ERR_FORMAT, "a saved rate or setting is negative, infinite or NaN");
     for (size_t i = 0; i < o->n_slots; i++) {
         const double *g = l->groups[o->slots[i].group];
         struct rates r = {g[0], g[1], g[2], g[3]};

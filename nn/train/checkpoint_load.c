@@ -247,7 +247,10 @@ tl_status tl_checkpoint_load(struct tl_checkpoint *c, const char *path)
 
 tl_state *tl_state_weights(const tl_state *s)
 {
-    return s ? state_part(s, "") : NULL;
+    if (s)
+        return state_part(s, "");
+    tl_fail(TL_ERR_ARGUMENT, "state: there is none to take weights from");
+    return NULL;
 }
 
 tl_status tl_module_load_weights(tl_module *m, const char *path)

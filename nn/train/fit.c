@@ -296,6 +296,11 @@ static tl_status finish_epoch(struct run *r)
     tl_status s = o->validation ? tl_evaluate(r->module, o->validation, o, NULL, NULL, &v) : TL_OK;
     if (s != TL_OK)
         return s;
+    /* The last step of an epoch can ruin the weights with a loss that was finite before it: they must not take a good checkpoint's
+     * place. */
+    if (v.samples > 0 && !isfinite(v.loss) && !o->allow_nonfinite)
+        return tl_fail(TL_ERR_STATE, "the validation loss is %s; look for NaN or infinity in the data, or lower the learning rate (now %g)",
+                       isnan(v.loss) ? "NaN" : "infinite", tl_optimizer_lr(r->optimizer, 0));
     r->at.epoch++;
     r->position.batch = 0;
     struct tl_epoch e = {r->at.epoch, r->at.step, weighted_mean(&r->loss), weighted_std(&r->loss), v.loss, v.loss_std,

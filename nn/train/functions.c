@@ -2,11 +2,13 @@
  *
  * Losses and metrics in the form that tl_fit() takes, and what is needed to call them.
  */
+#include <string.h>
+
 #include "nn/train/train.h"
 
 static tl_tensor *second(tl_tensor *const *batch, int n, const char *what)
 {
-    if (n > 1)
+    if (n > 1 && batch)
         return batch[1];
     tl_fail(TL_ERR_ARGUMENT, "%s: batches have no second tensor to compare with", what);
     return NULL;
@@ -58,13 +60,24 @@ tl_tensor *match_target(tl_tensor *output, tl_tensor *target)
 
 tl_tensor *tl_accuracy(tl_tensor *output, tl_tensor *labels)
 {
-    if (!output || !labels)
+    if (!output || !labels || tl_is_none(output) || tl_is_none(labels)) {
+        tl_fail(TL_ERR_ARGUMENT, "accuracy: outputs and labels are needed");
         return NULL;
+    }
     if (tl_ndim(output) < 2) {
         tl_fail(TL_ERR_SHAPE, "accuracy: expected outputs [samples, classes, …], got %d dimensions", tl_ndim(output));
         return NULL;
     }
-    tl_tensor *hits = tl_eq(tl_argmax(output, .dims = TL_DIMS(1)), labels);
+    tl_tensor *chosen = tl_argmax(output, .dims = TL_DIMS(1));
+    if (!chosen)
+        return NULL;
+    /* Labels of another shape would broadcast, [n, 1] to all pairs of samples, and give a number that means nothing. */
+    if (tl_ndim(labels) != tl_ndim(chosen) || memcmp(tl_shape(labels), tl_shape(chosen), (size_t)tl_ndim(chosen) * sizeof(int64_t)) != 0) {
+        tl_fail(TL_ERR_SHAPE, "accuracy: expected one label for each of the %lld outputs, in %d dimensions, got %lld in %d",
+                (long long)tl_numel(chosen), tl_ndim(chosen), (long long)tl_numel(labels), tl_ndim(labels));
+        return NULL;
+    }
+    tl_tensor *hits = tl_eq(chosen, labels);
     return tl_mean(tl_cast(hits, TL_F32));
 }
 

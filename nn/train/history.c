@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "nn/numbers.h"
 #include "nn/train/train.h"
 
 struct tl_history {
@@ -77,6 +78,7 @@ tl_status tl_history_save_csv(const tl_history *h, const char *path)
     tl_status s = tl_atomic_begin(&f, path);
     if (s != TL_OK)
         return s;
+    struct plain_numbers plain = plain_numbers_begin();
     fprintf(f.file, "epoch,steps,train_mean,train_std,val_mean,val_std,train_metric,train_metric_std,val_metric,"
                     "val_metric_std,learning_rate,seconds\n");
     for (size_t i = 0; i < h->count; i++) {
@@ -92,6 +94,7 @@ tl_status tl_history_save_csv(const tl_history *h, const char *path)
                 fprintf(f.file, ",%.9g", numbers[j]);
         fputc('\n', f.file);
     }
+    plain_numbers_end(&plain);
     return tl_atomic_commit(&f);
 }
 

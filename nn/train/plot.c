@@ -12,6 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "nn/numbers.h"
 #include "nn/train/train.h"
 
 extern char **environ;
@@ -266,7 +267,9 @@ tl_status tl_history_plot_with(const tl_history *h, const char *path, const stru
     if (!script || !picture || !words)
         s = tl_fail(TL_ERR_IO, "plot: cannot make a temporary file: %s", strerror(errno));
     if (s == TL_OK) {
+        struct plain_numbers plain = plain_numbers_begin();
         put_script(script, h, png, panels, n, o);
+        plain_numbers_end(&plain);
         s = run_gnuplot(script, picture, words);
     }
     if (s == TL_OK)

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "nn/numbers.h"
 #include "nn/train/train.h"
 
 struct tl_confusion {
@@ -106,24 +107,24 @@ tl_status tl_confusion_add(tl_confusion *c, tl_tensor *truth, tl_tensor *predict
 
 int64_t tl_confusion_classes(const tl_confusion *c)
 {
-    return c->classes;
+    return c ? c->classes : 0;
 }
 
 const char *tl_confusion_name(const tl_confusion *c, int64_t i)
 {
-    return i >= 0 && i < c->classes ? c->names[i] : "";
+    return c && i >= 0 && i < c->classes ? c->names[i] : "";
 }
 
 int64_t tl_confusion_at(const tl_confusion *c, int64_t truth, int64_t predicted)
 {
-    if (truth < 0 || truth >= c->classes || predicted < 0 || predicted >= c->classes)
+    if (!c || truth < 0 || truth >= c->classes || predicted < 0 || predicted >= c->classes)
         return 0;
     return c->counts[truth * c->classes + predicted];
 }
 
 int64_t tl_confusion_total(const tl_confusion *c)
 {
-    return c->total;
+    return c ? c->total : 0;
 }
 
 static int64_t row_sum(const tl_confusion *c, int64_t i)
@@ -150,7 +151,7 @@ static double quotient(int64_t a, int64_t b, double zero_division)
 struct tl_scores tl_confusion_scores(const tl_confusion *c, int64_t i, double zero_division)
 {
     struct tl_scores s = {zero_division, zero_division, zero_division, 0};
-    if (i < 0 || i >= c->classes)
+    if (!c || i < 0 || i >= c->classes)
         return s;
     int64_t hit = tl_confusion_at(c, i, i), truth = row_sum(c, i), predicted = column_sum(c, i);
     s.precision = quotient(hit, predicted, zero_division);
@@ -186,7 +187,7 @@ static double mean_value(const struct mean *m, double zero_division)
 static struct tl_scores average(const tl_confusion *c, bool weighted, double zero_division, bool all)
 {
     struct mean precision = {0, 0}, recall = {0, 0}, f1 = {0, 0};
-    for (int64_t i = 0; i < c->classes; i++) {
+    for (int64_t i = 0; c && i < c->classes; i++) {
         if (!all && !appears(c, i))
             continue;
         struct tl_scores s = tl_confusion_scores(c, i, zero_division);
@@ -196,7 +197,7 @@ static struct tl_scores average(const tl_confusion *c, bool weighted, double zer
         mean_add(&f1, s.f1, weight);
     }
     return (struct tl_scores){mean_value(&precision, zero_division), mean_value(&recall, zero_division),
-                              mean_value(&f1, zero_division), c->total};
+                              mean_value(&f1, zero_division), c ? c->total : 0};
 }
 
 struct tl_scores tl_confusion_average(const tl_confusion *c, bool weighted, double zero_division)
@@ -207,15 +208,17 @@ struct tl_scores tl_confusion_average(const tl_confusion *c, bool weighted, doub
 double tl_confusion_accuracy(const tl_confusion *c)
 {
     int64_t hits = 0;
-    for (int64_t i = 0; i < c->classes; i++)
+    for (int64_t i = 0; c && i < c->classes; i++)
         hits += c->counts[i * c->classes + i];
-    return quotient(hits, c->total, 0);
+    return c ? quotient(hits, c->total, 0) : 0;
 }
 
 /* Right-align UTF-8 text in `width` columns; printf's %*s counts bytes. */
 static void put_right(FILE *to, const char *text, int width)
 {
-    fprintf(to, "%*s%s", width - text_columns(text) > 0 ? width - text_columns(text) : 0, "", text);
+    fprintf(to, "%*s", width - text_columns(text) > 0 ? width - text_columns(text) : 0, "");
+    for (; *text; text++) /* names come from files: none may steer the terminal */
+        fputc((unsigned char)*text < 32 || *text == 127 ? '?' : *text, to);
 }
 
 static void put_number(FILE *to, double x, int digits)
@@ -269,7 +272,9 @@ char *tl_classification_report(const tl_confusion *c, const struct tl_report_opt
     struct text text;
     if (!text_open(&text))
         return NULL;
+    struct plain_numbers plain = plain_numbers_begin();
     write_report(text.to, c, digits, o ? o->zero_division : 0, o && o->all_classes);
+    plain_numbers_end(&plain);
     return text_close(&text);
 }
 

@@ -216,8 +216,10 @@ static tl_status watch_forward(struct watch *w, int ndim, const int64_t *shape)
 
 tl_summary *tl_summarize(tl_module *m, int ndim, const int64_t *shape)
 {
-    if (!m)
+    if (!m || ndim < 0 || ndim > TL_MAX_DIMS || (ndim > 0 && !shape)) {
+        tl_fail(TL_ERR_ARGUMENT, "summary: a module and the shape of its input, of at most %d dimensions, are needed", TL_MAX_DIMS);
         return NULL;
+    }
     tl_summary *s = calloc(1, sizeof *s);
     if (!s) {
         tl_fail(TL_ERR_NOMEM, "summary: out of memory");
@@ -339,6 +341,8 @@ char *tl_summary_to_string(const tl_summary *s)
 {
     struct text text;
     char a[40], b[40];
+    if (!s)
+        tl_fail(TL_ERR_ARGUMENT, "summary: none given");
     if (!s || !text_open(&text))
         return NULL;
     put_table(text.to, s);

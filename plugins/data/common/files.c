@@ -57,7 +57,9 @@ static tl_status source_close(source f, const char *path, bool failed)
     const char *words = gzerror(f, &code);
     char text[200];
 
-    snprintf(text, sizeof text, "%s", code == Z_ERRNO ? strerror(errno) : words);
+    /* zlib puts the name that it knows the file by in front, "<fd:3>: ". */
+    const char *end = strncmp(words, "<fd:", 4) == 0 ? strstr(words, ">: ") : NULL;
+    snprintf(text, sizeof text, "%s", code == Z_ERRNO ? strerror(errno) : end ? end + 3 : words);
     int closed = gzclose_r(f);
     if (code == Z_BUF_ERROR || closed == Z_BUF_ERROR)
         return tl_fail(TL_ERR_TRUNCATED, "\"%s\" is a gzip file that ends too early", path);

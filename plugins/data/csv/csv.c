@@ -4,8 +4,9 @@
  * installed with Telar. This file turns a table into features, labels and classes; table.c cuts the text.
  *
  * Labels are classes if they are text, or whole numbers of at most 100 different values, each standing twice in the
- * mean; classes are numbered in the order of their text (or number). Other numbers are targets of a regression. The option
- * "target" decides where this guess is wrong.
+ * mean; classes are numbered in the order of their text (or number). Other numbers are targets of a regression, and one cell
+ * among them that is no number is a mistake and not the first of as many classes as there are rows. The option "target" decides
+ * where this guess is wrong.
  */
 #include "table.h"
 
@@ -20,6 +21,7 @@
 
 #define MAX_BYTES ((size_t)1 << 32) /* of a table's text */
 #define MAX_NUMBER_CLASSES 100
+#define BEYOND 0x1.ffffffp127 /* from here on a number rounds to infinity in f32 */
 
 /* What the user wants, read from the options of the source. */
 struct wishes {
@@ -160,6 +162,38 @@ static const char *first_text(const struct label *labels, int64_t n)
     return "";
 }
 
+/* Targets are f32. */
+static tl_status check_targets(const struct table *t, int64_t column, const struct label *labels)
+{
+    char where[400];
+
+    for (int64_t r = 0; r < t->rows; r++)
+        if (fabs(labels[r].number) >= BEYOND) {
+            table_where(t, labels[r].row, column, where, sizeof where);
+            return tl_fail(TL_ERR_LIMIT, "%s: the label %.40s is beyond the range of f32", where, labels[r].text);
+        }
+    return TL_OK;
+}
+
+/* Text labels that hardly ever repeat: if most are numbers, the others are mistakes in a column of targets. */
+static tl_status check_text_labels(const struct table *t, int64_t column)
+{
+    int64_t odd = -1, numbers = 0;
+    char where[400];
+    double ignored;
+
+    for (int64_t r = 0; r < t->rows; r++)
+        if (table_number(t->cells[r * t->columns + column], &ignored))
+            numbers++;
+        else if (odd < 0)
+            odd = r;
+    if (odd < 0 || numbers * 2 <= t->rows)
+        return TL_OK;
+    table_where(t, odd, column, where, sizeof where);
+    return tl_fail(TL_ERR_FORMAT, "%s: the label \"%.40s\" is not a finite number, as %" PRId64 " of the %" PRId64 " labels are", where,
+                   t->cells[odd * t->columns + column], numbers, t->rows);
+}
+
 static tl_status take_labels(const struct table *t, int64_t column, const char *target, struct label *labels, struct rows *out)
 {
     bool text, whole;
@@ -174,16 +208,21 @@ static tl_status take_labels(const struct table *t, int64_t column, const char *
     const size_t rows = t->rows > 0 ? (size_t)t->rows : 0;
     if (!text && !(out->targets = calloc(rows + 1, sizeof *out->targets)))
         return tl_fail(TL_ERR_NOMEM, "csv: no memory for %" PRId64 " targets", t->rows);
-    for (int64_t r = 0; !text && r < t->rows; r++)
-        out->targets[r] = (float)labels[r].number;
     qsort(labels, (size_t)t->rows, sizeof *labels, order);
     int64_t n_classes = count_classes(labels, t->rows, order);
+    if (text && strcmp(target, "auto") == 0 && n_classes * 2 > t->rows && (s = check_text_labels(t, column)) != TL_OK)
+        return s;
     if (!text)
         classes = strcmp(target, "classes") == 0 || (whole && n_classes <= MAX_NUMBER_CLASSES && n_classes * 2 <= t->rows);
     if (strcmp(target, "numbers") == 0)
         classes = false;
-    if (!classes)
+    if (!classes) {
+        if ((s = check_targets(t, column, labels)) != TL_OK)
+            return s;
+        for (int64_t r = 0; r < t->rows; r++)
+            out->targets[labels[r].row] = (float)labels[r].number;
         return TL_OK;
+    }
     free(out->targets);
     out->targets = NULL;
     return name_classes(labels, t->rows, n_classes, order, out);
@@ -247,7 +286,7 @@ static tl_status take_features(const struct table *t, const bool *used, int64_t 
             double v;
             if (!used[c])
                 continue;
-            if (!table_number(t->cells[r * t->columns + c], &v) || fabs(v) > 3.4028234e38)
+            if (!table_number(t->cells[r * t->columns + c], &v) || fabs(v) >= BEYOND)
                 return bad_cell(t, r, c);
             out->floats[at++] = (float)v;
         }

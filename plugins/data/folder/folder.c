@@ -3,7 +3,7 @@
  * The data plugin for folders of pictures: one subfolder a class, classes and files in the order of their names, JPEG and PNG.
  * Opening lists files only; pictures are decoded when a batch asks for them, on the loader's threads. Every picture has the size
  * of the first, or is resized to the height and width that the options give. A folder with train/ and test/ in it has those parts;
- * any other is cut by class.
+ * any other is cut by class. A path to one picture is a data set, too: of one sample, without a label.
  */
 #include "picture.h"
 
@@ -24,9 +24,10 @@ struct folder {
     char **classes;
     int64_t n_classes;
     char **paths;
-    int64_t *labels;
+    int64_t *labels; /* NULL: a single picture */
     int64_t n, room;
     int64_t height, width;
+    int channels; /* 3, or 1 if grey */
     bool resize, raw;
     float table[256];
 };
@@ -54,6 +55,8 @@ static tl_status load_picture(const struct folder *f, const char *path, struct p
         return s;
     s = picture_decode(path, file.data, file.size, false, p);
     free(file.data);
+    if (s == TL_OK && f->channels == 1)
+        picture_to_grey(p);
     if (s == TL_OK && f->resize)
         s = picture_resize(path, p, f->height, f->width);
     else if (s == TL_OK && (p->height != f->height || p->width != f->width))
@@ -69,10 +72,10 @@ static tl_status load_picture(const struct folder *f, const char *path, struct p
 /* Interleaved bytes to planes, of bytes or of numbers in [0, 1]. */
 static void to_planes(const struct folder *f, const struct picture *p, unsigned char *bytes, float *floats)
 {
-    size_t plane = (size_t)(p->height * p->width);
+    size_t plane = (size_t)(p->height * p->width), channels = (size_t)f->channels;
 
     for (size_t i = 0; i < plane; i++)
-        for (size_t c = 0; c < 3; c++)
+        for (size_t c = 0; c < channels; c++)
             if (bytes)
                 bytes[c * plane + i] = p->pixels[i * 3 + c];
             else
@@ -82,11 +85,11 @@ static void to_planes(const struct folder *f, const struct picture *p, unsigned 
 static tl_status folder_batch(tl_dataset *d, const int64_t *index, int64_t n, tl_tensor **out)
 {
     const struct folder *f = tl_dataset_private(d);
-    size_t each = (size_t)(f->height * f->width) * 3;
+    size_t each = (size_t)(f->height * f->width * f->channels);
 
-    void *to = tl_batch_field(&out[0], f->raw ? TL_U8 : TL_F32, TL_SHAPE(n, 3, f->height, f->width));
-    int64_t *labels = to ? tl_batch_field(&out[1], TL_I64, TL_SHAPE(n)) : NULL;
-    if (!labels)
+    void *to = tl_batch_field(&out[0], f->raw ? TL_U8 : TL_F32, TL_SHAPE(n, f->channels, f->height, f->width));
+    int64_t *labels = to && f->labels ? tl_batch_field(&out[1], TL_I64, TL_SHAPE(n)) : NULL;
+    if (!to || (f->labels && !labels))
         return tl_error_code();
     for (int64_t i = 0; i < n; i++) {
         struct picture p = {0};
@@ -98,7 +101,8 @@ static tl_status folder_batch(tl_dataset *d, const int64_t *index, int64_t n, tl
         else
             to_planes(f, &p, NULL, (float *)to + (size_t)i * each);
         free(p.pixels);
-        labels[i] = f->labels[index[i]];
+        if (labels)
+            labels[i] = f->labels[index[i]];
     }
     return TL_OK;
 }
@@ -107,6 +111,8 @@ static tl_status folder_labels(tl_dataset *d, const int64_t *index, int64_t n, i
 {
     const struct folder *f = tl_dataset_private(d);
 
+    if (!f->labels)
+        return tl_fail(TL_ERR_DTYPE, "\"%s\": a single picture has no label", f->paths[0]);
     for (int64_t i = 0; i < n; i++)
         out[i] = f->labels[index[i]];
     return TL_OK;
@@ -132,11 +138,16 @@ static int not_hidden(const struct dirent *e)
     return e->d_name[0] != '.';
 }
 
+static bool is_picture_name(const char *name)
+{
+    const char *dot = strrchr(name, '.');
+
+    return dot && (strcasecmp(dot, ".jpg") == 0 || strcasecmp(dot, ".jpeg") == 0 || strcasecmp(dot, ".png") == 0);
+}
+
 static int is_picture(const struct dirent *e)
 {
-    const char *dot = strrchr(e->d_name, '.');
-
-    return e->d_name[0] != '.' && dot && (strcasecmp(dot, ".jpg") == 0 || strcasecmp(dot, ".jpeg") == 0 || strcasecmp(dot, ".png") == 0);
+    return e->d_name[0] != '.' && is_picture_name(e->d_name);
 }
 
 /* By bytes, whatever the locale. */
@@ -168,6 +179,14 @@ static bool is_folder(const char *path)
     struct stat st;
 
     return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
+/* A file, or what would be one if it were there. */
+static bool is_single(const char *path)
+{
+    struct stat st;
+
+    return stat(path, &st) == 0 ? S_ISREG(st.st_mode) : is_picture_name(path);
 }
 
 static tl_status add_picture(struct folder *f, char *path, int64_t label)
@@ -265,6 +284,18 @@ static tl_status add_root(struct folder *f, const char *root, enum tl_split whic
     return s;
 }
 
+/* A data set of one picture. */
+static tl_status add_single(struct folder *f, const char *path, enum tl_split which)
+{
+    if (which != TL_SPLIT_ALL)
+        return tl_fail(TL_ERR_ARGUMENT, "\"%s\" is a single picture, which has no training and test parts", path);
+    f->paths = calloc(1, sizeof *f->paths);
+    if (!f->paths || !(f->paths[0] = strdup(path)))
+        return tl_fail(TL_ERR_NOMEM, "folder: no memory for a path");
+    f->n = 1;
+    return TL_OK;
+}
+
 /* Without a size to resize to, the first picture gives it. */
 static tl_status settle_size(struct folder *f, const struct tl_config *c)
 {
@@ -290,8 +321,8 @@ static tl_status settle_size(struct folder *f, const struct tl_config *c)
 
 static tl_dataset *make_dataset(struct folder *f, const struct tl_config *c)
 {
-    tl_dataset *d = tl_dataset_new(&folder_class, sizeof *f, .size = f->n, .n_classes = f->n_classes,
-                                   .classes = (const char *const *)f->classes, .ndim = 3, .shape = {3, f->height, f->width});
+    tl_dataset *d = tl_dataset_new(&folder_class, sizeof *f, .size = f->n, .n_fields = f->labels ? 2 : 1, .n_classes = f->n_classes,
+                                   .classes = (const char *const *)f->classes, .ndim = 3, .shape = {f->channels, f->height, f->width});
 
     if (!d)
         return NULL;
@@ -313,16 +344,19 @@ static tl_dataset *folder_open(const struct tl_data_request *q)
         tl_fail(TL_ERR_ARGUMENT, "folder: give the path of a folder with one subfolder of pictures a class");
         return NULL;
     }
-    if (add_root(&f, q->path, q->split, &own) == TL_OK && settle_size(&f, q->config) == TL_OK)
+    f.channels = tl_config_bool(q->config, "grey") ? 1 : 3;
+    bool single = is_single(q->path);
+    if ((single ? add_single(&f, q->path, q->split) : add_root(&f, q->path, q->split, &own)) == TL_OK && settle_size(&f, q->config) == TL_OK)
         d = make_dataset(&f, q->config);
     folder_clear(&f);
-    return own ? d : tl_data_split(d, q);
+    return own || single ? d : tl_data_split(d, q);
 }
 
 static const struct tl_plugin_option options[] = {
     {.name = "height", .help = "rows that pictures are resized to; 0: all must be equal", .kind = TL_OPTION_INT, .fallback = "0",
      .high = 65535},
     {.name = "width", .help = "columns that they are resized to", .kind = TL_OPTION_INT, .fallback = "0", .high = 65535},
+    {.name = "grey", .help = "one channel, the luminance, rather than red, green and blue", .kind = TL_OPTION_BOOL, .fallback = "no"},
     ROWS_OPTION_RAW,
     {0},
 };
@@ -331,7 +365,7 @@ static const struct tl_data_source folder = {
     .struct_size = sizeof(struct tl_data_source),
     .flags = TL_DATA_OWN_SPLIT,
     .name = "folder",
-    .summary = "pictures (JPEG, PNG) in one subfolder a class",
+    .summary = "pictures (JPEG, PNG) in one subfolder a class; or one picture",
     .options = options,
     .open = folder_open,
 };

@@ -43,6 +43,15 @@ tl_status picture_allocate(const char *path, size_t size, struct picture *p)
     return p->pixels ? TL_OK : tl_fail(TL_ERR_NOMEM, "\"%s\": no memory for %" PRId64 " x %" PRId64 " pixels", path, p->height, p->width);
 }
 
+/* ITU-R BT.601's luminance: 0.299 R + 0.587 G + 0.114 B in 16 binary places, whose sum is 1. */
+void picture_to_grey(struct picture *p)
+{
+    size_t n = (size_t)(p->height * p->width);
+
+    for (unsigned char *at = p->pixels; n > 0; n--, at += 3)
+        at[0] = at[1] = at[2] = (unsigned char)((at[0] * 19595u + at[1] * 38470u + at[2] * 7471u + 0x8000u) >> 16);
+}
+
 /* ---- Resizing ---- */
 
 /* Weights of one axis: output i is the sum over k of weight[i * most + k] times input first[i] + k. */

@@ -22,6 +22,9 @@ tl_status picture_decode_png(const char *path, const unsigned char *data, size_t
 /** Room for a declared size, if a file of `size` bytes can hold so much: pixels is allocated. */
 tl_status picture_allocate(const char *path, size_t size, struct picture *p);
 
+/** Make all channels the luminance, with the weights and the rounding of Pillow's convert("L"). */
+void picture_to_grey(struct picture *p);
+
 /** Replace p's pixels by height x width ones: bilinear with antialiasing, the same bytes as Pillow's BILINEAR (as torchvision's
  *  Resize gives them for Pillow images). */
 tl_status picture_resize(const char *path, struct picture *p, int64_t height, int64_t width);

@@ -1,0 +1,112 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+#
+# The program telar on odd machines and with hostile files: closed streams, variables of nonsense, names that would steer a terminal.
+telar=$TEST_BUILDDIR/cli/telar
+work=$(mktemp -d) || exit 1
+trap 'rm -rf "$work"' EXIT
+cd "$work" || exit 1
+count=0 status=0 output=
+
+point() { # 0-or-1 NAME
+    count=$((count + 1))
+    if [ "$1" = 0 ]; then echo "ok $count - $2"; else
+        echo "not ok $count - $2"
+        printf '%s\n' "exit status $status, output:" "$output" | sed 's/^/# /' | head -40
+    fi
+}
+skip() { # NAME REASON
+    count=$((count + 1))
+    echo "ok $count - $1 # SKIP $2"
+}
+run() { # ARGUMENTS of telar: sets $status and $output (both streams)
+    output=$("$telar" "$@" 2>&1)
+    status=$?
+}
+is() { # STATUS NAME [WORDS THAT THE OUTPUT MUST HOLD…]
+    wanted=$1 name=$2 good=0
+    shift 2
+    [ "$status" = "$wanted" ] || good=1
+    for words; do
+        case $output in *"$words"*) ;; *) good=1; name="$name (\"$words\" is missing)" ;; esac
+    done
+    point $good "$name"
+}
+
+# ---- Waiting threads ----------------------------------------------------------------------------------------------------------
+unset OMP_WAIT_POLICY GOMP_SPINCOUNT
+seen() { # NAME=VALUE…: sets $output to what the computing process was started with
+    output=
+    env "$@" "$telar" train mlp --data digits --epochs 1000000 -o hidden=4 --threads 1 --quiet --save seen.safetensors >/dev/null 2>&1 &
+    pid=$!
+    for attempt in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
+        sleep 0.5
+        [ -s seen.safetensors ] && break
+    done
+    output=$(tr '\0' '\n' <"/proc/$pid/environ" | grep -e '^OMP_WAIT' -e '^GOMP_SPIN')
+    kill -9 $pid
+    wait $pid 2>/dev/null
+    rm -f seen.safetensors*
+}
+if [ -r /proc/self/environ ]; then
+    seen A=b; [ "$output" = GOMP_SPINCOUNT=1000 ]; point $? "threads that wait sleep soon"
+    seen OMP_WAIT_POLICY=passive; [ "$output" = OMP_WAIT_POLICY=passive ]; point $? "unless OMP_WAIT_POLICY is set"
+    seen GOMP_SPINCOUNT=7; [ "$output" = GOMP_SPINCOUNT=7 ]; point $? "or GOMP_SPINCOUNT is"
+else
+    skip "threads that wait" "no /proc"
+fi
+OMP_WAIT_POLICY=passive
+export OMP_WAIT_POLICY
+
+# ---- Closed streams ------------------------------------------------------------------------------------------------------------
+if [ -e /proc/self/fd/0 ]; then
+    "$telar" train mlp --data digits --epochs 1000000 -o hidden=4 --threads 1 --save closed.safetensors <&- >&- 2>&- &
+    pid=$!
+    for attempt in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
+        sleep 0.5
+        [ -s closed.safetensors ] && break
+    done
+    output=$(readlink /proc/$pid/fd/0 /proc/$pid/fd/1 /proc/$pid/fd/2 | tr '\n' ' ')
+    kill -9 $pid
+    wait $pid 2>/dev/null
+    [ "$output" = "/dev/null /dev/null /dev/null " ]; point $? "files do not take the numbers of closed streams"
+else
+    skip "closed streams" "no /proc"
+fi
+output=$("$telar" models 2>&1 >&-); status=$?
+is 1 "a closed standard output is a failure" "cannot write the output"
+
+# ---- Variables -------------------------------------------------------------------------------------------------------------------
+output=$(TELAR_LOG=loud,+cpu "$telar" summary mlp 2>&1); status=$?
+is 0 "TELAR_LOG of nonsense" 'TELAR_LOG: "loud" is ignored: expected error, warn'
+output=$(TELAR_FALLBACK=eror "$telar" summary mlp 2>&1); status=$?
+is 0 "TELAR_FALLBACK of nonsense" "TELAR_FALLBACK=eror is ignored: expected reference or error"
+mkdir empty
+: >empty/libdnnl.so.2
+: >empty/libdnnl.so.3
+if ldd "$TEST_BUILDDIR/plugins-tree/backends/cpu.so" 2>/dev/null | grep -q libdnnl; then
+    output=$(LD_LIBRARY_PATH=$work/empty${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH} "$telar" summary mlp 2>&1); status=$?
+    is 0 "a cpu backend that does not load is told" "libdnnl" "computing with the slow reference"
+else
+    skip "a cpu backend that does not load is told" "it needs no library that could be missing"
+fi
+run data --label x; is 2 "an option of data without data" "--label needs DATA"
+
+# ---- Files ------------------------------------------------------------------------------------------------------------------------
+mkdir pets
+run data pets; is 1 "a folder without a slash" "\"pets\" is also a folder here: write ./pets"
+escape=$(printf '\033')
+header='{"__metadata__":{"telar.model":"mlp","telar.batch":"-5"}}'
+{ printf "\\$(printf %03o ${#header})\\0\\0\\0\\0\\0\\0\\0"; printf %s "$header"; } >notes.safetensors
+run train --resume notes.safetensors; is 1 "a checkpoint whose notes are nonsense" 'telar.batch = "-5": expected a number from 1'
+header='{"__metadata__":{"k\u001b[31m":"a\nb\u001b[2J\u009b"}}'
+{ printf "\\$(printf %03o ${#header})\\0\\0\\0\\0\\0\\0\\0"; printf %s "$header"; } >steer.safetensors
+run inspect steer.safetensors; is 0 "inspect shows control characters" '\x1b[31m = a\nb\x1b[2J\x9b'
+case $output in *"$escape"*) good=1 ;; *) good=0 ;; esac; point $good "and sends none"
+{ echo "a,b,label"; for i in 1 2 3 4 5; do printf '1,2,%s[31mx\n3,4,y\n' "$escape"; done; } >steer.csv
+run data steer.csv; is 0 "so does data" '\x1b[31mx'
+run train mlp --data ./steer.csv --epochs 1 -o hidden=2 --quiet; is 0 "and the report" '?[31mx'
+printf '1,2,%s[31m\n3,x%s,y\n' "$escape" "$escape" >steer.csv
+run data steer.csv --no-header; is 1 "and errors" 'x\x1b'
+case $output in *"$escape"*) good=1 ;; *) good=0 ;; esac; point $good "which send none either"
+echo "1..$count"
