@@ -11,8 +11,8 @@
 #include "tap.h"
 
 struct golden {
-    double loss[128];
-    int n;
+    double loss[128], apart[128];
+    int n, n_apart;
     long right_test, right_train;
     tl_state *state;
 };
@@ -26,6 +26,8 @@ static bool golden_open(const char *name, struct golden *g)
     while (f && fgets(line, sizeof line, f)) {
         if (strncmp(line, "loss ", 5) == 0 && g->n < 128)
             g->loss[g->n++] = strtod(line + 5, NULL);
+        if (strncmp(line, "apart ", 6) == 0 && g->n_apart < 128)
+            g->apart[g->n_apart++] = strtod(line + 6, NULL);
         sscanf(line, "right_test %ld", &g->right_test);
         sscanf(line, "right_train %ld", &g->right_train);
     }
@@ -184,8 +186,9 @@ static void wine(const char *name, tl_dtype dtype, double bound, int epochs)
     tl_state_free(g.state);
 }
 
-/* Rounding grows in this training: PyTorch's own losses in f32 and in f64 drift apart by several percent within a hundred steps. So a
- * loss may be as far from PyTorch's f64 one as PyTorch's f32 losses have been so far, four times over, or 1e-5. */
+/* This training amplifies rounding: PyTorch's own f32 runs, started from weights that differ in the last place, are 3 % apart at step 20 and
+ * 60 % at step 32. So a loss may be as far from PyTorch's f64 one as the farthest of seventeen such runs has been by then, or 1e-5, which
+ * holds for the steps before. In f64 two steps agree to 1e-10. */
 static void mnist(tl_dtype dtype, int steps, double bound)
 {
     const char *name = dtype == TL_F64 ? "mnist64" : "mnist";
@@ -205,7 +208,7 @@ static void mnist(tl_dtype dtype, int steps, double bound)
     tl_optimizer *opt = m ? tl_adadelta(m, 1.0) : NULL;
     if (!ok(opt && tl_module_load_state(m, g.state, true) == TL_OK, "%s: PyTorch's state fits", name))
         diag("%s", tl_error_message());
-    double drift = 0, off = 0;
+    double off = 0;
     for (int i = 0; i < steps && opt; i++)
         TL_SCOPE
         {
@@ -221,8 +224,7 @@ static void mnist(tl_dtype dtype, int steps, double bound)
                 diag("%s", tl_error_message());
             tl_optimizer_step(opt);
             tl_copy_out(loss, TL_F64, &value, sizeof value);
-            drift = worst(drift, g.loss[i], exact.loss[i]);
-            double allowed = 4 * drift > bound ? 4 * drift : bound, apart = fabs(value - exact.loss[i]) / exact.loss[i];
+            double allowed = i < g.n_apart && g.apart[i] > bound ? g.apart[i] : bound, apart = fabs(value - exact.loss[i]) / exact.loss[i];
             if (!(apart <= allowed))
                 diag("step %d: loss %.9g, PyTorch has %.9g", i, value, exact.loss[i]);
             off = apart / allowed > off || isnan(apart) ? apart / allowed : off;
