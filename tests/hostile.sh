@@ -81,12 +81,13 @@ output=$(TELAR_LOG=loud,+cpu "$telar" summary mlp 2>&1); status=$?
 is 0 "TELAR_LOG of nonsense" 'TELAR_LOG: "loud" is ignored: expected error, warn'
 output=$(TELAR_FALLBACK=eror "$telar" summary mlp 2>&1); status=$?
 is 0 "TELAR_FALLBACK of nonsense" "TELAR_FALLBACK=eror is ignored: expected reference or error"
-mkdir empty
-: >empty/libdnnl.so.2
-: >empty/libdnnl.so.3
-if ldd "$TEST_BUILDDIR/plugins-tree/backends/cpu.so" 2>/dev/null | grep -q libdnnl; then
-    output=$(LD_LIBRARY_PATH=$work/empty${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH} "$telar" summary mlp 2>&1); status=$?
-    is 0 "a cpu backend that does not load is told" "libdnnl" "computing with the slow reference"
+# Another library under the name of the oneDNN that the backend wants.
+onednn=$(ldd "$TEST_BUILDDIR/plugins-tree/backends/cpu.so" 2>/dev/null | sed -n 's/^[[:space:]]*\(libdnnl[^ ]*\) =>.*/\1/p')
+mkdir other
+if [ -n "$onednn" ]; then
+    cp -L "$TEST_BUILDDIR/plugins-tree/models/mlp.so" "other/$onednn"
+    output=$(LD_LIBRARY_PATH=$work/other${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH} "$telar" summary mlp 2>&1); status=$?
+    is 0 "a cpu backend that does not load is told" "dnnl" "computing with the slow reference"
 else
     skip "a cpu backend that does not load is told" "it needs no library that could be missing"
 fi
