@@ -201,6 +201,12 @@ run eval --weights numbers.safetensors --json; is 0 "eval of a regression by the
 printf '%s\n' "$output" | awk -F'"r2":' '{exit !($2 + 0 > 0.45)}'; point $? "which explains half of the variance"
 run predict --weights numbers.safetensors --count 2 --seed 1; is 0 "predict shows numbers" "(it is 1"
 run predict --weights numbers.safetensors --count 2 --seed 1 --json; is 0 "and as JSON" '"output":[1' '"target":[1'; json_lines "which it is"
+cp "$TEST_SRCDIR/plugins/data/tables/wine.csv" other.csv
+same="--label alcohol --data-option drop=class"
+# shellcheck disable=SC2086
+run eval --weights numbers.safetensors --data ./other.csv $same --standardize; is 0 "another table's own statistics are told" "standardized by its own mean" "not by those of wine"
+# shellcheck disable=SC2086
+run eval --weights numbers.safetensors --data ./other.csv $same; is 0 "a table that is not standardized, too" "trained on wine, standardized; ./other.csv is not"
 run train mlp $numbers --hold-out 0.25 --quiet; is 0 "numbers can be held out"
 run train lenet --data wine --label alcohol --data-option drop=class; is 1 "numbers for a model that classifies" "needs data with classes; these have 1 number"
 run train mlp --data wine --label alcohol; is 1 "text among the features" "the option drop"
