@@ -207,22 +207,13 @@ static tl_status hold_out(struct job *j, double share)
     return TL_OK;
 }
 
-static bool names_option(const char *text, const char *name)
-{
-    size_t n = strlen(name);
-    for (; text && *text; text += strcspn(text, ","), text += *text == ',')
-        if (strncmp(text, name, n) == 0 && (text[n] == '\0' || text[n] == ',' || text[n] == '='))
-            return true;
-    return false;
-}
-
 /* A table is standardized by its own training part. That of another table is not what the weights have learnt from. */
 static void warn_of_statistics(const struct job *j, const struct invocation *v)
 {
     const char *learnt_from = note(j, "telar.data");
     if (!j->weights || !v->set.data || !learnt_from || strcmp(learnt_from, v->set.data) == 0)
         return;
-    bool then = names_option(note(j, "telar.data_options"), "standardize"), now = names_option(j->data_text, "standardize");
+    bool then = tl_config_mentions(note(j, "telar.data_options"), "standardize"), now = tl_config_mentions(j->data_text, "standardize");
     if (then && !now)
         fprintf(stderr, "telar: the weights were trained on %s, standardized; %s is not\n", learnt_from, v->set.data);
     else if (now)

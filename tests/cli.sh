@@ -2,32 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # The program telar: every command once, exit codes, JSON, and what it says of mistakes.
-telar=$TEST_BUILDDIR/cli/telar
-work=$(mktemp -d) || exit 1
-trap 'rm -rf "$work"' EXIT
-cd "$work" || exit 1
-count=0 status=0 output=
+. "$TEST_SRCDIR/tests/tap.sh"
 
-point() { # 0-or-1 NAME
-    count=$((count + 1))
-    if [ "$1" = 0 ]; then echo "ok $count - $2"; else
-        echo "not ok $count - $2"
-        printf '%s\n' "exit status $status, output:" "$output" | sed 's/^/# /' | head -40
-    fi
-}
-run() { # ARGUMENTS of telar: sets $status and $output (both streams)
-    output=$("$telar" "$@" 2>&1)
-    status=$?
-}
-is() { # STATUS NAME [WORDS THAT THE OUTPUT MUST HOLD…]
-    wanted=$1 name=$2 good=0
-    shift 2
-    [ "$status" = "$wanted" ] || good=1
-    for words; do
-        case $output in *"$words"*) ;; *) good=1; name="$name (\"$words\" is missing)" ;; esac
-    done
-    point $good "$name"
-}
 json_lines() { # NAME: the output is one JSON value a line
     if command -v python3 >/dev/null 2>&1; then
         printf '%s\n' "$output" | python3 -c 'import json, sys
@@ -298,4 +274,4 @@ output=$(LD_LIBRARY_PATH=$TEST_BUILDDIR/core/.libs:$TEST_BUILDDIR/nn/.libs PATH=
     --quiet --plot curve2.svg 2>&1)
 status=$?
 is 1 "--plot without gnuplot" "gnuplot"
-echo "1..$count"
+done_testing

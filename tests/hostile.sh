@@ -2,36 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # The program telar on odd machines and with hostile files: closed streams, variables of nonsense, names that would steer a terminal.
-telar=$TEST_BUILDDIR/cli/telar
-work=$(mktemp -d) || exit 1
-trap 'rm -rf "$work"' EXIT
-cd "$work" || exit 1
-count=0 status=0 output=
-
-point() { # 0-or-1 NAME
-    count=$((count + 1))
-    if [ "$1" = 0 ]; then echo "ok $count - $2"; else
-        echo "not ok $count - $2"
-        printf '%s\n' "exit status $status, output:" "$output" | sed 's/^/# /' | head -40
-    fi
-}
-skip() { # NAME REASON
-    count=$((count + 1))
-    echo "ok $count - $1 # SKIP $2"
-}
-run() { # ARGUMENTS of telar: sets $status and $output (both streams)
-    output=$("$telar" "$@" 2>&1)
-    status=$?
-}
-is() { # STATUS NAME [WORDS THAT THE OUTPUT MUST HOLD…]
-    wanted=$1 name=$2 good=0
-    shift 2
-    [ "$status" = "$wanted" ] || good=1
-    for words; do
-        case $output in *"$words"*) ;; *) good=1; name="$name (\"$words\" is missing)" ;; esac
-    done
-    point $good "$name"
-}
+. "$TEST_SRCDIR/tests/tap.sh"
 
 # ---- Waiting threads ----------------------------------------------------------------------------------------------------------
 unset OMP_WAIT_POLICY GOMP_SPINCOUNT
@@ -110,4 +81,4 @@ run train mlp --data ./steer.csv --epochs 1 -o hidden=2 --quiet; is 0 "and the r
 printf '1,2,%s[31m\n3,x%s,y\n' "$escape" "$escape" >steer.csv
 run data steer.csv --no-header; is 1 "and errors" 'x\x1b'
 case $output in *"$escape"*) good=1 ;; *) good=0 ;; esac; point $good "which send none either"
-echo "1..$count"
+done_testing

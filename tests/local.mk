@@ -298,6 +298,7 @@ EXTRA_DIST += \
 	%D%/hostile.sh \
 	%D%/nn_cases.h \
 	%D%/tap.h \
+	%D%/tap.sh \
 	%D%/template_backend.sh \
 	%D%/templates.sh
 # end
