@@ -25,49 +25,14 @@ static inline uint64_t pair(const uint32_t *draws, size_t i)
 
 /* ---- Half precision ------------------------------------------------------------------------------------------------ */
 
-static uint32_t bits_of(float value)
-{
-    uint32_t bits;
-    memcpy(&bits, &value, sizeof bits);
-    return bits;
-}
-
-static float float_of(uint32_t bits)
-{
-    float value;
-    memcpy(&value, &bits, sizeof value);
-    return value;
-}
-
-/* Drop the low `n` bits, rounding to nearest, ties to even. */
-static uint32_t round_off(uint32_t bits, int n)
-{
-    uint32_t half = 1u << (n - 1), odd = bits >> n & 1;
-    return (bits + half - 1 + odd) >> n;
-}
-
 uint16_t rng_to_half(float value, bool bfloat)
 {
-    uint32_t bits = bits_of(value), magnitude = bits & 0x7fffffffu, sign = bits >> 16 & 0x8000u;
-    if (magnitude > 0x7f800000u)
-        return (uint16_t)(sign | (bfloat ? 0x7fc0u : 0x7e00u));
-    if (bfloat)
-        return (uint16_t)(sign | round_off(magnitude, 16));
-    if (magnitude >= 0x47800000u) /* 65536 and more */
-        return (uint16_t)(sign | 0x7c00u);
-    if (magnitude < 0x38800000u) /* below 2^-14: steps of 2^-24, which adding 0.5 leaves in the low bits */
-        return (uint16_t)(sign | (bits_of(float_of(magnitude) + 0.5f) - bits_of(0.5f)));
-    return (uint16_t)(sign | round_off(magnitude - 0x38000000u, 13));
+    return bfloat ? tl_bf16_of_f32(value) : tl_f16_of_f32(value);
 }
 
 float rng_from_half(uint16_t bits, bool bfloat)
 {
-    if (bfloat)
-        return float_of((uint32_t)bits << 16);
-    uint32_t sign = (bits & 0x8000u) << 16, magnitude = bits & 0x7fffu;
-    float value = magnitude >= 0x7c00u ? float_of(magnitude << 13 | 0x7f800000u)
-                                       : float_of(magnitude << 13) * 0x1p112f; /* moves the exponent's bias, also of subnormals */
-    return float_of(bits_of(value) | sign);
+    return bfloat ? tl_f32_of_bf16(bits) : tl_f32_of_f16(bits);
 }
 
 /* ---- Uniform ------------------------------------------------------------------------------------------------------- */
