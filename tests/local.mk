@@ -86,16 +86,10 @@ TSAN_TESTS = \
 check_PROGRAMS += $(C_TESTS)
 TESTS += $(C_TESTS) $(SH_TESTS)
 EXTRA_DIST += $(SH_TESTS) %D%/tap.h %D%/files.h
-EXTRA_DIST += %D%/golden/reference.txt %D%/golden/make_reference.py
 EXTRA_DIST += %D%/golden/make_pictures.py %D%/golden/pictures.txt \
 	%D%/golden/pictures/birds/bits.png %D%/golden/pictures/birds/grey.png %D%/golden/pictures/birds/palette.png \
 	%D%/golden/pictures/birds/rgb.png %D%/golden/pictures/birds/rgba.png %D%/golden/pictures/cats/grey.JPG \
 	%D%/golden/pictures/cats/progressive.jpeg %D%/golden/pictures/cats/rgb.jpg %D%/golden/pictures/odd/cmyk.jpg
-EXTRA_DIST += %D%/golden/loader.txt %D%/golden/make_loader.py %D%/golden/make_safetensors.py %D%/golden/tensors.safetensors %D%/golden/report.txt %D%/golden/make_report.py
-EXTRA_DIST += %D%/golden.h %D%/nn_cases.h %D%/golden/nn_init.txt %D%/golden/nn_print.txt %D%/golden/nn_forward.txt %D%/golden/make_nn.py
-EXTRA_DIST += %D%/golden/optim_steps.txt %D%/golden/optim_schedules.txt %D%/golden/optim_clip.txt %D%/golden/make_optim.py
-EXTRA_DIST += %D%/golden/ops.txt %D%/golden/make_ops.py
-EXTRA_DIST += %D%/golden/print.txt %D%/golden/make_print.py %D%/golden/rng.txt %D%/golden/make_rng.py
 
 AM_CPPFLAGS += -DTEST_SRCDIR="\"$(abs_top_srcdir)\"" -DTEST_BUILDDIR="\"$(abs_top_builddir)\""
 
