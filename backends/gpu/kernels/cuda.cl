@@ -6,7 +6,7 @@ typedef unsigned long ulong;
 
 /* A kernel whose groups have x times y items. */
 #define KERNEL(x, y) extern "C" __global__ void __launch_bounds__((x) * (y))
-#define FUNCTION static __device__ __forceinline__
+#define FUNCTION [[maybe_unused]] static __device__ __forceinline__
 #define GLOBAL
 #define LOCAL __shared__
 #define CONSTANT static __device__ const
