@@ -20,6 +20,7 @@ GPU_KERNELS += \
 	%D%/kernels/cuda.cl \
 	%D%/kernels/fill.cl \
 	%D%/kernels/opencl.cl \
+	%D%/kernels/optimizer.cl \
 	%D%/kernels/pointwise.cl
 # end (kept by build-aux/update-sources)
 
@@ -29,6 +30,7 @@ backends_gpu_libgpu_la_SOURCES += \
 	%D%/helpers.c \
 	%D%/ops/copy.c \
 	%D%/ops/ops.h \
+	%D%/ops/optimizer_step.c \
 	%D%/pointwise.c \
 	%D%/source.c \
 	%D%/table.c

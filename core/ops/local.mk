@@ -36,6 +36,7 @@ core_libtelar_la_SOURCES += \
 	%D%/nll_loss.c \
 	%D%/norm.c \
 	%D%/ops.def \
+	%D%/optimizer_step.c \
 	%D%/pad.c \
 	%D%/permute.c \
 	%D%/pointwise.c \

@@ -120,6 +120,28 @@ TL_ATTRS(unfold)
     F(batch_norm, BOOL, training) F(batch_norm, F64, momentum) F(batch_norm, F64, eps) F(batch_norm, BOOL, update)
 TL_ATTRS(batch_norm)
 
+/** optimizer_step, the update of one parameter. algorithm: TL_STEP_…. decay: rates[TL_RATE_WEIGHT_DECAY] counts (and is added to the gradient, or,
+ * decoupled, taken off the weights). momentum: sgd, rmsprop. first: of sgd, the momentum is new. The rest: of the optimizer (<telar/optim.h>). */
+#define TL_ATTRS_optimizer(F)                                                                                                     \
+    F(optimizer, I64, algorithm) F(optimizer, BOOL, decay) F(optimizer, BOOL, momentum) F(optimizer, BOOL, nesterov)             \
+    F(optimizer, BOOL, first) F(optimizer, BOOL, maximize) F(optimizer, BOOL, amsgrad) F(optimizer, BOOL, decoupled)             \
+    F(optimizer, BOOL, centered)
+TL_ATTRS(optimizer)
+enum { TL_STEP_SGD, TL_STEP_ADAM, TL_STEP_ADADELTA, TL_STEP_RMSPROP };
+/** Its numbers are a tensor, so that a recorded step is not bound to the rate that it was recorded with. */
+enum {
+    TL_RATE_STEP,         /**< what the weights are moved by: -lr; adam: -lr / (1 - beta1^t) */
+    TL_RATE_WEIGHT_DECAY, /**< share of the weights that is added to the gradient */
+    TL_RATE_KEEP,         /**< decoupled decay: what is left of the weights, 1 - lr weight_decay */
+    TL_RATE_MOMENTUM,     /**< sgd, rmsprop */
+    TL_RATE_SHARE,        /**< of the gradient in moment 0: sgd 1 - dampening, adam 1 - beta1 */
+    TL_RATE_DECAY,        /**< of the moment of squares: adam beta2, adadelta rho, rmsprop alpha */
+    TL_RATE_DECAY_SHARE,  /**< 1 - that */
+    TL_RATE_EPS,
+    TL_RATE_CORRECTION,   /**< adam: sqrt(1 - beta2^t) */
+    TL_RATES
+};
+
 /** layer_norm over the last `ndim` dimensions. eps (1e-5). */
 #define TL_ATTRS_layer_norm(F) F(layer_norm, I64, ndim) F(layer_norm, F64, eps)
 TL_ATTRS(layer_norm)

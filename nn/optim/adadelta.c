@@ -14,25 +14,13 @@ static unsigned uses(const struct settings *s, const struct rates *r)
     return 3;
 }
 
-static tl_status step_ops(struct slot *s, tl_tensor *g, const struct settings *set, const struct rates *r, bool first)
-{
-    (void)first;
-    tl_tensor *p = s->parameter, *v = s->moments[0], *a = s->moments[1];
-    g = optimizer_gradient(g, p, set, r->weight_decay);
-    v = tl_axpy_(tl_mul_(v, tl_scalar(set->decay)), 1 - set->decay, tl_mul(g, g));
-    tl_tensor *d = tl_mul(tl_div(tl_sqrt(tl_add_s(a, set->eps)), tl_sqrt(tl_add_s(v, set->eps))), g);
-    if (!tl_axpy_(tl_mul_(a, tl_scalar(set->decay)), 1 - set->decay, tl_mul(d, d)))
-        return tl_error_code();
-    return tl_axpy_(p, -r->lr, d) ? TL_OK : tl_error_code();
-}
-
 const struct algorithm algorithm_adadelta = {
     .name = "adadelta",
     .moments = {"square_avg", "acc_delta"},
     .lr = 1,
     .uses = uses,
     .step = step_adadelta,
-    .step_ops = step_ops,
+    .code = TL_STEP_ADADELTA,
 };
 
 tl_optimizer *tl_adadelta_with(tl_module *m, double lr, const struct tl_adadelta_options *options)

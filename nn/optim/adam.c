@@ -12,22 +12,6 @@ static unsigned uses(const struct settings *s, const struct rates *r)
     return s->amsgrad ? 7 : 3;
 }
 
-static tl_status step_ops(struct slot *s, tl_tensor *g, const struct settings *set, const struct rates *r, bool first)
-{
-    (void)first;
-    tl_tensor *p = s->parameter, *m = s->moments[0], *v = s->moments[1];
-    double t = (double)(s->t + 1), beta1 = r->momentum, beta2 = set->decay;
-    if (set->decoupled && r->weight_decay != 0)
-        p = tl_mul_(p, tl_scalar(1 - r->lr * r->weight_decay));
-    g = optimizer_gradient(g, p, set, set->decoupled ? 0 : r->weight_decay);
-    m = tl_axpy_(m, 1 - beta1, tl_sub(g, m));
-    v = tl_axpy_(tl_mul_(v, tl_scalar(beta2)), 1 - beta2, tl_mul(g, g));
-    if (set->amsgrad)
-        v = tl_copy_(s->moments[2], tl_maximum(s->moments[2], v));
-    tl_tensor *deviation = tl_add_s(tl_div_s(tl_sqrt(v), sqrt(1 - pow(beta2, t))), set->eps);
-    return tl_axpy_(p, -(r->lr / (1 - pow(beta1, t))), tl_div(m, deviation)) ? TL_OK : tl_error_code();
-}
-
 #define MOMENTS                                                                                                                  \
     {                                                                                                                            \
         "exp_avg", "exp_avg_sq", "max_exp_avg_sq"                                                                                \
@@ -40,7 +24,7 @@ const struct algorithm algorithm_adam = {
     .momentum = "beta1",
     .uses = uses,
     .step = step_adam,
-    .step_ops = step_ops,
+    .code = TL_STEP_ADAM,
 };
 
 const struct algorithm algorithm_adamw = {
@@ -50,7 +34,7 @@ const struct algorithm algorithm_adamw = {
     .momentum = "beta1",
     .uses = uses,
     .step = step_adam,
-    .step_ops = step_ops,
+    .code = TL_STEP_ADAM,
 };
 
 static tl_optimizer *adam_new(const struct algorithm *a, tl_module *m, double lr, const struct tl_adam_options *options,

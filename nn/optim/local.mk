@@ -23,6 +23,7 @@ nn_libtelar_nn_la_SOURCES += \
 	%D%/adam.c \
 	%D%/clip.c \
 	%D%/decay.c \
+	%D%/device.c \
 	%D%/early_stopping.c \
 	%D%/early_stopping.h \
 	%D%/named.c \

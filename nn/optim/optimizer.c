@@ -129,6 +129,7 @@ void tl_optimizer_free(tl_optimizer *o)
         for (int k = 0; k < MAX_MOMENTS; k++)
             tl_release(o->slots[i].moments[k]);
     }
+    optimizer_rates_free(&o->device_rates);
     free(o->slots);
     free(o->groups);
     free(o);
@@ -174,13 +175,6 @@ bool optimizer_plain(const tl_tensor *t)
     return (dtype == TL_F32 || dtype == TL_F64) && tl_is_contiguous(t) && strcmp(tl_device_of(t), "cpu") == 0;
 }
 
-tl_tensor *optimizer_gradient(tl_tensor *g, tl_tensor *p, const struct settings *set, double decay)
-{
-    if (set->maximize)
-        g = tl_neg(g);
-    return decay != 0 ? tl_add(g, tl_mul_s(p, decay)) : g;
-}
-
 /* Make the moments that are missing, as zeros. *first: moment 0 is new. */
 static tl_status make_moments(const tl_optimizer *o, struct slot *s, unsigned uses, bool *first)
 {
@@ -220,13 +214,6 @@ static tl_status step_host(const tl_optimizer *o, struct slot *s, tl_tensor *g, 
     return TL_OK;
 }
 
-static tl_status step_ops(const tl_optimizer *o, struct slot *s, tl_tensor *g, bool first)
-{
-    tl_status status = TL_OK;
-    TL_NO_GRAD TL_SCOPE status = o->algorithm->step_ops(s, g, &o->settings, &o->groups[s->group], first);
-    return status;
-}
-
 static tl_status step_slot(tl_optimizer *o, struct slot *s, tl_tensor *g)
 {
     const tl_tensor *p = s->parameter;
@@ -245,7 +232,7 @@ static tl_status step_slot(tl_optimizer *o, struct slot *s, tl_tensor *g)
     if (plain && optimizer_plain(g))
         status = step_host(o, s, g, uses, first);
     else
-        status = step_ops(o, s, g, first);
+        status = optimizer_step_op(&o->device_rates, o, s, g, uses, first);
     if (status == TL_OK)
         s->t++;
     return status;

@@ -7,6 +7,7 @@
 #define TELAR_NN_OPTIM_OPTIMIZER_H
 
 #include <telar/nn.h>
+#include <telar/op.h>
 
 #include "nn/optim/steps/steps.h"
 
@@ -26,14 +27,21 @@ struct algorithm {
     /* Which moments do these settings use? Bit i: moment i. */
     unsigned (*uses)(const struct settings *s, const struct rates *r);
     void (*step)(const struct update *u);
-    /* The same update in tensor ops, without recording, in a scope of its own. `first` as in struct update. */
-    tl_status (*step_ops)(struct slot *s, tl_tensor *g, const struct settings *set, const struct rates *r, bool first);
+    /* The same formula as the op optimizer_step: TL_STEP_…. */
+    int64_t code;
 };
 
 extern const struct algorithm algorithm_sgd, algorithm_adam, algorithm_adamw, algorithm_adadelta, algorithm_rmsprop;
 
+/* The numbers of the last update by optimizer_step, and the tensor on the device that has them: parameters that are updated alike share it. */
+struct device_rates {
+    double values[TL_RATES];
+    tl_tensor *tensor; /* a reference; NULL: none yet */
+};
+
 struct tl_optimizer {
     const struct algorithm *algorithm;
+    struct device_rates device_rates;
     struct settings settings;
     struct rates *groups;
     size_t n_groups;
@@ -54,7 +62,10 @@ void optimizer_options(void *copy, size_t size, const void *options);
 
 /* Is t in host memory, contiguous, and f32 or f64? Then loops may run over its bytes. */
 bool optimizer_plain(const tl_tensor *t);
-/* g + decay p, or g, negated if `maximize`: the gradient as every formula begins with it. */
-tl_tensor *optimizer_gradient(tl_tensor *g, tl_tensor *p, const struct settings *set, double decay);
+
+/* The update of one parameter that is not plain, by the op optimizer_step (device.c). */
+tl_status optimizer_step_op(struct device_rates *rates, const tl_optimizer *o, struct slot *s, tl_tensor *g, unsigned uses, bool first);
+/* Give back what it keeps. */
+void optimizer_rates_free(struct device_rates *rates);
 
 #endif

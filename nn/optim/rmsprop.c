@@ -14,22 +14,6 @@ static unsigned uses(const struct settings *s, const struct rates *r)
     return 1u << SQUARE | (r->momentum > 0 ? 1u << BUFFER : 0) | (s->centered ? 1u << MEAN : 0);
 }
 
-static tl_status step_ops(struct slot *s, tl_tensor *g, const struct settings *set, const struct rates *r, bool first)
-{
-    (void)first;
-    tl_tensor *p = s->parameter, *v = s->moments[SQUARE];
-    g = optimizer_gradient(g, p, set, r->weight_decay);
-    v = tl_axpy_(tl_mul_(v, tl_scalar(set->decay)), 1 - set->decay, tl_mul(g, g));
-    if (set->centered) {
-        tl_tensor *mean = tl_axpy_(s->moments[MEAN], 1 - set->decay, tl_sub(g, s->moments[MEAN]));
-        v = tl_sub(v, tl_mul(mean, mean));
-    }
-    tl_tensor *step = tl_div(g, tl_add_s(tl_sqrt(v), set->eps));
-    if (r->momentum > 0)
-        step = tl_add_(tl_mul_(s->moments[BUFFER], tl_scalar(r->momentum)), step);
-    return tl_axpy_(p, -r->lr, step) ? TL_OK : tl_error_code();
-}
-
 const struct algorithm algorithm_rmsprop = {
     .name = "rmsprop",
     .moments = {"square_avg", "momentum_buffer", "grad_avg"},
@@ -37,7 +21,7 @@ const struct algorithm algorithm_rmsprop = {
     .momentum = "momentum",
     .uses = uses,
     .step = step_rmsprop,
-    .step_ops = step_ops,
+    .code = TL_STEP_RMSPROP,
 };
 
 tl_optimizer *tl_rmsprop_with(tl_module *m, double lr, const struct tl_rmsprop_options *options)

@@ -12,17 +12,6 @@ static unsigned uses(const struct settings *s, const struct rates *r)
     return r->momentum != 0 ? 1 : 0;
 }
 
-static tl_status step_ops(struct slot *s, tl_tensor *g, const struct settings *set, const struct rates *r, bool first)
-{
-    g = optimizer_gradient(g, s->parameter, set, r->weight_decay);
-    if (r->momentum != 0) {
-        tl_tensor *b = s->moments[0];
-        b = first ? tl_copy_(b, g) : tl_axpy_(tl_mul_(b, tl_scalar(r->momentum)), 1 - set->dampening, g);
-        g = set->nesterov ? tl_add(g, tl_mul_s(b, r->momentum)) : b;
-    }
-    return tl_axpy_(s->parameter, -r->lr, g) ? TL_OK : tl_error_code();
-}
-
 const struct algorithm algorithm_sgd = {
     .name = "sgd",
     .moments = {"momentum_buffer"},
@@ -30,7 +19,7 @@ const struct algorithm algorithm_sgd = {
     .momentum = "momentum",
     .uses = uses,
     .step = step_sgd,
-    .step_ops = step_ops,
+    .code = TL_STEP_SGD,
 };
 
 tl_optimizer *tl_sgd_with(tl_module *m, double lr, const struct tl_sgd_options *options)

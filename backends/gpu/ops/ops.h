@@ -9,7 +9,8 @@
 
 #define GPU_KERNELS(F) \
     F(copy)            \
-    F(fill)
+    F(fill)            \
+    F(optimizer_step)
 
 #define GPU_DECLARE_(name) extern const struct tl_kernel gpu_##name##_kernel;
 GPU_KERNELS(GPU_DECLARE_)
