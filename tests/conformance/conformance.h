@@ -117,8 +117,9 @@ const char *kernel_name(const char *op);
 void print_help(FILE *to);
 void print_man_page(FILE *to);
 
-/** All points about one backend (judge.c). `own`: leave out what none of its kernels takes. */
-void judge_backend(const char *backend, bool own, const struct test_case *all, size_t n_all);
+/** All points about one backend (judge.c). `own`: leave out what none of its kernels takes. `some`: only about these cases, not about its table of
+ *  kernels, nor with networks. */
+void judge_backend(const char *backend, bool own, bool some, const struct test_case *all, size_t n_all);
 /** Did every case of the op that applies to the type run on the backend, and agree with the reference? */
 bool known_to_work(const char *backend, const char *op, tl_dtype dtype, const struct test_case *all, size_t n_all);
 /** A point: a network on this list of backends gives the reference's losses (network.c). */

@@ -40,6 +40,28 @@ point $? "the table says who did what"
 TELAR_FALLBACK=error "$conformance" --own "$folder/backends/opaque.so" >"$folder/out" 2>&1
 point $? "also with TELAR_FALLBACK=error"
 
+"$conformance" --op add,topk --op matmul --own "$folder/backends/opaque.so" >"$folder/out" 2>&1
+point $? "--op judges only some ops"
+cases=$(grep '^\(not \)*ok ' "$folder/out" | grep -v 'its own kernels took calls')
+for op in add topk matmul bmm; do
+    printf '%s\n' "$cases" | grep -q " \(opaque:\|own for\) $op,"
+    point $? "$op among them"
+done
+printf '%s\n' "$cases" | grep -v ' \(opaque:\|own for\) \(add\|topk\|matmul\|mm\|bmm\),' >"$folder/out"
+[ ! -s "$folder/out" ]
+point $? "and nothing else is run"
+"$conformance" --gradients --op mean >"$folder/out" 2>&1 && grep -q '^ok .* mean, all' "$folder/out" && ! grep -q -v -e ' mean\(_dim\)*, ' -e '^1\.\.' "$folder/out"
+point $? "nor are gradients"
+"$conformance" --op sum,sun "$folder/backends/opaque.so" >"$folder/out" 2>&1
+[ $? = 2 ] && grep -q 'there are no cases for "sun"' "$folder/out"
+point $? "an op that there is not is told"
+"$conformance" "$folder/backends/opaque.so" --op >"$folder/out" 2>&1
+[ $? = 2 ] && grep -q 'which op?' "$folder/out"
+point $? "--op wants one"
+"$conformance" --op sum --registry >"$folder/out" 2>&1
+[ $? = 2 ] && grep -q -e '--registry is about all ops' "$folder/out"
+point $? "--registry takes none"
+
 "$conformance" --help >"$folder/out" 2>&1 && grep -q -e '--own' "$folder/out"
 point $? "--help is no backend"
 "$conformance" --nonsense >"$folder/out" 2>&1

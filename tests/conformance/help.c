@@ -7,7 +7,7 @@
 #include <string.h>
 
 static const char summary[] = "judge a backend for Telar";
-static const char usage[] = "telar-conformance [OPTION] BACKEND...";
+static const char usage[] = "telar-conformance [--op NAME]... [OPTION] BACKEND...";
 static const char text[] =
     "Runs every op on each BACKEND, in every element type that the op has, on operands that are row-major, transposed, spaced and expanded, "
     "forward and backward, and compares with the reference backend. Then the same in strict arithmetic, on one thread and on three, which must "
@@ -27,6 +27,9 @@ static const struct {
 } options[] = {
     {"--own", "Leave out what none of the backend's own kernels takes: a backend with few kernels is judged by these. Use it with "
               "TELAR_FALLBACK=error too, which makes every other missing op an error."},
+    {"--op NAME", "Run only the cases of this op, and of those that kernels know by its name: matmul also means mm and bmm. NAME may be a list, "
+                  "sum,mean, and the option may be repeated. The table of kernels is not looked at, and no network is run. Also with --own, and with "
+                  "--gradients."},
     {"--gradients", "Compare every gradient, and the gradients of gradients, with finite differences, on the reference backend."},
     {"--registry", "Check that every op has a case here, a formula, rows in the documentation and, if it is differentiable, a gradient case."},
     {"--table", "Write the table of ops, backends and element types, in Markdown."},
@@ -42,6 +45,7 @@ static const struct {
 } examples[] = {
     {"telar-conformance cpu", "The backend cpu, as it is installed."},
     {"TELAR_PLUGIN_PATH=$PWD telar-conformance --own mine", "The kernels of ./backends/mine.so, and nothing else."},
+    {"telar-conformance --op matmul,addmm --own mine", "The kernel that is being written."},
     {"telar-conformance $PWD/backends/mine.so", "The same file, without a search path, with all that it leaves to others."},
 };
 enum { EXAMPLES = sizeof examples / sizeof *examples };
