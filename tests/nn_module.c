@@ -178,9 +178,9 @@ static void test_walks(void)
     ok(tl_is_training(tl_module_child(net, "classifier.3")), "and training");
     /* Weights that two layers share are walked once, and appear in the state under both names. */
     tl_module *tied = tl_sequential_new(), *second = tl_module_new(&echo_class, 0);
-    tl_module_add(tied, "0", tl_nn_linear(3, 3, .no_bias = true));
+    tl_sequential_append(tied, tl_nn_linear(3, 3, .no_bias = true));
     tl_module_parameter(second, "weight", tl_module_get(tied, "0.weight"));
-    tl_module_add(tied, "1", second);
+    ok(tl_sequential_append(tied, second) == second && tl_module_child(tied, "1") == second, "a layer is appended under the next number");
     is_int((long long)tl_module_parameter_list(tied, NULL, 0), 1, "a shared parameter counts once");
     tl_state *state = tl_module_state(tied);
     is_int((long long)tl_state_count(state), 2, "its state has both names");

@@ -138,8 +138,10 @@ struct tl_layer_options {
 #define TL_SEQUENTIAL(...) \
     tl_sequential_of(sizeof((tl_module *[]){__VA_ARGS__}) / sizeof(tl_module *), (tl_module *[]){__VA_ARGS__})
 TL_PUBLIC tl_module *tl_sequential_of(size_t n, tl_module *const *layers);
-/** An empty one; add named layers with tl_module_add(). */
+/** An empty one; add layers with tl_sequential_append(), or named ones with tl_module_add(). */
 TL_PUBLIC tl_module *tl_sequential_new(void);
+/** Hand layer over to m, named by the number of those before it, and return it, as tl_module_add() does. */
+TL_PUBLIC tl_module *tl_sequential_append(tl_module *m, tl_module *layer);
 
 /** y = x W^T + b, W [out, in]. Options: no_bias. */
 #define tl_nn_linear(in, ...) tl_nn_linear_with(in, TL_FIRST_(__VA_ARGS__, 0), TL_LAYER_(__VA_ARGS__))
