@@ -120,7 +120,7 @@ static void print_model(const struct tl_model *m)
     for (const struct tl_model_weights *w = m->weights; w && w->name; w++) {
         printf("  %-14s %s\n", w->name, w->url ? w->url : "");
         if (w->sha256)
-            printf("  %14s SHA-256 %s\n", "", w->sha256);
+            printf("  %14s SHA-256 %s%s\n", "", w->sha256, strlen(w->sha256) < 64 ? "…" : "");
         if (w->note)
             printf("  %14s %s\n", "", w->note);
     }

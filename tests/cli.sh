@@ -143,12 +143,12 @@ is 0 "doctor tells of everything odd" "nowhere (does not exist)" "relative (is i
     "modes/modles/ is not looked into" "shown/models/mlp.so hides "
 mkdir -p crooked/models; cp "$TEST_BUILDDIR/tests/crooked/.libs/models.so" crooked/models/crooked.so
 output=$(TELAR_PLUGIN_PATH="$work/crooked" "$telar" models three 2>&1); status=$?
-is 0 "models lists weights" "SHA-256 BA7816BF" "https://example.org/weights/abc.bin" "three bytes"
+is 0 "models lists weights" "SHA-256 BA7816BF" "SHA-256 ba7816bf…" "https://example.org/weights/abc.bin" "three bytes"
 [ "$(printf '%s\n' "$output" | grep -c 'see telar doctor')" = 1 ]; point $? "and a plugin with flaws is warned of once"
 output=$(TELAR_PLUGIN_PATH="$work/crooked" "$telar" train three --data wine --weights elsewhere 2>&1); status=$?
 is 1 "weights by a name that the model lists" "https://example.org/not-here.safetensors" "does not fetch files by itself"
 output=$(TELAR_PLUGIN_PATH="$work/crooked" "$telar" train three --data wine --weights elswhere 2>&1); status=$?
-is 1 "by one that it does not" "lists the weights abc, elsewhere, and there is no such file"
+is 1 "by one that it does not" "lists the weights abc, first-digits, elsewhere, and there is no such file"
 output=$(TELAR_PLUGIN_PATH="$work/crooked" "$telar" doctor 2>&1); status=$?
 is 0 "doctor names what is wrong in a plugin" "BAD  model    crooked" "model 'no-build': build is NULL"
 run inspect whole.safetensors; is 0 "inspect" "0.weight" "[128, 64]" "telar.model = mlp" "telar.seed = 11"
