@@ -105,7 +105,8 @@ TL_PUBLIC tl_status tl_module_to_dtype(tl_module *m, tl_dtype dtype);
 /** Parameters and buffers by name (sharing storage); free with tl_state_free(). */
 TL_PUBLIC tl_state *tl_module_state(tl_module *m);
 /** Copy values in. Everything is checked first: all missing, unexpected and mis-shaped names are listed at once and
- *  nothing is changed. With strict false, missing and unexpected names are allowed. */
+ *  nothing is changed. With strict false, missing and unexpected names are allowed. A batch norm's num_batches_tracked may always be
+ *  missing, as it is from files older than PyTorch 0.4.1, and stays what it was. */
 TL_PUBLIC tl_status tl_module_load_state(tl_module *m, const tl_state *s, bool strict);
 /** tl_state_save(tl_module_state(m), path), and back. */
 TL_PUBLIC tl_status tl_module_save(tl_module *m, const char *path);
