@@ -99,6 +99,7 @@ static void json_model(const struct tl_model *m)
         json_text_of(&j, "name", w->name);
         json_text_of(&j, "url", w->url);
         json_text_of(&j, "sha256", w->sha256);
+        json_text_of(&j, "options", w->options);
         json_text_of(&j, "note", w->note);
         json_close(&j, '}');
     }
@@ -118,9 +119,11 @@ static void print_model(const struct tl_model *m)
     if (m->weights && m->weights->name)
         printf("\nweights (--weights NAME):\n");
     for (const struct tl_model_weights *w = m->weights; w && w->name; w++) {
-        printf("  %-14s %s\n", w->name, w->url ? w->url : "");
+        printf("  %-14s %s\n", w->name, w->url ? w->url : "(no address is listed)");
         if (w->sha256)
             printf("  %14s SHA-256 %s%s\n", "", w->sha256, strlen(w->sha256) < 64 ? "…" : "");
+        if (w->options)
+            printf("  %14s with the options %s\n", "", w->options);
         if (w->note)
             printf("  %14s %s\n", "", w->note);
     }

@@ -49,7 +49,8 @@ struct tl_model_weights {
     const char *sha256; /**< 64 hexadecimal digits, or the first of them, 8 at least, where no more is known (as torchvision's file
                          *   names end); what is there is checked. NULL: not checked */
     const char *note;   /**< a line: trained on what, how good */
-    const void *reserved[4]; /**< NULL */
+    const char *options; /**< what the model must be built with: "width=0.25"; NULL: its defaults */
+    const void *reserved[3]; /**< NULL */
 };
 
 /** How pictures become a model's inputs, as torchvision's ImageClassification does it: the shorter side is resized to `resize`, the

@@ -131,6 +131,7 @@ static const struct tl_model_weights weights[] = {
     {0},
 };
 
+static const struct tl_model_weights narrow[] = {{.name = "narrow", .url = "https://example.org/narrow.safetensors", .options = "in=3"}, {0}};
 static const struct tl_model_weights seven_digits[] = {{.name = "seven", .sha256 = "ba7816b"}, {0}};
 
 #define MODEL(variable, name_, tasks_, ...)                                                                                   \
@@ -152,7 +153,7 @@ MODEL(wrong_kind, "wrong-kind", TL_CLASSIFY, .build = build_wrong_kind, .options
 MODEL(failing, "failing", TL_CLASSIFY, .build = build_failing);
 MODEL(null_preprocess, "null-preprocess", TL_CLASSIFY, .build = build, .preprocess = preprocess_null);
 MODEL(null_step, "null-step", TL_CLASSIFY, .build = build, .step = step_null);
-MODEL(tight, "tight", TL_CLASSIFY, .build = build, .options = small);
+MODEL(tight, "tight", TL_CLASSIFY, .build = build, .options = small, .weights = narrow);
 
 MODEL(three, "three", TL_CLASSIFY, .build = build, .weights = weights);
 MODEL(one, "one", TL_REGRESS, .build = build_one);
