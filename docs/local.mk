@@ -25,7 +25,11 @@ nobase_dist_doc_DATA += \
 	%D%/design.md \
 	%D%/from-pytorch.md \
 	%D%/kernels.md \
+	%D%/models/alexnet.md \
+	%D%/models/mobilenet.md \
+	%D%/models/resnet-cifar.md \
 	%D%/models/resnet.md \
+	%D%/models/squeezenet.md \
 	%D%/models/vgg.md \
 	%D%/ops.md
 # end (kept by build-aux/update-sources)

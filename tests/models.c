@@ -143,5 +143,10 @@ int main(void)
     trains("resnet50", "classes=4,width=8", 40);
     trains("vgg11", "classes=4,width=8,hidden=32,dropout=0", 32);
     trains("vgg16_bn", "classes=4,width=8,hidden=32,dropout=0", 32);
+    trains("alexnet", "classes=4,hidden=32,dropout=0", 64);
+    trains("squeezenet1_1", "classes=4,dropout=0", 32);
+    trains("mobilenet_v1", "classes=4,width=0.25,activation=relu6", 32);
+    trains("mobilenet_v2", "classes=4,width=0.25,dropout=0", 32);
+    trains("resnet20", "classes=4,width=8", 16);
     return done_testing();
 }

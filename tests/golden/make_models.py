@@ -32,8 +32,76 @@ def standard(name, **options):
     return lambda: getattr(torchvision.models, name)(weights=None, **options)
 
 
+class CifarBlock(nn.Module):
+    def __init__(self, inputs, outputs, stride):
+        super().__init__()
+        self.conv1 = nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(outputs)
+        self.conv2 = nn.Conv2d(outputs, outputs, 3, 1, 1, bias=False)
+        self.bn2 = nn.BatchNorm2d(outputs)
+        self.missing = outputs - inputs
+
+    def forward(self, x):
+        y = self.bn2(self.conv2(self.bn1(self.conv1(x)).relu()))
+        if self.missing:
+            x = nn.functional.pad(x[:, :, ::2, ::2], (0, 0, 0, 0, self.missing // 2, self.missing // 2))
+        return (y + x).relu()
+
+
+class CifarResNet(nn.Module):
+    """Option A of the paper, with the names of a widely used implementation, and its initialisation."""
+
+    def __init__(self, layers):
+        super().__init__()
+        self.conv1 = nn.Conv2d(3, 16, 3, 1, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(16)
+        for stage, (inputs, outputs) in enumerate([(16, 16), (16, 32), (32, 64)]):
+            blocks = [CifarBlock(inputs if i == 0 else outputs, outputs, 2 if i == 0 and stage else 1) for i in range((layers - 2) // 6)]
+            setattr(self, f"layer{stage + 1}", nn.Sequential(*blocks))
+        self.linear = nn.Linear(64, 10)
+        for m in self.modules():
+            if isinstance(m, (nn.Conv2d, nn.Linear)):
+                nn.init.kaiming_normal_(m.weight)
+
+    def forward(self, x):
+        x = self.layer3(self.layer2(self.layer1(self.bn1(self.conv1(x)).relu())))
+        return self.linear(x.mean((2, 3)))
+
+
+class MobileNetV1(nn.Module):
+    """With the names of RetinaFace's backbone."""
+
+    def __init__(self, width=1.0, activation=nn.ReLU):
+        super().__init__()
+
+        def conv(inputs, outputs, kernel, stride, groups):
+            layer = nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, groups=groups, bias=False)
+            return [layer, nn.BatchNorm2d(outputs), activation()]
+
+        def pairs(inputs, *outputs):
+            made = []
+            for out, stride in outputs:
+                a, b = max(8, int(inputs * width)), max(8, int(out * width))
+                made.append(nn.Sequential(*conv(a, a, 3, stride, a), *conv(a, b, 1, 1, 1)))
+                inputs = out
+            return made
+
+        first = nn.Sequential(*conv(3, max(8, int(32 * width)), 3, 2, 1))
+        self.stage1 = nn.Sequential(first, *pairs(32, (64, 1), (128, 2), (128, 1), (256, 2), (256, 1)))
+        self.stage2 = nn.Sequential(*pairs(256, (512, 2), *[(512, 1)] * 5))
+        self.stage3 = nn.Sequential(*pairs(512, (1024, 2), (1024, 1)))
+        self.avg = nn.AdaptiveAvgPool2d((1, 1))
+        self.fc = nn.Linear(max(8, int(1024 * width)), 1000)
+
+    def forward(self, x):
+        return self.fc(self.avg(self.stage3(self.stage2(self.stage1(x)))).flatten(1))
+
+
 VGGS = {"vgg11": "A", "vgg13": "B", "vgg16": "D", "vgg19": "E"}
-FULL = {name: (standard(name), (3, 224, 224)) for name in ["resnet18", "resnet34", "resnet50", "vgg11", "vgg11_bn"]}
+FULL = {name: (standard(name), (3, 224, 224)) for name in ["resnet18", "resnet34", "resnet50", "vgg11", "vgg11_bn", "alexnet", "squeezenet1_0",
+                                                          "squeezenet1_1", "mobilenet_v2"]}
+FULL["mobilenet_v1"] = (MobileNetV1, (3, 224, 224))
+FULL.update({f"resnet{n}": (lambda n=n: CifarResNet(n), (3, 32, 32)) for n in (20, 32, 44, 56)})
 
 
 def multiply_adds(m, shape):
@@ -81,6 +149,19 @@ def narrow_vgg(letter, batch_norm, width, hidden):
 SMALL = [
     ("resnet18", "classes=10", standard("resnet18", num_classes=10), (3, 64, 64)),
     ("resnet34", "", standard("resnet34"), (3, 33, 49)),
+    ("alexnet", "", standard("alexnet"), (3, 67, 90)),
+    ("squeezenet1_0", "", standard("squeezenet1_0"), (3, 64, 65)),
+    ("squeezenet1_1", "classes=12", standard("squeezenet1_1", num_classes=12), (3, 65, 64)),
+    ("mobilenet_v1", "", MobileNetV1, (3, 64, 64)),
+    ("mobilenet_v1", "width=0.4,activation=relu6", lambda: MobileNetV1(0.4, nn.ReLU6), (3, 64, 64)),
+    ("mobilenet_v1", "width=0.1,activation=leaky-relu", lambda: MobileNetV1(0.1, lambda: nn.LeakyReLU(0.1)), (3, 50, 64)),
+    ("mobilenet_v2", "", standard("mobilenet_v2"), (3, 64, 64)),
+    ("mobilenet_v2", "width=0.35,classes=10", standard("mobilenet_v2", width_mult=0.35, num_classes=10), (3, 33, 64)),
+    ("mobilenet_v2", "width=1.3", standard("mobilenet_v2", width_mult=1.3), (3, 32, 32)),
+    ("resnet20", "", lambda: CifarResNet(20), (3, 32, 32)),
+    ("resnet32", "", lambda: CifarResNet(32), (3, 32, 32)),
+    ("resnet44", "", lambda: CifarResNet(44), (3, 32, 32)),
+    ("resnet56", "", lambda: CifarResNet(56), (3, 31, 28)),
     ("resnet50", "zero-init-residual", standard("resnet50", zero_init_residual=True), (3, 64, 64)),
 ] + [(name + bn, "classes=10,width=8,hidden=32", lambda letter=letter, bn=bn: narrow_vgg(letter, bool(bn), 8, 32), (3, 64, 40))
      for name, letter in VGGS.items() for bn in ("", "_bn")]
