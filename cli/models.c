@@ -179,12 +179,14 @@ static void json_summary(const struct job *j, const tl_summary *s)
         json_text_of(&to, "name", r->name);
         json_text_of(&to, "kind", r->kind);
         json_integer_of(&to, "depth", r->depth);
-        if (r->idle)
+        if (r->idle || r->failed)
             json_text_of(&to, "shape", NULL);
         else
             json_shape_of(&to, "shape", r->ndim, r->shape);
         json_integer_of(&to, "parameters", r->parameters);
         json_integer_of(&to, "multiply_adds", r->multiply_adds);
+        if (r->failed)
+            json_bool_of(&to, "failed", true);
         json_close(&to, '}');
     }
     json_close(&to, ']');
@@ -200,7 +202,7 @@ static tl_status summarize(struct job *j, const struct invocation *v, int *code)
         *code = EXIT_USAGE;
         return TL_OK;
     }
-    tl_summary *s = tl_summarize(j->net, ndim, shape);
+    tl_summary *s = tl_summarize_partly(j->net, ndim, shape);
     if (!s)
         return tl_error_code();
     char *text = v->set.json ? NULL : tl_summary_to_string(s);

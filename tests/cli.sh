@@ -99,6 +99,9 @@ run doctor --json; is 0 "doctor --json" '"plugins":['; json_lines "doctor --json
 run summary lenet --device refrence; is 1 "an unknown backend" "did you mean \"reference\"?"
 run summary lenet -o input=32; is 0 "summary" "61,706" "[1, 16, 10, 10]"
 run summary lenet --json; json_lines "summary --json is JSON"
+run summary vgg11 --input 3x40x24 -o width=8,hidden=8
+is 1 "summary goes as far as it can" "18: Conv2d" "[1, 64, 2, 1]" "20: MaxPool2d" "(failed)" "telar: features.20: MaxPool2d, given [1 x 64 x 2 x 1]: "
+output=$("$telar" summary vgg11 --input 3x40x24 -o width=8,hidden=8 --json 2>err); status=$?; is 1 "and as JSON" '"failed":true'; json_lines "which it is"
 run summary lenet -o inputt=32; is 1 "an unknown option of a model" "did you mean \"input\""
 
 # ---- Training -------------------------------------------------------------------------------------------------------------------
