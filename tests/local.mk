@@ -268,6 +268,7 @@ EXTRA_DIST += \
 	%D%/golden/nn_forward.txt \
 	%D%/golden/nn_init.txt \
 	%D%/golden/nn_print.txt \
+	%D%/golden/nn_truncated.txt \
 	%D%/golden/ops.txt \
 	%D%/golden/optim_clip.txt \
 	%D%/golden/optim_schedules.txt \

@@ -240,6 +240,9 @@ TL_PUBLIC tl_status tl_init_xavier_normal(tl_tensor *t, double gain);
  *  with fan_out, the fan_out. The uniform one draws from +- sqrt(3) deviations. */
 TL_PUBLIC tl_status tl_init_kaiming_uniform(tl_tensor *t, double a, bool fan_out);
 TL_PUBLIC tl_status tl_init_kaiming_normal(tl_tensor *t, double a, bool fan_out);
+/** Normal, where what falls outside of [low, high] is drawn again. Where most would, uniform numbers are accepted by their density
+ *  instead; either way in the order of PyTorch 2.15. low must be less than high, and std more than 0. */
+TL_PUBLIC tl_status tl_init_trunc_normal(tl_tensor *t, double mean, double std, double low, double high);
 
 #ifdef __cplusplus
 }
