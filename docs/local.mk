@@ -26,11 +26,13 @@ nobase_dist_doc_DATA += \
 	%D%/from-pytorch.md \
 	%D%/kernels.md \
 	%D%/models/alexnet.md \
+	%D%/models/inception.md \
 	%D%/models/mobilenet.md \
 	%D%/models/resnet-cifar.md \
 	%D%/models/resnet.md \
 	%D%/models/squeezenet.md \
 	%D%/models/vgg.md \
+	%D%/models/xception.md \
 	%D%/ops.md
 # end (kept by build-aux/update-sources)
 nobase_dist_doc_DATA += README.md NEWS.md CONTRIBUTING.md LICENSE %D%/learning-curve.svg plugins/data/tables/tables.md

@@ -263,6 +263,7 @@ EXTRA_DIST += \
 	%D%/golden/make_rng.py \
 	%D%/golden/make_safetensors.py \
 	%D%/golden/make_special.py \
+	%D%/golden/models_losses.txt \
 	%D%/golden/models_names.txt \
 	%D%/golden/models_numbers.txt \
 	%D%/golden/nn_forward.txt \

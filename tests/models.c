@@ -81,6 +81,16 @@ static void test_numbers(void)
     fclose(f);
 }
 
+static size_t without_gradient(tl_module *m)
+{
+    size_t n = tl_module_parameter_list(m, NULL, 0), without = 0;
+    tl_tensor **list = calloc(n + 1, sizeof *list);
+    for (size_t i = 0; i < (list ? tl_module_parameter_list(m, list, n) : 0); i++)
+        without += tl_is_none(tl_grad_of(list[i]));
+    free(list);
+    return without;
+}
+
 /* One step of training on small pictures lowers the loss on them, and every parameter has a gradient. */
 static void trains(const char *model, const char *options, int64_t side)
 {
@@ -88,8 +98,7 @@ static void trains(const char *model, const char *options, int64_t side)
     tl_manual_seed(1);
     tl_module *m = tl_model_build(model, options);
     tl_optimizer *sgd = tl_sgd(m, 0.01);
-    size_t n = tl_module_parameter_list(m, NULL, 0), with_gradient = 0;
-    tl_tensor **list = calloc(n + 1, sizeof *list);
+    size_t without = 0;
     TL_SCOPE {
         tl_tensor *x = tl_rand(TL_SHAPE(4, 3, side, side), (struct tl_options){0}), *labels = tl_zeros(TL_SHAPE(4), (struct tl_options){.dtype = TL_I64});
         for (int i = 0; i < 2; i++)
@@ -99,16 +108,48 @@ static void trains(const char *model, const char *options, int64_t side)
                 if (i == 0 && tl_backward(loss, TL_NONE, (struct tl_backward_options){0}) == TL_OK)
                     tl_optimizer_step(sgd);
             }
-        n = list ? tl_module_parameter_list(m, list, n) : 0;
-        for (size_t i = 0; i < n; i++)
-            with_gradient += !tl_is_none(tl_grad_of(list[i]));
+        without = without_gradient(m);
     }
     check(losses[1] < losses[0] && losses[0] < 20, "%s: one step takes the loss from %g to %g %s", model, losses[0], losses[1], tl_error_message());
-    is_int(with_gradient, n, "%s: parameters with a gradient", model);
+    is_int(without, 0, "%s: parameters without a gradient", model);
     tl_error_clear();
-    free(list);
     tl_optimizer_free(sgd);
     tl_module_free(m);
+}
+
+/* The loss of a model's own step, in training; and that it is the plain one in evaluation. */
+static void test_losses(void)
+{
+    FILE *f = golden_open("models_losses.txt");
+    char model[64], options[120];
+    while (golden_word(f, model, sizeof model) && golden_word(f, options, sizeof options)) {
+        int64_t side = golden_integer(f);
+        double want = golden_number(f);
+        char all[160];
+        snprintf(all, sizeof all, "%s,classes=10", options);
+        const struct tl_model *table = tl_model_find(model);
+        struct tl_config *c = tl_model_configure(table, all);
+        tl_manual_seed(0);
+        tl_module *m = tl_model_build_with(table, c);
+        TL_SCOPE {
+            tl_tensor *batch[2] = {tl_rand(TL_SHAPE(2, 3, side, side), (struct tl_options){0}), tl_tensor_i64(TL_SHAPE(2), 3, 7)};
+            tl_tensor *loss = m && table->step ? table->step(c, m, batch, 2) : NULL;
+            is_float(loss ? tl_item(loss) : NAN, want, 1e-4, "%s: loss with auxiliary heads", model);
+            tl_backward(loss, TL_NONE, (struct tl_backward_options){0});
+            is_int(without_gradient(m), 0, "%s: parameters without a gradient", model);
+            tl_eval(m);
+            TL_NO_GRAD {
+                tl_tensor *plain = tl_cross_entropy(tl_forward(m, batch[0]), batch[1]), *evaluated = table->step(c, m, batch, 2);
+                ok(plain && evaluated && tl_item(plain) == tl_item(evaluated), "%s: loss in evaluation", model);
+            }
+        }
+        if (tl_error_code() != TL_OK)
+            diag("%s: %s", model, tl_error_message());
+        tl_error_clear();
+        tl_module_free(m);
+        tl_config_free(c);
+    }
+    fclose(f);
 }
 
 static void test_scale(void)
@@ -139,6 +180,7 @@ int main(void)
     test_scale();
     test_names();
     test_numbers();
+    test_losses();
     trains("resnet18", "classes=4,width=8", 32);
     trains("resnet50", "classes=4,width=8", 40);
     trains("vgg11", "classes=4,width=8,hidden=32,dropout=0", 32);
@@ -147,6 +189,9 @@ int main(void)
     trains("squeezenet1_1", "classes=4,dropout=0", 32);
     trains("mobilenet_v1", "classes=4,width=0.25,activation=relu6", 32);
     trains("mobilenet_v2", "classes=4,width=0.25,dropout=0", 32);
+    trains("googlenet", "classes=4,aux=no,dropout=0", 32);
+    trains("inception_v3", "classes=4,aux=no,dropout=0", 96);
+    trains("xception", "classes=4", 48);
     trains("resnet20", "classes=4,width=8", 16);
     return done_testing();
 }

@@ -97,9 +97,65 @@ class MobileNetV1(nn.Module):
         return self.fc(self.avg(self.stage3(self.stage2(self.stage1(x)))).flatten(1))
 
 
+class Separable(nn.Module):
+    def __init__(self, inputs, outputs):
+        super().__init__()
+        self.conv1 = nn.Conv2d(inputs, inputs, 3, 1, 1, groups=inputs, bias=False)
+        self.pointwise = nn.Conv2d(inputs, outputs, 1, bias=False)
+
+    def forward(self, x):
+        return self.pointwise(self.conv1(x))
+
+
+class XceptionBlock(nn.Module):
+    def __init__(self, channels, first_relu=True, halves=False):
+        """channels: before the first convolution, and after each."""
+        super().__init__()
+        self.halves = halves
+        if halves:
+            self.skip = nn.Conv2d(channels[0], channels[-1], 1, 2, bias=False)
+            self.skipbn = nn.BatchNorm2d(channels[-1])
+        layers = []
+        for a, b in zip(channels, channels[1:]):
+            layers += [nn.ReLU(), Separable(a, b), nn.BatchNorm2d(b)]
+        layers = layers if first_relu else layers[1:]
+        self.rep = nn.Sequential(*layers, *([nn.MaxPool2d(3, 2, 1)] if halves else []))
+
+    def forward(self, x):
+        return self.rep(x) + (self.skipbn(self.skip(x)) if self.halves else x)
+
+
+class Xception(nn.Module):
+    """With the names of the implementation whose weights are in use."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv1, self.bn1 = nn.Conv2d(3, 32, 3, 2, bias=False), nn.BatchNorm2d(32)
+        self.conv2, self.bn2 = nn.Conv2d(32, 64, 3, bias=False), nn.BatchNorm2d(64)
+        self.block1 = XceptionBlock((64, 128, 128), first_relu=False, halves=True)
+        self.block2 = XceptionBlock((128, 256, 256), halves=True)
+        self.block3 = XceptionBlock((256, 728, 728), halves=True)
+        for i in range(4, 12):
+            setattr(self, f"block{i}", XceptionBlock((728,) * 4))
+        self.block12 = XceptionBlock((728, 728, 1024), halves=True)
+        self.conv3, self.bn3 = Separable(1024, 1536), nn.BatchNorm2d(1536)
+        self.conv4, self.bn4 = Separable(1536, 2048), nn.BatchNorm2d(2048)
+        self.fc = nn.Linear(2048, 1000)
+
+    def forward(self, x):
+        x = self.bn2(self.conv2(self.bn1(self.conv1(x)).relu())).relu()
+        for i in range(1, 13):
+            x = getattr(self, f"block{i}")(x)
+        x = self.bn4(self.conv4(self.bn3(self.conv3(x)).relu())).relu()
+        return self.fc(x.mean((2, 3)))
+
+
 VGGS = {"vgg11": "A", "vgg13": "B", "vgg16": "D", "vgg19": "E"}
-FULL = {name: (standard(name), (3, 224, 224)) for name in ["resnet18", "resnet34", "resnet50", "vgg11", "vgg11_bn", "alexnet", "squeezenet1_0",
+FULL = {name: (standard(name), (3, 224, 224)) for name in ["resnet18", "resnet34", "resnet50", "vgg11", "alexnet", "squeezenet1_0",
                                                           "squeezenet1_1", "mobilenet_v2"]}
+FULL["googlenet"] = (standard("googlenet", init_weights=True), (3, 224, 224))
+FULL["inception_v3"] = (standard("inception_v3", init_weights=True), (3, 299, 299))
+FULL["xception"] = (Xception, (3, 299, 299))
 FULL["mobilenet_v1"] = (MobileNetV1, (3, 224, 224))
 FULL.update({f"resnet{n}": (lambda n=n: CifarResNet(n), (3, 32, 32)) for n in (20, 32, 44, 56)})
 
@@ -162,6 +218,12 @@ SMALL = [
     ("resnet32", "", lambda: CifarResNet(32), (3, 32, 32)),
     ("resnet44", "", lambda: CifarResNet(44), (3, 32, 32)),
     ("resnet56", "", lambda: CifarResNet(56), (3, 31, 28)),
+    ("googlenet", "", standard("googlenet", init_weights=True), (3, 64, 50)),
+    ("googlenet", "aux=no,transform-input,classes=10",
+     standard("googlenet", init_weights=True, aux_logits=False, transform_input=True, num_classes=10), (3, 32, 32)),
+    ("inception_v3", "", standard("inception_v3", init_weights=True), (3, 75, 90)),
+    ("inception_v3", "aux=no,transform-input", standard("inception_v3", init_weights=True, aux_logits=False, transform_input=True), (3, 75, 75)),
+    ("xception", "", Xception, (3, 40, 48)),
     ("resnet50", "zero-init-residual", standard("resnet50", zero_init_residual=True), (3, 64, 64)),
 ] + [(name + bn, "classes=10,width=8,hidden=32", lambda letter=letter, bn=bn: narrow_vgg(letter, bool(bn), 8, 32), (3, 64, 40))
      for name, letter in VGGS.items() for bn in ("", "_bn")]
@@ -178,5 +240,23 @@ def write_numbers():
             print(name, options or "-", len(m.state_dict()), *shape, f"{largest:.9g}", numbers(y / largest), file=f)
 
 
+# ---- Networks with auxiliary heads: the loss of a step of training. Without dropout, which would draw
+
+
+def write_losses():
+    with open(f"{HERE}/models_losses.txt", "w") as f:
+        for name, options, side, share in [("googlenet", "dropout=0,dropout-aux=0", 64, 0.3), ("inception_v3", "dropout=0", 299, 0.4)]:
+            torch.manual_seed(0)
+            m = getattr(torchvision.models, name)(weights=None, init_weights=True, num_classes=10)
+            for layer in m.modules():
+                if isinstance(layer, nn.Dropout):
+                    layer.p = 0.0
+            y, *aux = m(torch.rand(2, 3, side, side))
+            labels = torch.tensor([3, 7])
+            losses = [nn.functional.cross_entropy(h, labels).item() for h in (y, *aux)]
+            print(name, options, side, f"{losses[0] + share * sum(losses[1:]):.9g}", file=f)
+
+
+write_losses()
 write_names()
 write_numbers()
