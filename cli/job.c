@@ -74,8 +74,9 @@ static const char *note(const struct job *j, const char *key)
     return text && *text ? text : NULL;
 }
 
-/* Weights by the name that the model lists them under, or by path; of the two, the listed name. */
-static tl_state *load_weights(const struct tl_model *m, const char *name, const char *file)
+/* Weights by the name that the model lists them under, or by path; of the two, the listed name. *options become those that the
+ * listed weights ask for. */
+static tl_state *load_weights(const struct tl_model *m, const char *name, const char *file, const char **options)
 {
     char listed[300] = "";
     const struct tl_model_weights *w = m && name ? m->weights : NULL;
@@ -84,6 +85,7 @@ static tl_state *load_weights(const struct tl_model *m, const char *name, const 
             char *path = tl_model_weights_path(m, name);
             tl_state *s = path ? tl_state_load(path) : NULL;
             free(path);
+            *options = w->options;
             return s;
         }
         size_t used = strlen(listed);
@@ -131,7 +133,8 @@ tl_status job_model(struct job *j, const struct invocation *v)
     const struct tl_model *named = argument ? tl_model_find(argument) : NULL;
     if (argument && !named)
         return tl_error_code();
-    if (file && !(j->weights = load_weights(named, v->set.resume ? NULL : v->set.weights, file)))
+    const char *listed = NULL;
+    if (file && !(j->weights = load_weights(named, v->set.resume ? NULL : v->set.weights, file, &listed)))
         return tl_error_code();
     const char *name = argument ? argument : note(j, "telar.model");
     if (!name && file)
@@ -144,7 +147,7 @@ tl_status job_model(struct job *j, const struct invocation *v)
         return tl_error_code();
     const char *noted = note(j, "telar.options");
     bool same = note(j, "telar.model") && strcmp(note(j, "telar.model"), name) == 0;
-    const char *options = v->set.options ? v->set.options : same && noted ? noted : "";
+    const char *options = v->set.options ? v->set.options : same && noted ? noted : listed ? listed : "";
     j->options = strdup(options);
     return j->options && (!same || note_classes(j) == TL_OK) ? TL_OK : tl_fail(TL_ERR_NOMEM, "out of memory");
 }

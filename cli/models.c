@@ -99,6 +99,7 @@ static void json_model(const struct tl_model *m)
         json_text_of(&j, "name", w->name);
         json_text_of(&j, "url", w->url);
         json_text_of(&j, "sha256", w->sha256);
+        json_text_of(&j, "options", w->options);
         json_text_of(&j, "note", w->note);
         json_close(&j, '}');
     }
@@ -118,9 +119,11 @@ static void print_model(const struct tl_model *m)
     if (m->weights && m->weights->name)
         printf("\nweights (--weights NAME):\n");
     for (const struct tl_model_weights *w = m->weights; w && w->name; w++) {
-        printf("  %-14s %s\n", w->name, w->url ? w->url : "");
+        printf("  %-14s %s\n", w->name, w->url ? w->url : "(no address is listed)");
         if (w->sha256)
-            printf("  %14s SHA-256 %s\n", "", w->sha256);
+            printf("  %14s SHA-256 %s%s\n", "", w->sha256, strlen(w->sha256) < 64 ? "…" : "");
+        if (w->options)
+            printf("  %14s with the options %s\n", "", w->options);
         if (w->note)
             printf("  %14s %s\n", "", w->note);
     }
@@ -176,12 +179,14 @@ static void json_summary(const struct job *j, const tl_summary *s)
         json_text_of(&to, "name", r->name);
         json_text_of(&to, "kind", r->kind);
         json_integer_of(&to, "depth", r->depth);
-        if (r->idle)
+        if (r->idle || r->failed)
             json_text_of(&to, "shape", NULL);
         else
             json_shape_of(&to, "shape", r->ndim, r->shape);
         json_integer_of(&to, "parameters", r->parameters);
         json_integer_of(&to, "multiply_adds", r->multiply_adds);
+        if (r->failed)
+            json_bool_of(&to, "failed", true);
         json_close(&to, '}');
     }
     json_close(&to, ']');
@@ -197,7 +202,7 @@ static tl_status summarize(struct job *j, const struct invocation *v, int *code)
         *code = EXIT_USAGE;
         return TL_OK;
     }
-    tl_summary *s = tl_summarize(j->net, ndim, shape);
+    tl_summary *s = tl_summarize_partly(j->net, ndim, shape);
     if (!s)
         return tl_error_code();
     char *text = v->set.json ? NULL : tl_summary_to_string(s);

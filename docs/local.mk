@@ -1,5 +1,5 @@
 # Documentation. It is installed as it lies here, below the README, so that links between the pages hold in both places.
-# sources nobase_dist_doc_DATA: *.md adr/*.md
+# sources nobase_dist_doc_DATA: *.md adr/*.md models/*.md
 nobase_dist_doc_DATA += \
 	%D%/add-a-backend.md \
 	%D%/add-a-data-set.md \
@@ -25,6 +25,14 @@ nobase_dist_doc_DATA += \
 	%D%/design.md \
 	%D%/from-pytorch.md \
 	%D%/kernels.md \
+	%D%/models/alexnet.md \
+	%D%/models/inception.md \
+	%D%/models/mobilenet.md \
+	%D%/models/resnet-cifar.md \
+	%D%/models/resnet.md \
+	%D%/models/squeezenet.md \
+	%D%/models/vgg.md \
+	%D%/models/xception.md \
 	%D%/ops.md
 # end (kept by build-aux/update-sources)
 nobase_dist_doc_DATA += README.md NEWS.md CONTRIBUTING.md LICENSE %D%/learning-curve.svg plugins/data/tables/tables.md

@@ -99,6 +99,9 @@ run doctor --json; is 0 "doctor --json" '"plugins":['; json_lines "doctor --json
 run summary lenet --device refrence; is 1 "an unknown backend" "did you mean \"reference\"?"
 run summary lenet -o input=32; is 0 "summary" "61,706" "[1, 16, 10, 10]"
 run summary lenet --json; json_lines "summary --json is JSON"
+run summary vgg11 --input 3x40x24 -o width=8,hidden=8
+is 1 "summary goes as far as it can" "18: Conv2d" "[1, 64, 2, 1]" "20: MaxPool2d" "(failed)" "telar: features.20: MaxPool2d, given [1 x 64 x 2 x 1]: "
+output=$("$telar" summary vgg11 --input 3x40x24 -o width=8,hidden=8 --json 2>err); status=$?; is 1 "and as JSON" '"failed":true'; json_lines "which it is"
 run summary lenet -o inputt=32; is 1 "an unknown option of a model" "did you mean \"input\""
 
 # ---- Training -------------------------------------------------------------------------------------------------------------------
@@ -143,12 +146,21 @@ is 0 "doctor tells of everything odd" "nowhere (does not exist)" "relative (is i
     "modes/modles/ is not looked into" "shown/models/mlp.so hides "
 mkdir -p crooked/models; cp "$TEST_BUILDDIR/tests/crooked/.libs/models.so" crooked/models/crooked.so
 output=$(TELAR_PLUGIN_PATH="$work/crooked" "$telar" models three 2>&1); status=$?
-is 0 "models lists weights" "SHA-256 BA7816BF" "https://example.org/weights/abc.bin" "three bytes"
+is 0 "models lists weights" "SHA-256 BA7816BF" "SHA-256 ba7816bf…" "https://example.org/weights/abc.bin" "three bytes"
 [ "$(printf '%s\n' "$output" | grep -c 'see telar doctor')" = 1 ]; point $? "and a plugin with flaws is warned of once"
 output=$(TELAR_PLUGIN_PATH="$work/crooked" "$telar" train three --data wine --weights elsewhere 2>&1); status=$?
 is 1 "weights by a name that the model lists" "https://example.org/not-here.safetensors" "does not fetch files by itself"
 output=$(TELAR_PLUGIN_PATH="$work/crooked" "$telar" train three --data wine --weights elswhere 2>&1); status=$?
-is 1 "by one that it does not" "lists the weights abc, elsewhere, and there is no such file"
+is 1 "by one that it does not" "lists the weights abc, first-digits, elsewhere, and there is no such file"
+output=$(TELAR_PLUGIN_PATH="$work/crooked" "$telar" models tight 2>&1); status=$?
+is 0 "models lists what weights need" "with the options in=3"
+table='{"fc.weight":{"dtype":"F32","shape":[3,4],"data_offsets":[0,48]},"fc.bias":{"dtype":"F32","shape":[3],"data_offsets":[48,60]}}'
+{ printf "\\$(printf %o ${#table})\\0\\0\\0\\0\\0\\0\\0%s" "$table"; head -c 60 /dev/zero; } >narrow.safetensors
+printf 'a,b,c,d,class\n1,2,3,4,x\n2,3,4,5,y\n3,4,5,6,z\n1,2,3,4,x\n2,3,4,5,y\n3,4,5,6,z\n' >four.csv
+narrow() { output=$(TELAR_DATA=$work TELAR_PLUGIN_PATH="$work/crooked" "$telar" train tight --data four.csv --label class --epochs 1 "$@" 2>&1); status=$?; }
+narrow; is 0 "the data set a model's options" "tight (in=4)"
+narrow --weights narrow; is 0 "listed weights set them" "tight (in=3)"
+narrow --weights narrow -o in=5; is 0 "and the user" "tight (in=5)"
 output=$(TELAR_PLUGIN_PATH="$work/crooked" "$telar" doctor 2>&1); status=$?
 is 0 "doctor names what is wrong in a plugin" "BAD  model    crooked" "model 'no-build': build is NULL"
 run inspect whole.safetensors; is 0 "inspect" "0.weight" "[128, 64]" "telar.model = mlp" "telar.seed = 11"

@@ -33,6 +33,7 @@ C_TESTS = \
 	%D%/train_plot \
 	%D%/train_report \
 	%D%/train_task \
+	%D%/models \
 	%D%/print \
 	%D%/nn_function \
 	%D%/nn_layers \
@@ -250,6 +251,7 @@ EXTRA_DIST += \
 	%D%/golden/loader.txt \
 	%D%/golden/make_autograd.py \
 	%D%/golden/make_loader.py \
+	%D%/golden/make_models.py \
 	%D%/golden/make_nn.py \
 	%D%/golden/make_ops.py \
 	%D%/golden/make_optim.py \
@@ -261,9 +263,13 @@ EXTRA_DIST += \
 	%D%/golden/make_rng.py \
 	%D%/golden/make_safetensors.py \
 	%D%/golden/make_special.py \
+	%D%/golden/models_losses.txt \
+	%D%/golden/models_names.txt \
+	%D%/golden/models_numbers.txt \
 	%D%/golden/nn_forward.txt \
 	%D%/golden/nn_init.txt \
 	%D%/golden/nn_print.txt \
+	%D%/golden/nn_truncated.txt \
 	%D%/golden/ops.txt \
 	%D%/golden/optim_clip.txt \
 	%D%/golden/optim_schedules.txt \

@@ -36,6 +36,34 @@ static void test_init(void)
     fclose(f);
 }
 
+static void test_truncated(void)
+{
+    FILE *f = golden_open("nn_truncated.txt");
+    char word[64], what[120];
+    while (golden_word(f, word, sizeof word)) {
+        double mean = strtod(word, NULL), std = golden_number(f), low = golden_number(f), high = golden_number(f);
+        int64_t rows = golden_integer(f), columns = golden_integer(f);
+        snprintf(what, sizeof what, "normal of %g, %g within [%g, %g]", mean, std, low, high);
+        tl_manual_seed(3);
+        TL_SCOPE {
+            tl_tensor *t = tl_empty(TL_SHAPE(rows, columns), (struct tl_options){0});
+            ok(tl_init_trunc_normal(t, mean, std, low, high) == TL_OK, "%s: drawn", what);
+            golden_tensor(f, t, 2e-6, what);
+        }
+        tl_error_clear();
+    }
+    fclose(f);
+    static const double bad[][4] = {{0, 0, -1, 1}, {0, 1, 1, 1}, {NAN, 1, -1, 1}, {0, 1, -1, INFINITY}};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        TL_SCOPE {
+            tl_tensor *t = tl_ones(TL_SHAPE(2), (struct tl_options){0});
+            tl_status s = tl_init_trunc_normal(t, bad[i][0], bad[i][1], bad[i][2], bad[i][3]);
+            ok(s == TL_ERR_ARGUMENT && ((float *)tl_data(t))[1] == 1, "a distribution that cannot be cut: %s", tl_error_message());
+        }
+        tl_error_clear();
+    }
+}
+
 static void test_print(void)
 {
     FILE *f = golden_open("nn_print.txt");
@@ -168,6 +196,7 @@ static void test_errors(void)
 int main(void)
 {
     TL_SCOPE test_init();
+    TL_SCOPE test_truncated();
     TL_SCOPE test_print();
     TL_SCOPE test_forward();
     TL_SCOPE test_errors();

@@ -128,8 +128,21 @@ static void test_summary(void)
     ok(text && strstr(text, "61,706") && strstr(text, "[2, 16, 10, 10]"), "summary: as text");
     free(text);
     tl_summary_free(s);
-    check(!tl_summarize(net, TL_SHAPE(2, 3, 32, 32)) && tl_error_code() != TL_OK, "summary: input of another shape: %s",
-       tl_error_message());
+    check(!tl_summarize(net, TL_SHAPE(2, 3, 32, 32)) && tl_error_code() != TL_OK &&
+              strncmp(tl_error_message(), "conv1: Conv2d, given [2 x 3 x 32 x 32]: ", 40) == 0, "summary: input of another shape: %s", tl_error_message());
+    tl_error_clear();
+    s = tl_summarize_partly(net, TL_SHAPE(2, 1, 36, 32));
+    check(s && tl_error_code() == TL_ERR_SHAPE && strncmp(tl_error_message(), "fc1: Linear, given [2 x 480]: ", 30) == 0, "summary: as far as it came: %s",
+          tl_error_message());
+    tl_error_clear();
+    r = tl_summary_at(s, 2);
+    ok(tl_summary_count(s) == 4 && r->ndim == 4 && r->shape[2] == 12 && !r->failed && tl_summary_at(s, 3)->failed && tl_summary_at(s, 0)->failed,
+       "summary: what ran, and what failed");
+    text = tl_summary_to_string(s);
+    ok(text && strstr(text, "fc1: Linear") && strstr(text, "(failed)") && !strstr(text, "multiply-adds:") && tl_error_code() == TL_OK,
+       "summary: without totals");
+    free(text);
+    tl_summary_free(s);
     tl_error_clear();
     check(!tl_summarize(net, TL_SHAPE(INT64_MAX, 8, 32, 32)) && tl_error_code() == TL_ERR_LIMIT, "summary: an impossible batch: %s",
        tl_error_message());

@@ -57,8 +57,9 @@ static void test_verdicts(void)
 {
     static const char *const models[] = {"'no-size': struct_size is 0", "'no-build': build is NULL", "'no-task': tasks is 0", "'new-task': tasks has bits (0x100000)",
                                          "'no-step': its task is to generate", "'default': a default that its own table", "option out=ten",
-                                         "'role': model role: option out has a role, but"};
-    static const char *const left_out[] = {"no-size", "no-build", "no-task", "new-task", "no-step", "default", "role"};
+                                         "'role': model role: option out has a role, but",
+                                         "'digest': sha256 of the weights seven is \"ba7816b\": expected the 64"};
+    static const char *const left_out[] = {"no-size", "no-build", "no-task", "new-task", "no-step", "default", "role", "digest"};
     tl_models(NULL, 0);
     tl_data_sources(NULL, 0);
     const char *words = verdict("model");
@@ -343,13 +344,17 @@ static void test_weights(void)
 {
     const struct tl_model *m = tl_model_find("three");
     fails(!tl_model_weights_path(m, "elsewhere"), TL_ERR_NOT_FOUND, "https://example.org/not-here.safetensors", "weights that are not here");
-    fails(!tl_model_weights_path(m, "abd"), TL_ERR_NOT_FOUND, "it has: abc, elsewhere", "weights that are not listed");
+    fails(!tl_model_weights_path(m, "abd"), TL_ERR_NOT_FOUND, "it has: abc, first-digits, elsewhere", "weights that are not listed");
     fails(!tl_model_weights_path(tl_model_find("mlp"), "abd"), TL_ERR_NOT_FOUND, "nor any others", "weights of a model without any");
     const char *path = files_write("abc.bin", "abc", 3);
     char *found = tl_model_weights_path(m, "abc");
     is_string(found ? found : tl_error_message(), path, "a file with the right sum");
     free(found);
+    found = tl_model_weights_path(m, "first-digits");
+    is_string(found ? found : tl_error_message(), path, "a file whose sum begins as it should");
+    free(found);
     files_write("abc.bin", "abd", 3);
+    fails(!tl_model_weights_path(m, "first-digits"), TL_ERR_FORMAT, "expected one that begins with ba7816bf", "a file whose sum does not");
     fails(!tl_model_weights_path(m, "abc"), TL_ERR_FORMAT, "a52d159f262b2c6ddb724a61840befc36eb30c88877a4030b65cbe86298449c9, expected", "a file with another");
     /* Lengths around a block's end, against sha256sum's answers. */
     static const char *const sums[] = {"9f4390f8d30c2dd92ec9f095b65e2b9ae9b0a925a5258e241c9f1e910f734318", "b35439a4ac6f0948b6d6f9e3c6af0f5f590ce20f1bde7090ef7970686ec6738a",

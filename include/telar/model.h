@@ -46,10 +46,23 @@ TL_PUBLIC const char *tl_task_name(enum tl_task t);
 struct tl_model_weights {
     const char *name;   /**< what users write: --weights NAME */
     const char *url;    /**< where the file is; its last part is the file's name */
-    const char *sha256; /**< 64 hexadecimal digits, or NULL: not checked */
+    const char *sha256; /**< 64 hexadecimal digits, or the first of them, 8 at least, where no more is known (as torchvision's file
+                         *   names end); what is there is checked. NULL: not checked */
     const char *note;   /**< a line: trained on what, how good */
-    const void *reserved[4]; /**< NULL */
+    const char *options; /**< what the model must be built with: "width=0.25"; NULL: its defaults */
+    const void *reserved[3]; /**< NULL */
 };
+
+/** How pictures become a model's inputs, as torchvision's ImageClassification does it: the shorter side is resized to `resize`, the
+ *  middle crop x crop is cut out, values are brought into [0, 1], and from each channel its mean is subtracted and the difference
+ *  divided by its deviation. tl_model_preprocess() does the last step for batches [n, 3, h, w] with values in [0, 1]; pictures of
+ *  one channel are scaled by the average of the three, and those of other numbers are left as they are. */
+struct tl_picture_form {
+    int64_t resize, crop;
+    double mean[3], deviation[3];
+};
+/** What networks that were trained on ImageNet expect: {256, 224, TL_IMAGENET_SCALE}. */
+#define TL_IMAGENET_SCALE {0.485, 0.456, 0.406}, {0.229, 0.224, 0.225}
 
 /** One model of a family. Append only. The host takes NULL, or an error that is set when a slot returns, for a failure; so a slot
  *  need not check the calls between its first and its last. */
@@ -68,7 +81,7 @@ struct tl_model {
     tl_module *(*build)(const struct tl_config *c);
     /** Bring the inputs of a batch, batch[0], into the model's form; the other fields are left alone. Runs before forward and step, in
      *  training, evaluation and prediction. Optional: samples are given the shape that input_shape says, if they have as many
-     *  values, and everything but i32 and i64 becomes f32. */
+     *  values, everything but i32 and i64 becomes f32, and pictures are scaled as `pictures` says. */
     tl_tensor *(*preprocess)(const struct tl_config *c, tl_tensor *input);
     /** Names of the classes, NULL-terminated. Optional. A data set's own names win; these are used where there is no data set, or
      *  one with as many classes and no names. */
@@ -76,6 +89,7 @@ struct tl_model {
     /** A training step of its own (GAN, VAE): the loss of a batch, a 0-d tensor; the caller does backward and the optimizer's
      *  step. Also called to evaluate: then tl_is_training(m) is false and no gradients are recorded. Optional. */
     tl_tensor *(*step)(const struct tl_config *c, tl_module *m, tl_tensor *const *batch, int n);
+    const struct tl_picture_form *pictures; /**< of models for pictures that were trained on a certain form. Optional */
 };
 
 /** The table of a model plugin. Append only. */
@@ -93,6 +107,7 @@ struct tl_model_plugin {
 
 static_assert(offsetof(struct tl_model, input_shape) == 8 + 5 * sizeof(void *), "tl_model only grows at its end");
 static_assert(offsetof(struct tl_model, step) == 8 + 9 * sizeof(void *), "tl_model only grows at its end");
+static_assert(offsetof(struct tl_model, pictures) == 8 + 10 * sizeof(void *), "tl_model only grows at its end");
 static_assert(sizeof(struct tl_model_weights) == 8 * sizeof(void *), "entries of a table cannot grow");
 
 /* ---- Finding and building ------------------------------------------------------------------------------------------- */

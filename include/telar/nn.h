@@ -105,7 +105,8 @@ TL_PUBLIC tl_status tl_module_to_dtype(tl_module *m, tl_dtype dtype);
 /** Parameters and buffers by name (sharing storage); free with tl_state_free(). */
 TL_PUBLIC tl_state *tl_module_state(tl_module *m);
 /** Copy values in. Everything is checked first: all missing, unexpected and mis-shaped names are listed at once and
- *  nothing is changed. With strict false, missing and unexpected names are allowed. */
+ *  nothing is changed. With strict false, missing and unexpected names are allowed. A batch norm's num_batches_tracked may always be
+ *  missing, as it is from files older than PyTorch 0.4.1, and stays what it was. */
 TL_PUBLIC tl_status tl_module_load_state(tl_module *m, const tl_state *s, bool strict);
 /** tl_state_save(tl_module_state(m), path), and back. */
 TL_PUBLIC tl_status tl_module_save(tl_module *m, const char *path);
@@ -138,8 +139,10 @@ struct tl_layer_options {
 #define TL_SEQUENTIAL(...) \
     tl_sequential_of(sizeof((tl_module *[]){__VA_ARGS__}) / sizeof(tl_module *), (tl_module *[]){__VA_ARGS__})
 TL_PUBLIC tl_module *tl_sequential_of(size_t n, tl_module *const *layers);
-/** An empty one; add named layers with tl_module_add(). */
+/** An empty one; add layers with tl_sequential_append(), or named ones with tl_module_add(). */
 TL_PUBLIC tl_module *tl_sequential_new(void);
+/** Hand layer over to m, named by the number of those before it, and return it, as tl_module_add() does. */
+TL_PUBLIC tl_module *tl_sequential_append(tl_module *m, tl_module *layer);
 
 /** y = x W^T + b, W [out, in]. Options: no_bias. */
 #define tl_nn_linear(in, ...) tl_nn_linear_with(in, TL_FIRST_(__VA_ARGS__, 0), TL_LAYER_(__VA_ARGS__))
@@ -237,6 +240,9 @@ TL_PUBLIC tl_status tl_init_xavier_normal(tl_tensor *t, double gain);
  *  with fan_out, the fan_out. The uniform one draws from +- sqrt(3) deviations. */
 TL_PUBLIC tl_status tl_init_kaiming_uniform(tl_tensor *t, double a, bool fan_out);
 TL_PUBLIC tl_status tl_init_kaiming_normal(tl_tensor *t, double a, bool fan_out);
+/** Normal, where what falls outside of [low, high] is drawn again. Where most would, uniform numbers are accepted by their density
+ *  instead; either way in the order of PyTorch 2.15. low must be less than high, and std more than 0. */
+TL_PUBLIC tl_status tl_init_trunc_normal(tl_tensor *t, double mean, double std, double low, double high);
 
 #ifdef __cplusplus
 }

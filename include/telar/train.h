@@ -280,10 +280,14 @@ struct tl_summary_row {
     int64_t parameters;    /**< its own, children not counted */
     int64_t multiply_adds; /**< of a whole batch, its own; convolutions and matrix products */
     bool idle;             /**< it did not run: no shape, no multiply-adds */
+    bool failed;           /**< it, or one inside it, could not run on what it was given: no shape, no multiply-adds */
 };
 typedef struct tl_summary tl_summary;
 /** Run m once on zeros of this shape (with the batch), in evaluation mode, and note what every module does. */
 TL_PUBLIC tl_summary *tl_summarize(tl_module *m, int ndim, const int64_t *shape);
+/** The same, but of a forward pass that fails as far as it came; the error, which names the layer that failed and what it was given, stays
+ *  set. Its table has no totals; tl_summary_totals() adds up the rows that there are. */
+TL_PUBLIC tl_summary *tl_summarize_partly(tl_module *m, int ndim, const int64_t *shape);
 /** Free it; NULL is allowed. */
 TL_PUBLIC void tl_summary_free(tl_summary *s);
 /** Number of rows, and row i, borrowed; NULL past the end. */

@@ -3,7 +3,6 @@
  * The plugin "mlp": a multilayer perceptron of any depth. Layers are numbered as in a PyTorch Sequential:
  * Linear, activation, (Dropout), Linear, …, Linear.
  */
-#include <stdio.h>
 #include <string.h>
 #include <telar/model.h>
 
@@ -28,13 +27,6 @@ static tl_module *activation(const char *name)
     return tl_nn_relu();
 }
 
-static void append(tl_module *m, tl_module *layer)
-{
-    char name[24];
-    snprintf(name, sizeof name, "%zu", m ? tl_module_n_children(m) : 0);
-    tl_module_add(m, name, layer);
-}
-
 static tl_module *build(const struct tl_config *c)
 {
     int64_t hidden[MAX_HIDDEN], width = tl_config_int(c, "in");
@@ -42,13 +34,13 @@ static tl_module *build(const struct tl_config *c)
     double dropout = tl_config_float(c, "dropout");
     tl_module *m = tl_sequential_new();
     for (int i = 0; i < n && i < MAX_HIDDEN; i++) {
-        append(m, tl_nn_linear(width, hidden[i]));
-        append(m, activation(tl_config_choice(c, "activation")));
+        tl_sequential_append(m, tl_nn_linear(width, hidden[i]));
+        tl_sequential_append(m, activation(tl_config_choice(c, "activation")));
         if (dropout > 0)
-            append(m, tl_nn_dropout(dropout));
+            tl_sequential_append(m, tl_nn_dropout(dropout));
         width = hidden[i];
     }
-    append(m, tl_nn_linear(width, tl_config_int(c, "out")));
+    tl_sequential_append(m, tl_nn_linear(width, tl_config_int(c, "out")));
     return m;
 }
 

@@ -90,6 +90,79 @@ tl_status tl_init_kaiming_normal(tl_tensor *t, double a, bool fan_out)
     return kaiming(t, a, fan_out, true);
 }
 
+/* ---- Truncated normal ------------------------------------------------------------------------------------------------ */
+
+struct truncated {
+    double mean, std, low, high;
+};
+
+/* Elements of t where `again` is true become those of `fresh`. */
+static bool replace_where(tl_tensor *t, tl_tensor *again, tl_tensor *fresh)
+{
+    return tl_copy_(t, tl_where(again, fresh, t)) != NULL;
+}
+
+static bool any(tl_tensor *mask)
+{
+    tl_tensor *found = tl_any(mask);
+    return found && tl_item(found) != 0;
+}
+
+static bool lies_within(tl_tensor *t, const struct truncated *d)
+{
+    tl_tensor *least = tl_numel(t) ? tl_amin(t) : NULL, *most = least ? tl_amax(t) : NULL;
+    return tl_numel(t) == 0 || (most && tl_item(least) >= d->low && tl_item(most) <= d->high);
+}
+
+/* All of them are drawn anew each time, and used where they are needed: PyTorch's order. */
+static tl_status redraw_outside(tl_tensor *t, const struct truncated *d)
+{
+    bool more = tl_normal_(t, d->mean, d->std, NULL) != NULL;
+    while (more)
+        TL_SCOPE {
+            more = !lies_within(t, d); /* the rule, and quicker than the mask */
+            tl_tensor *outside = more ? tl_logical_or(tl_lt(t, tl_number(d->low)), tl_gt(t, tl_number(d->high))) : NULL;
+            more = more && any(outside) && replace_where(t, outside, tl_normal_(tl_empty_like(t), d->mean, d->std, NULL));
+        }
+    return tl_error_code();
+}
+
+/* Which of the candidates are refused: with the chance that the density at x lies below that at its peak. */
+static tl_tensor *refused(tl_tensor *x, const struct truncated *d)
+{
+    double peak = d->mean < d->low ? d->low : d->mean > d->high ? d->high : d->mean, z = (peak - d->mean) / d->std;
+    tl_tensor *density = tl_square(tl_div_s(tl_sub_s(x, d->mean), d->std));
+    density = tl_sub_s(tl_mul_s(density, -0.5), -0.5 * z * z);
+    return tl_gt(tl_log(tl_uniform_(tl_empty_like(x), 0, 1, NULL)), density);
+}
+
+static tl_status accept_by_density(tl_tensor *t, const struct truncated *d)
+{
+    tl_tensor *pending = refused(tl_uniform_(t, d->low, d->high, NULL), d);
+    bool more = any(pending);
+    pending = tl_keep(pending);
+    while (more)
+        TL_SCOPE {
+            tl_tensor *fresh = tl_uniform_(tl_empty_like(t), d->low, d->high, NULL);
+            more = replace_where(t, pending, fresh) && tl_copy_(pending, tl_logical_and(pending, refused(fresh, d))) && any(pending);
+        }
+    tl_release(pending);
+    return tl_error_code();
+}
+
+tl_status tl_init_trunc_normal(tl_tensor *t, double mean, double std, double low, double high)
+{
+    const struct truncated d = {mean, std, low, high};
+    if (!(low < high) || !(std > 0) || !isfinite(low) || !isfinite(high) || !isfinite(mean) || !isfinite(std))
+        return tl_fail(TL_ERR_ARGUMENT, "init: a normal distribution of mean %g and deviation %g cannot be cut to [%g, %g]: expected finite numbers, a "
+                       "deviation above 0, and low below high", mean, std, low, high);
+    /* The share of the whole distribution that lies within the bounds. */
+    double share = (erf((high - mean) / (std * sqrt(2.0))) - erf((low - mean) / (std * sqrt(2.0)))) / 2;
+    tl_status s = TL_OK;
+    TL_NO_GRAD TL_SCOPE s = share > 0.3 ? redraw_outside(t, &d) : accept_by_density(t, &d);
+    return s;
+}
+
 tl_status layer_init(tl_tensor *weight, tl_tensor *bias)
 {
     tl_status status = tl_init_kaiming_uniform(weight, sqrt(5.0), false);

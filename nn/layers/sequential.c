@@ -28,6 +28,13 @@ tl_module *tl_sequential_new(void)
     return tl_module_new(&class, 0);
 }
 
+tl_module *tl_sequential_append(tl_module *m, tl_module *layer)
+{
+    char name[24];
+    snprintf(name, sizeof name, "%zu", m ? m->n_children : 0);
+    return tl_module_add(m, name, layer);
+}
+
 tl_module *tl_sequential_of(size_t n, tl_module *const *layers)
 {
     tl_module *m = tl_sequential_new();
@@ -37,11 +44,8 @@ tl_module *tl_sequential_of(size_t n, tl_module *const *layers)
         n = 0;
         complete = false;
     }
-    for (size_t i = 0; i < n; i++) {
-        char name[24];
-        snprintf(name, sizeof name, "%zu", i);
-        complete &= tl_module_add(m, name, layers[i]) != NULL;
-    }
+    for (size_t i = 0; i < n; i++)
+        complete &= tl_sequential_append(m, layers[i]) != NULL;
     if (complete)
         return m;
     tl_module_free(m);

@@ -94,10 +94,19 @@ static bool same_shape(const tl_tensor *a, const tl_tensor *b)
     return tl_ndim(a) == tl_ndim(b) && memcmp(tl_shape(a), tl_shape(b), (size_t)tl_ndim(a) * sizeof(int64_t)) == 0;
 }
 
+/* Files older than PyTorch 0.4.1 do not have it, and PyTorch reads them all the same. */
+static bool is_batch_count(const char *name)
+{
+    const char *dot = strrchr(name, '.');
+    return strcmp(dot ? dot + 1 : name, "num_batches_tracked") == 0;
+}
+
 static tl_status match(const char *name, tl_tensor *t, void *ctx)
 {
     struct loading *l = ctx;
     tl_tensor *from = tl_state_get(l->state, name);
+    if (!from && is_batch_count(name))
+        return TL_OK;
     if (!from) {
         list_name(&l->missing, &l->n_missing, name, "");
         return TL_OK;

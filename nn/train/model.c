@@ -33,6 +33,17 @@ static const struct tl_model *find_listed(const char *name)
 /* What the first version of the table has; later members are asked for one by one. */
 #define HAS_SLOT(m, slot) ((m)->struct_size >= offsetof(struct tl_model, slot) + sizeof((m)->slot))
 
+/* Digests that a file's can be compared with: the whole, or at least the first eight digits. */
+static const struct tl_model_weights *odd_digest(const struct tl_model_weights *w)
+{
+    for (; w && w->name; w++) {
+        size_t digits = w->sha256 ? strspn(w->sha256, "0123456789abcdefABCDEF") : 0;
+        if (w->sha256 && (w->sha256[digits] || digits < 8 || digits > 64))
+            return w;
+    }
+    return NULL;
+}
+
 /* NULL if the model can be used, else why not, in `why`. */
 static const char *judge(const struct tl_model *m, char *why, size_t size)
 {
@@ -56,6 +67,12 @@ static const char *judge(const struct tl_model *m, char *why, size_t size)
     }
     if ((m->tasks & TL_GENERATE) && !m->step)
         return "its task is to generate, so it needs a step, but step is NULL";
+    const struct tl_model_weights *odd = odd_digest(m->weights);
+    if (odd) {
+        snprintf(why, size, "sha256 of the weights %s is \"%.70s\": expected the 64 hexadecimal digits of a digest, or its first 8 or more", odd->name,
+                 odd->sha256);
+        return why;
+    }
     snprintf(owner, sizeof owner, "model %s", m->name);
     if (tl_config_check(owner, m->options) == TL_OK)
         return NULL;
@@ -262,6 +279,22 @@ tl_status model_refuses_size(const struct tl_model *m, int ndim, const int64_t *
                    (long long)came);
 }
 
+/* (x - mean) / deviation, channel by channel. */
+static tl_tensor *scale_pictures(const struct tl_picture_form *form, tl_tensor *x)
+{
+    float mean[3], deviation[3];
+    int64_t channels = tl_ndim(x) == 4 ? tl_size(x, 1) : 0;
+    if (channels != 1 && channels != 3)
+        return x;
+    for (int i = 0; i < channels; i++) {
+        mean[i] = (float)(channels == 3 ? form->mean[i] : (form->mean[0] + form->mean[1] + form->mean[2]) / 3);
+        deviation[i] = (float)(channels == 3 ? form->deviation[i] : (form->deviation[0] + form->deviation[1] + form->deviation[2]) / 3);
+    }
+    struct tl_options here = {.device = tl_device_of(x)};
+    tl_tensor *m = tl_from_data(TL_SHAPE(channels, 1, 1), mean, here), *d = tl_from_data(TL_SHAPE(channels, 1, 1), deviation, here);
+    return tl_div(tl_sub(x, m), d);
+}
+
 /* Samples in the shape that the model's input_shape says; tokens stay what they are. */
 static tl_tensor *shape_input(const struct tl_model *m, const struct tl_config *c, tl_tensor *input)
 {
@@ -276,7 +309,10 @@ static tl_tensor *shape_input(const struct tl_model *m, const struct tl_config *
     }
     tl_dtype type = tl_dtype_of(input);
     tl_tensor *x = tl_reshape(input, ndim + 1, shape);
-    return type == TL_I64 || type == TL_I32 || type == TL_F32 ? x : tl_cast(x, TL_F32);
+    if (type == TL_I64 || type == TL_I32)
+        return x;
+    x = type == TL_F32 ? x : tl_cast(x, TL_F32);
+    return x && HAS_SLOT(m, pictures) && m->pictures ? scale_pictures(m->pictures, x) : x;
 }
 
 tl_tensor *tl_model_preprocess(const struct tl_model *m, const struct tl_config *c, tl_tensor *input)

@@ -19,6 +19,7 @@ struct tl_summary {
     struct row *rows;
     size_t count, capacity;
     struct tl_summary_totals totals;
+    bool broken; /* the forward pass failed on the way */
 };
 
 /* What the observer works with. */
@@ -29,7 +30,10 @@ struct watch {
     tl_module *root;
     tl_tensor **counted; /* parameters that were counted */
     size_t n_counted, counted_capacity;
-    bool failed;
+    bool failed;              /* out of memory */
+    bool broken;              /* a forward failed: first that of this row, which was given this shape */
+    size_t broken_row;
+    char given[200];
 };
 
 static bool grow(void *array, size_t *capacity, size_t needed, size_t size)
@@ -142,6 +146,12 @@ static void after(tl_module *m, tl_tensor *const *in, int n, tl_tensor *out, voi
     tl_module_parameters(m, count_parameter, &own);
     r->public.parameters = own.parameters;
     totals->parameters += own.parameters;
+    r->public.failed = !out;
+    if (!out && !w->broken) {
+        w->broken = true;
+        w->broken_row = (size_t)(r - w->summary->rows);
+        shape_text(w->given, sizeof w->given, n > 0 ? in[0] : NULL);
+    }
     if (!out)
         return;
     r->public.ndim = tl_ndim(out);
@@ -204,6 +214,10 @@ static tl_status watch_forward(struct watch *w, int ndim, const int64_t *shape)
         if (!tl_forward(w->root, x))
             status = tl_error_code();
         tl_module_observe(outer);
+        if (status != TL_OK && w->broken) {
+            const struct row *r = &w->summary->rows[w->broken_row];
+            tl_error_prefix("%s%s%s, given %s: ", r->name ? r->name : "", r->name && *r->name ? ": " : "", r->public.kind, w->given);
+        }
     }
     if (training)
         tl_train(w->root);
@@ -214,7 +228,7 @@ static tl_status watch_forward(struct watch *w, int ndim, const int64_t *shape)
     return status;
 }
 
-tl_summary *tl_summarize(tl_module *m, int ndim, const int64_t *shape)
+static tl_summary *summarize(tl_module *m, int ndim, const int64_t *shape, bool partly)
 {
     if (!m || ndim < 0 || ndim > TL_MAX_DIMS || (ndim > 0 && !shape)) {
         tl_fail(TL_ERR_ARGUMENT, "summary: a module and the shape of its input, of at most %d dimensions, are needed", TL_MAX_DIMS);
@@ -235,15 +249,27 @@ tl_summary *tl_summarize(tl_module *m, int ndim, const int64_t *shape)
         status = watch_forward(&w, ndim, shape);
     free(w.open);
     free(w.counted);
-    if (status != TL_OK) {
+    if (status != TL_OK && !(partly && w.broken && !w.failed)) {
         tl_summary_free(s);
         return NULL;
     }
     s->totals.input_bytes = elements * 4;
-    tl_module_buffers(m, add_buffer, s);
+    s->broken = w.broken;
+    if (!w.broken)
+        tl_module_buffers(m, add_buffer, s);
     for (size_t i = 0; i < s->count; i++)
         s->rows[i].public.name = s->rows[i].name ? s->rows[i].name : "?";
     return s;
+}
+
+tl_summary *tl_summarize(tl_module *m, int ndim, const int64_t *shape)
+{
+    return summarize(m, ndim, shape, false);
+}
+
+tl_summary *tl_summarize_partly(tl_module *m, int ndim, const int64_t *shape)
+{
+    return summarize(m, ndim, shape, true);
 }
 
 void tl_summary_free(tl_summary *s)
@@ -298,8 +324,8 @@ static void put_label(const struct tl_summary_row *r, char *buffer, size_t size)
 
 static void put_shape(const struct tl_summary_row *r, char *buffer, size_t size)
 {
-    size_t used = (size_t)snprintf(buffer, size, r->idle ? "(not run)" : "[");
-    if (r->idle)
+    size_t used = (size_t)snprintf(buffer, size, r->failed ? "(failed)" : r->idle ? "(not run)" : "[");
+    if (r->idle || r->failed)
         return;
     for (int i = 0; i < r->ndim && used < size; i++)
         used += (size_t)snprintf(buffer + used, size - used, "%s%lld", i ? ", " : "", (long long)r->shape[i]);
@@ -346,6 +372,8 @@ char *tl_summary_to_string(const tl_summary *s)
     if (!s || !text_open(&text))
         return NULL;
     put_table(text.to, s);
+    if (s->broken)
+        return text_close(&text);
     const struct tl_summary_totals *t = &s->totals;
     with_commas(t->parameters, a, sizeof a);
     fprintf(text.to, "parameters:    %s (trained: %s)\n", t->parameters ? a : "0",

@@ -47,17 +47,18 @@ static tl_status check_sum(const struct tl_model *m, const struct tl_model_weigh
 {
     struct tl_map map;
     char sum[65];
-    if (!w->sha256 || !w->sha256[0])
+    if (!w->sha256)
         return TL_OK;
     tl_status s = tl_map_open(path, &map);
     if (s != TL_OK)
         return s;
     sha256_hex(map.data, map.size, sum);
     tl_map_close(&map);
-    if (strcasecmp(sum, w->sha256) == 0)
+    size_t digits = strlen(w->sha256);
+    if (strncasecmp(sum, w->sha256, digits) == 0)
         return TL_OK;
-    return tl_fail(TL_ERR_FORMAT, "\"%s\" is not the file that model %s means by %s: its SHA-256 is %s, expected %s. Fetch it again from %s", path,
-                   m->name, w->name, sum, w->sha256, w->url ? w->url : "where it came from");
+    return tl_fail(TL_ERR_FORMAT, "\"%s\" is not the file that model %s means by %s: its SHA-256 is %s, expected %s%s. Fetch it again from %s", path,
+                   m->name, w->name, sum, digits < 64 ? "one that begins with " : "", w->sha256, w->url ? w->url : "where it came from");
 }
 
 char *tl_model_weights_path(const struct tl_model *m, const char *name)

@@ -126,9 +126,13 @@ static const struct tl_plugin_option small[] = {
 static const struct tl_model_weights weights[] = {
     {.name = "abc", .url = "https://example.org/weights/abc.bin?raw=1", .note = "three bytes",
      .sha256 = "BA7816BF8F01CFEA414140DE5DAE2223B00361A396177A9CB410FF61F20015AD"},
+    {.name = "first-digits", .url = "https://example.org/abc.bin", .sha256 = "ba7816bf"},
     {.name = "elsewhere", .url = "https://example.org/not-here.safetensors"},
     {0},
 };
+
+static const struct tl_model_weights narrow[] = {{.name = "narrow", .url = "https://example.org/narrow.safetensors", .options = "in=3"}, {0}};
+static const struct tl_model_weights seven_digits[] = {{.name = "seven", .sha256 = "ba7816b"}, {0}};
 
 #define MODEL(variable, name_, tasks_, ...)                                                                                   \
     static const struct tl_model variable = {.struct_size = sizeof(struct tl_model), .tasks = tasks_, .name = name_, .summary = "for tests", \
@@ -141,6 +145,7 @@ MODEL(new_task, "new-task", 1u << 20, .build = build);
 MODEL(no_step, "no-step", TL_GENERATE, .build = build);
 MODEL(default_, "default", TL_CLASSIFY, .build = build, .options = bad_default);
 MODEL(role, "role", TL_CLASSIFY, .build = build, .options = bad_role);
+MODEL(digest, "digest", TL_CLASSIFY, .build = build, .weights = seven_digits);
 MODEL(twin, "mnist-cnn", TL_CLASSIFY, .build = build);
 
 MODEL(null_build, "null-build", TL_CLASSIFY, .build = build_null);
@@ -148,7 +153,7 @@ MODEL(wrong_kind, "wrong-kind", TL_CLASSIFY, .build = build_wrong_kind, .options
 MODEL(failing, "failing", TL_CLASSIFY, .build = build_failing);
 MODEL(null_preprocess, "null-preprocess", TL_CLASSIFY, .build = build, .preprocess = preprocess_null);
 MODEL(null_step, "null-step", TL_CLASSIFY, .build = build, .step = step_null);
-MODEL(tight, "tight", TL_CLASSIFY, .build = build, .options = small);
+MODEL(tight, "tight", TL_CLASSIFY, .build = build, .options = small, .weights = narrow);
 
 MODEL(three, "three", TL_CLASSIFY, .build = build, .weights = weights);
 MODEL(one, "one", TL_REGRESS, .build = build_one);
@@ -159,5 +164,5 @@ MODEL(scaled, "scaled", TL_RECONSTRUCT, .build = build_four, .step = step_scaled
 static const struct tl_model tokens = {.struct_size = sizeof(struct tl_model), .tasks = TL_LANGUAGE, .name = "tokens",
                                        .input_shape = shape_tokens, .build = build_tokens, .options = words};
 
-TL_MODEL_PLUGIN("crooked", "0", "models for tests", &no_size, &no_build, &no_task, &new_task, &no_step, &default_, &role, &twin, &null_build,
+TL_MODEL_PLUGIN("crooked", "0", "models for tests", &no_size, &no_build, &no_task, &new_task, &no_step, &default_, &role, &digest, &twin, &null_build,
                 &wrong_kind, &failing, &null_preprocess, &null_step, &tight, &three, &one, &flat, &triple, &again, &scaled, &tokens);

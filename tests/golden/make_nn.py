@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Golden numbers for modules: initial weights, printed trees, what layers compute, state names.
 
-Writes nn_init.txt, nn_print.txt and nn_forward.txt beside itself. Run with PyTorch, on a processor that is not Intel's
+Writes nn_init.txt, nn_truncated.txt, nn_print.txt and nn_forward.txt beside itself. Run with PyTorch, on a processor that is not Intel's
 (there PyTorch draws Bernoulli numbers from another library). The cases' names are those in tests/nn_cases.h.
 """
 import os
@@ -122,6 +122,18 @@ def write_init():
                 print(f"{name} {key} {value.dim()} {shape} {numbers(value)}".replace("  ", " "), file=f)
 
 
+# mean, deviation and bounds: cut far outside, on both sides, beside the peak, and in a tail; the last three are of the second kind.
+TRUNCATED = [(0, 0.01, -2, 2), (0, 1, -0.5, 1.5), (1, 2, 0.5, 4), (0, 1, 0.1, 0.4), (0, 1, 2, 5), (-3, 0.5, -2, 2)]
+
+
+def write_truncated():
+    with open(os.path.join(HERE, "nn_truncated.txt"), "w") as f:
+        for mean, std, low, high in TRUNCATED:
+            for shape in ((3, 5), (40, 30)):
+                torch.manual_seed(3)
+                print(mean, std, low, high, *shape, numbers(nn.init.trunc_normal_(torch.empty(shape), mean, std, low, high)), file=f)
+
+
 def write_printed():
     with open(os.path.join(HERE, "nn_print.txt"), "w") as f:
         for name, make in PRINTED.items():
@@ -151,5 +163,6 @@ def write_forward():
 if __name__ == "__main__":
     refuse_intel()
     write_init()
+    write_truncated()
     write_printed()
     write_forward()
