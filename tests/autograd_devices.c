@@ -3,40 +3,15 @@
  * Gradients between devices: what moved there comes back, also from the middle of a graph and into a region of a tensor elsewhere. The
  * other device is the opaque backend.
  */
-#include <sys/stat.h>
 #include <telar/telar.h>
-#include <unistd.h>
 
-#include "tap.h"
+#include "tests/opaque/show.h"
+#include "tests/tap.h"
 
 static float at(tl_tensor *t, int i)
 {
     const float *p = tl_data(t);
     return p ? p[i] : NAN;
-}
-
-/* The loader wants a folder named after the kind. */
-static void show_opaque_backend(char *folder)
-{
-    char path[256];
-    if (!mkdtemp(folder))
-        bail_out("cannot make a folder in /tmp");
-    snprintf(path, sizeof path, "%s/backends", folder);
-    mkdir(path, 0700);
-    snprintf(path, sizeof path, "%s/backends/opaque.so", folder);
-    if (symlink(TEST_BUILDDIR "/tests/opaque/.libs/opaque.so", path) != 0)
-        bail_out("cannot link %s", path);
-    setenv("TELAR_PLUGIN_PATH", path, 1);
-}
-
-static void remove_folder(const char *folder)
-{
-    char path[256];
-    snprintf(path, sizeof path, "%s/backends/opaque.so", folder);
-    unlink(path);
-    snprintf(path, sizeof path, "%s/backends", folder);
-    rmdir(path);
-    rmdir(folder);
 }
 
 int main(void)

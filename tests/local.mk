@@ -28,6 +28,7 @@ C_TESTS = \
 	%D%/loader \
 	%D%/misuse/misuse \
 	%D%/train_backends \
+	%D%/train_device \
 	%D%/train_fit \
 	%D%/train_model \
 	%D%/train_plot \
@@ -86,7 +87,7 @@ TSAN_TESTS = \
 
 check_PROGRAMS += $(C_TESTS)
 TESTS += $(C_TESTS) $(SH_TESTS)
-EXTRA_DIST += $(SH_TESTS) %D%/tap.h %D%/files.h
+EXTRA_DIST += $(SH_TESTS) %D%/tap.h %D%/files.h %D%/opaque/show.h
 EXTRA_DIST += %D%/golden/make_pictures.py %D%/golden/pictures.txt \
 	%D%/golden/pictures/birds/bits.png %D%/golden/pictures/birds/grey.png %D%/golden/pictures/birds/palette.png \
 	%D%/golden/pictures/birds/rgb.png %D%/golden/pictures/birds/rgba.png %D%/golden/pictures/cats/grey.JPG \

@@ -20,6 +20,8 @@ struct run {
     struct position position; /* and within an epoch */
     tl_schedule **schedules;  /* all of them, NULL-terminated */
     struct weighted loss, metric;
+    struct late_numbers late; /* losses and metrics that are still on the device */
+    bool reads_late;          /* nobody needs each batch's loss at once, and reading it would make the host wait for the device */
     tl_history *history; /* the caller's, or own */
     int fields, lines;
     double epoch_begun;
@@ -49,6 +51,25 @@ static tl_status check_loss(const struct run *r, double loss)
                    isnan(loss) ? "NaN" : "infinite", tl_optimizer_lr(r->optimizer, 0));
 }
 
+/* Read what is still on the device. The step that a loss that is no number led to has been taken by now: weights are of no use after it. */
+static tl_status read_late(struct run *r)
+{
+    tl_status s = TL_OK;
+    for (int i = 0; s == TL_OK && i < r->late.n; i++) {
+        const struct late_number *l = &r->late.list[i];
+        double loss = tl_item(l->loss), metric = l->metric ? tl_item(l->metric) : 0;
+        s = check_loss(r, loss);
+        if (s != TL_OK)
+            tl_error_prefix("batch %lld: ", (long long)l->batch);
+        if (s == TL_OK && l->metric)
+            weighted_add(&r->metric, metric, l->samples);
+        if (s == TL_OK)
+            weighted_add(&r->loss, loss, l->samples);
+    }
+    late_numbers_clear(&r->late);
+    return s;
+}
+
 static tl_status descend(struct run *r, tl_tensor *loss)
 {
     tl_optimizer_zero_grad(r->optimizer);
@@ -68,32 +89,37 @@ static tl_status step_schedules(struct run *r, double metric)
     return s;
 }
 
-static tl_status measure(struct run *r, tl_tensor **batch, tl_tensor *output, double *loss, int64_t samples)
+/* What the batch is counted with: `loss`, or computed again after the step. */
+static tl_status measure(struct run *r, tl_tensor **batch, tl_tensor *output, tl_tensor *loss, double *known, int64_t samples)
 {
     const struct tl_fit_options *o = r->o;
-    tl_status s = TL_OK;
+    tl_tensor *metric = NULL;
     bool recording = tl_set_grad_enabled(false);
-    if (o->measure_after_step) {
-        tl_tensor *again = loss_of(r, batch, &output);
-        *loss = again ? tl_item(again) : 0;
-    }
+    if (o->measure_after_step)
+        loss = loss_of(r, batch, &output);
     if (tl_error_code() == TL_OK && o->metric && o->step) { /* the step does not tell its output */
         tl_eval(r->module);
         output = tl_forward(r->module, batch[0]);
         tl_train(r->module);
     }
-    if (tl_error_code() == TL_OK && o->metric && output) {
-        tl_tensor *value = result_of("metric", o->metric(tl_detach(output), batch, r->fields, o->function_ctx));
-        weighted_add(&r->metric, value ? tl_item(value) : 0, samples);
+    if (tl_error_code() == TL_OK && o->metric && output)
+        metric = result_of("metric", o->metric(tl_detach(output), batch, r->fields, o->function_ctx));
+    tl_status s = tl_error_code();
+    if (s == TL_OK && r->reads_late) {
+        s = late_numbers_add(&r->late, loss, metric, samples, r->position.batch + 1);
+    } else if (s == TL_OK) {
+        if (o->measure_after_step)
+            *known = tl_item(loss);
+        if (metric)
+            weighted_add(&r->metric, tl_item(metric), samples);
+        if ((s = tl_error_code()) == TL_OK)
+            weighted_add(&r->loss, *known, samples);
     }
-    s = tl_error_code();
     tl_set_grad_enabled(recording);
-    if (s == TL_OK)
-        weighted_add(&r->loss, *loss, samples);
     return s;
 }
 
-/* Forward, backward, step and measurement of one batch; *loss is what it cost. */
+/* Forward, backward, step and measurement of one batch; *loss is what it cost, or NaN where that is read late. */
 static tl_status train_batch(struct run *r, tl_tensor **batch, double *loss)
 {
     const struct tl_fit_options *o = r->o;
@@ -106,15 +132,17 @@ static tl_status train_batch(struct run *r, tl_tensor **batch, double *loss)
     tl_tensor *output = NULL, *value = loss_of(r, batch, &output);
     if (!value)
         return tl_error_code();
-    *loss = tl_item(value);
-    s = check_loss(r, *loss);
+    if (tl_numel(value) != 1)
+        return tl_fail(TL_ERR_SHAPE, "the loss has %lld numbers; training needs one", (long long)tl_numel(value));
+    *loss = r->reads_late ? NAN : tl_item(value);
+    s = r->reads_late ? tl_error_code() : check_loss(r, *loss);
     if (s == TL_OK)
         s = descend(r, value);
     if (s == TL_OK && o->schedule_by_batch)
         s = step_schedules(r, *loss);
     if (s == TL_OK) {
         r->at.step++;
-        s = measure(r, batch, output, loss, samples);
+        s = measure(r, batch, output, value, loss, samples);
     }
     return s;
 }
@@ -204,6 +232,8 @@ static tl_status run_batches(struct run *r, tl_progress *bar)
         if (s != TL_OK || more != 1)
             break;
         r->position.batch++;
+        if (late_numbers_due(&r->late) && (s = read_late(r)) != TL_OK)
+            break;
         s = call_back(r, r->o->on_batch, loss, NULL);
         char note[32];
         snprintf(note, sizeof note, "loss %.4f", weighted_mean(&r->loss));
@@ -222,6 +252,8 @@ static tl_status train_epoch(struct run *r)
         return s;
     tl_progress *bar = tl_progress_new(r->o->progress, label, tl_loader_length(r->train));
     s = run_batches(r, bar);
+    if (s == TL_OK)
+        s = read_late(r);
     tl_progress_end(bar);
     if (s == TL_OK && r->loss.n == 0 && !r->stop)
         s = tl_fail(TL_ERR_ARGUMENT, "the training data have no batch");
@@ -440,9 +472,11 @@ tl_status tl_fit_with(tl_module *m, tl_loader *train, tl_optimizer *optimizer, c
     if (s != TL_OK)
         return s;
     struct run r = {.module = m, .train = train, .optimizer = optimizer, .o = &o};
+    r.reads_late = strcmp(module_device(m), "cpu") != 0 && !o.on_batch && !o.schedule_by_batch;
     s = prepare(&r);
     if (s == TL_OK)
         s = loop(&r);
+    late_numbers_clear(&r.late);
     if (s == TL_OK && o.restore_best && r.at.stopping->weights && r.position.batch == 0)
         s = tl_early_stopping_restore(r.at.stopping);
     tl_eval(m);

@@ -7,6 +7,7 @@ nn_libtelar_nn_la_SOURCES += \
 	%D%/fit.c \
 	%D%/functions.c \
 	%D%/history.c \
+	%D%/late.c \
 	%D%/model.c \
 	%D%/plot.c \
 	%D%/progress.c \

@@ -32,6 +32,23 @@ void weighted_add(struct weighted *w, double value, int64_t n);
 double weighted_mean(const struct weighted *w);
 double weighted_std(const struct weighted *w);
 
+/* Losses and metrics of batches, still on a device: they are read a few at a time, no more than ten times a second, so that the host goes on
+ * while the device computes. */
+enum { LATE_NUMBERS = 64 };
+struct late_number {
+    tl_tensor *loss, *metric; /* references; metric may be NULL */
+    int64_t samples, batch;
+};
+struct late_numbers {
+    struct late_number list[LATE_NUMBERS];
+    int n;
+    double since; /* when the first of them was added */
+};
+/* Keep what a batch cost. Call late_numbers_due() after each, and read the list where it says so. */
+tl_status late_numbers_add(struct late_numbers *l, tl_tensor *loss, tl_tensor *metric, int64_t samples, int64_t batch);
+bool late_numbers_due(const struct late_numbers *l);
+void late_numbers_clear(struct late_numbers *l);
+
 /* Seconds on a clock that only goes forward. */
 double clock_seconds(void);
 
