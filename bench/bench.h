@@ -25,6 +25,7 @@ struct bench_case {
     tl_status (*prepare)(struct bench_state *s, int variant);
     tl_status (*run)(struct bench_state *s, int variant, int64_t times);
     double flops, bytes; /**< of one call: arithmetic, and memory read and written; 0: not worth a rate */
+    bool large;          /**< takes seconds or gigabytes: run only where a part of its name is given */
 };
 
 /** Each part's cases, ending with name NULL. */

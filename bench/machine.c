@@ -137,7 +137,7 @@ static tl_status run_copy(struct bench_state *s, int variant, int64_t times)
 
 /* The driver multiplies the first one's arithmetic by the number of threads. */
 const struct bench_case machine_cases[] = {
-    {"peak-multiply-add", 0, NULL, run_fma, 2.0 * 16 * CHAINS * FMA_ROUNDS, 0},
-    {"peak-copy-64MiB", 0, prepare_copy, run_copy, 0, 2.0 * COPY_BYTES},
+    {"peak-multiply-add", 0, NULL, run_fma, 2.0 * 16 * CHAINS * FMA_ROUNDS, 0, false},
+    {"peak-copy-64MiB", 0, prepare_copy, run_copy, 0, 2.0 * COPY_BYTES, false},
     {0},
 };

@@ -62,19 +62,30 @@ static tl_status run_regression(struct bench_state *s, int variant, int64_t time
     return r == TL_OK ? tl_synchronize(NULL) : r;
 }
 
-/* ---- Networks at batch 64 ------------------------------------------------------------------------------------------------ */
+/* ---- Networks ------------------------------------------------------------------------------------------------------------ */
 
-enum { MNIST_CNN, DIGITS_CNN, MLP, TRAIN = 16 };
+/* Those on ImageNet's pictures come with three batches each. */
+enum {
+    MNIST_CNN, DIGITS_CNN, MLP, RESNET18_1, RESNET18_64, RESNET18_256, VGG16_1, VGG16_64, VGG16_256,
+    TRAIN = 16
+};
 
+#define PICTURES(batch) 4, {batch, 3, 224, 224}
 static const struct {
     const char *model, *options, *optimizer;
-    double lr;
+    double lr, momentum;
     int ndim;
     int64_t shape[4];
 } networks[] = {
-    {"mnist-cnn", "", "adadelta", 1, 4, {64, 1, 28, 28}},
-    {"digits-cnn", "", "adam", 1e-3, 4, {64, 1, 8, 8}},
-    {"mlp", "in=3072,hidden=512,out=10", "sgd", 1e-2, 2, {64, 3072}},
+    [MNIST_CNN] = {"mnist-cnn", "", "adadelta", 1, 0, 4, {64, 1, 28, 28}},
+    [DIGITS_CNN] = {"digits-cnn", "", "adam", 1e-3, 0, 4, {64, 1, 8, 8}},
+    [MLP] = {"mlp", "in=3072,hidden=512,out=10", "sgd", 1e-2, 0, 2, {64, 3072}},
+    [RESNET18_1] = {"resnet18", "", "sgd", 1e-3, 0.9, PICTURES(1)},
+    [RESNET18_64] = {"resnet18", "", "sgd", 1e-3, 0.9, PICTURES(64)},
+    [RESNET18_256] = {"resnet18", "", "sgd", 1e-3, 0.9, PICTURES(256)},
+    [VGG16_1] = {"vgg16", "", "sgd", 1e-3, 0.9, PICTURES(1)},
+    [VGG16_64] = {"vgg16", "", "sgd", 1e-3, 0.9, PICTURES(64)},
+    [VGG16_256] = {"vgg16", "", "sgd", 1e-3, 0.9, PICTURES(256)},
 };
 
 static tl_status prepare_network(struct bench_state *s, int variant)
@@ -85,12 +96,12 @@ static tl_status prepare_network(struct bench_state *s, int variant)
         return tl_error_code();
     TL_SCOPE {
         s->kept[INPUTS] = tl_keep(tl_randn(networks[which].ndim, networks[which].shape, (struct tl_options){0}));
-        s->kept[TARGETS] = tl_keep(tl_randint(0, 10, TL_SHAPE(64), (struct tl_options){.dtype = TL_I64}));
+        s->kept[TARGETS] = tl_keep(tl_randint(0, 10, TL_SHAPE(networks[which].shape[0]), (struct tl_options){.dtype = TL_I64}));
     }
     if (variant < TRAIN)
         tl_eval(s->net);
     else
-        s->optimizer = tl_optimizer_named(networks[which].optimizer, s->net, networks[which].lr, 0, 0);
+        s->optimizer = tl_optimizer_named(networks[which].optimizer, s->net, networks[which].lr, networks[which].momentum, 0);
     return tl_error_code();
 }
 
@@ -120,14 +131,30 @@ static tl_status run_network(struct bench_state *s, int variant, int64_t times)
 #define DIGITS_FLOPS (2.0 * 64 * (32 * 9 * 64 + 32 * 32 * 9 * 64 + 64 * 32 * 9 * 16 + 256 * 10))
 #define MLP_FLOPS (2.0 * 64 * (3072 * 512 + 512 * 10))
 
+/* Multiply-adds of one picture. */
+#define RESNET18_MACS 1.814e9
+#define VGG16_MACS 15.47e9
+
 const struct bench_case work_cases[] = {
-    {"regression-100-by-hand", BY_HAND, prepare_regression, run_regression, 0, 0},
-    {"regression-100-layers", WITH_LAYERS, prepare_regression, run_regression, 0, 0},
-    {"mnist-cnn-infer", MNIST_CNN, prepare_network, run_network, MNIST_FLOPS, 0},
-    {"mnist-cnn-train", TRAIN + MNIST_CNN, prepare_network, run_network, 3 * MNIST_FLOPS, 0},
-    {"digits-cnn-infer", DIGITS_CNN, prepare_network, run_network, DIGITS_FLOPS, 0},
-    {"digits-cnn-train", TRAIN + DIGITS_CNN, prepare_network, run_network, 3 * DIGITS_FLOPS, 0},
-    {"mlp-infer", MLP, prepare_network, run_network, MLP_FLOPS, 0},
-    {"mlp-train", TRAIN + MLP, prepare_network, run_network, 3 * MLP_FLOPS, 0},
+    {"regression-100-by-hand", BY_HAND, prepare_regression, run_regression, 0, 0, false},
+    {"regression-100-layers", WITH_LAYERS, prepare_regression, run_regression, 0, 0, false},
+    {"mnist-cnn-infer", MNIST_CNN, prepare_network, run_network, MNIST_FLOPS, 0, false},
+    {"mnist-cnn-train", TRAIN + MNIST_CNN, prepare_network, run_network, 3 * MNIST_FLOPS, 0, false},
+    {"digits-cnn-infer", DIGITS_CNN, prepare_network, run_network, DIGITS_FLOPS, 0, false},
+    {"digits-cnn-train", TRAIN + DIGITS_CNN, prepare_network, run_network, 3 * DIGITS_FLOPS, 0, false},
+    {"mlp-infer", MLP, prepare_network, run_network, MLP_FLOPS, 0, false},
+    {"mlp-train", TRAIN + MLP, prepare_network, run_network, 3 * MLP_FLOPS, 0, false},
+    {"resnet18-infer-1", RESNET18_1, prepare_network, run_network, 2 * RESNET18_MACS * 1, 0, true},
+    {"resnet18-train-1", TRAIN + RESNET18_1, prepare_network, run_network, 6 * RESNET18_MACS * 1, 0, true},
+    {"resnet18-infer-64", RESNET18_64, prepare_network, run_network, 2 * RESNET18_MACS * 64, 0, true},
+    {"resnet18-train-64", TRAIN + RESNET18_64, prepare_network, run_network, 6 * RESNET18_MACS * 64, 0, true},
+    {"resnet18-infer-256", RESNET18_256, prepare_network, run_network, 2 * RESNET18_MACS * 256, 0, true},
+    {"resnet18-train-256", TRAIN + RESNET18_256, prepare_network, run_network, 6 * RESNET18_MACS * 256, 0, true},
+    {"vgg16-infer-1", VGG16_1, prepare_network, run_network, 2 * VGG16_MACS * 1, 0, true},
+    {"vgg16-train-1", TRAIN + VGG16_1, prepare_network, run_network, 6 * VGG16_MACS * 1, 0, true},
+    {"vgg16-infer-64", VGG16_64, prepare_network, run_network, 2 * VGG16_MACS * 64, 0, true},
+    {"vgg16-train-64", TRAIN + VGG16_64, prepare_network, run_network, 6 * VGG16_MACS * 64, 0, true},
+    {"vgg16-infer-256", VGG16_256, prepare_network, run_network, 2 * VGG16_MACS * 256, 0, true},
+    {"vgg16-train-256", TRAIN + VGG16_256, prepare_network, run_network, 6 * VGG16_MACS * 256, 0, true},
     {0},
 };

@@ -32,16 +32,25 @@ def contenders(options):
     env = dict(os.environ)
     env.setdefault("OMP_NUM_THREADS", str(options.threads))
     common = ["--serve", "--threads", str(options.threads), "--sample-ms", str(options.sample_ms)]
-    yield "telar", [options.telar] + common, env
+    own = dict(env)
+    if options.device != "cpu":
+        own["TELAR_BACKEND"] = options.device
+    if options.tf32:
+        own["TELAR_ALLOW_TF32"] = "1"
+    yield "telar", [options.telar] + common, own
     if has("torch"):
         preloaded = dict(env)
         if jemalloc():
             preloaded["LD_PRELOAD"] = jemalloc()
             preloaded.setdefault("MALLOC_CONF", "background_thread:true,dirty_decay_ms:-1,muzzy_decay_ms:-1")
-        script = [sys.executable, "-B", os.path.join(HERE, "torch_peer.py")] + common
+        script = [sys.executable, "-B", os.path.join(HERE, "torch_peer.py")] + common + ["--device", options.device]
+        if options.tf32:
+            script.append("--tf32")
         yield "torch", script, preloaded
         yield "torch-channels-last", script + ["--channels-last"], preloaded
-    if has("onnxruntime") and has("onnx"):
+        if options.compiled:
+            yield "torch-compiled", script + ["--channels-last", "--compile"], preloaded
+    if options.device == "cpu" and has("onnxruntime") and has("onnx"):
         yield "onnxruntime", [sys.executable, "-B", os.path.join(HERE, "onnx_peer.py")] + common, env
 
 
@@ -111,6 +120,9 @@ def main():
     p.add_argument("--rounds", type=int, default=15)
     p.add_argument("--sample-ms", type=int, default=5)
     p.add_argument("--threads", type=int, default=int(os.environ.get("TELAR_NUM_THREADS") or len(os.sched_getaffinity(0))))
+    p.add_argument("--device", default="cpu", help="cpu, or cuda: Telar's backend and PyTorch's device")
+    p.add_argument("--compiled", action="store_true", help="also PyTorch with torch.compile, which takes a minute a network")
+    p.add_argument("--tf32", action="store_true", help="let products and convolutions on a GPU round their operands to TF32")
     p.add_argument("--json", action="store_true", help="one object a line, for each contender")
     p.add_argument("--probe", action="store_true", help="only say by the exit status whether there is a peer")
     options = p.parse_args()

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""telar-bench's cases in PyTorch, eager. With --channels-last pictures and weights of convolutions lie so."""
+"""telar-bench's cases in PyTorch. With --channels-last pictures and weights of convolutions lie so; with --compile networks go through
+torch.compile; with --device cuda all is on a GPU."""
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
@@ -12,6 +13,7 @@ shared = {}
 
 
 def laid_out(x):
+    x = x.to(options.device)
     return x.contiguous(memory_format=torch.channels_last) if options.channels_last and x.dim() == 4 else x
 
 
@@ -21,8 +23,12 @@ def normal(*shape):
 
 def shared_normal(i):
     if i not in shared:
-        shared[i] = torch.randn(M16)
+        shared[i] = normal(M16)
     return shared[i]
+
+
+def on(x):
+    return x.to(options.device)
 
 
 def binary(f, a, b):
@@ -45,7 +51,7 @@ def backward(function, inputs):
 
 def conv(shape, weight_shape, gradients, picture=False):
     def prepare():
-        x, w, b = normal(*shape), normal(*weight_shape), torch.randn(weight_shape[0])
+        x, w, b = normal(*shape), normal(*weight_shape), normal(weight_shape[0])
         forward = lambda: F.conv2d(x, w, b)
         if not gradients:
             return forward
@@ -56,8 +62,8 @@ def conv(shape, weight_shape, gradients, picture=False):
 
 def batch_norm(gradients):
     def prepare():
-        x, mean, var = normal(64, 32, 26, 26), torch.zeros(32), torch.ones(32)
-        w, b = torch.ones(32), torch.zeros(32)
+        x, mean, var = normal(64, 32, 26, 26), on(torch.zeros(32)), on(torch.ones(32))
+        w, b = on(torch.ones(32)), on(torch.zeros(32))
         forward = lambda: F.batch_norm(x, mean, var, w, b, training=True)
         return backward(forward, [t.requires_grad_() for t in (x, w, b)]) if gradients else forward
     return prepare
@@ -74,12 +80,12 @@ def max_pool(gradients):
 def fields():
     inputs = torch.tensor([[73, 67, 43], [91, 88, 64], [87, 134, 58], [102, 43, 37], [69, 96, 70]], dtype=torch.float32)
     targets = torch.tensor([[56, 70], [81, 101], [119, 133], [22, 37], [103, 119]], dtype=torch.float32)
-    return inputs, targets
+    return on(inputs), on(targets)
 
 
 def regression_by_hand():
     inputs, targets = fields()
-    w, b = torch.randn(2, 3, requires_grad=True), torch.randn(2, requires_grad=True)
+    w, b = normal(2, 3).requires_grad_(), normal(2).requires_grad_()
 
     def run():
         nonlocal w, b
@@ -97,7 +103,7 @@ def regression_by_hand():
 
 def regression_layers():
     inputs, targets = fields()
-    model = nn.Linear(3, 2)
+    model = nn.Linear(3, 2).to(options.device)
     optimizer = torch.optim.SGD(model.parameters(), lr=1e-5)
 
     def run():
@@ -132,25 +138,37 @@ NETWORKS = {
 }
 
 
+def imagenet(name):
+    import torchvision
+    return lambda: getattr(torchvision.models, name)(weights=None)
+
+
+for _name in ("resnet18", "vgg16"):
+    for _batch in (1, 64, 256):
+        NETWORKS["%s-%d" % (_name, _batch)] = (imagenet(_name), (_batch, 3, 224, 224),
+                                               lambda p: torch.optim.SGD(p, lr=1e-3, momentum=0.9))
+
+
 def network(name, train):
     make, shape, make_optimizer = NETWORKS[name]
 
     def prepare():
-        net, x, labels = make(), normal(*shape), torch.randint(0, 10, (64,))
+        net, x, labels = on(make()), normal(*shape), on(torch.randint(0, 10, (shape[0],)))
         if options.channels_last:
             net = net.to(memory_format=torch.channels_last)
+        forward = torch.compile(net) if options.compile else net
         if not train:
             net.eval()
 
             def infer():
                 with torch.inference_mode():
-                    net(x)
+                    forward(x)
             return infer
         optimizer = make_optimizer(net.parameters())
 
         def step():
             optimizer.zero_grad()
-            F.cross_entropy(net(x), labels).backward()
+            F.cross_entropy(forward(x), labels).backward()
             optimizer.step()
         return step
     return prepare
@@ -180,13 +198,22 @@ CASES = {
     "regression-100-layers": regression_layers,
 }
 for _name in NETWORKS:
-    CASES[_name + "-infer"] = network(_name, False)
-    CASES[_name + "-train"] = network(_name, True)
+    _model, _, _batch = _name.rpartition("-")
+    for _work in ("infer", "train"):
+        # resnet18-64 gives resnet18-infer-64, mnist-cnn gives mnist-cnn-infer
+        CASES["%s-%s-%s" % (_model, _work, _batch) if _batch.isdigit() else "%s-%s" % (_name, _work)] = network(_name, _work == "train")
 
 if __name__ == "__main__":
     parser = peer.arguments(__doc__)
     parser.add_argument("--channels-last", action="store_true")
+    parser.add_argument("--compile", action="store_true")
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--tf32", action="store_true", help="let products and convolutions round their operands to TF32")
     options = parser.parse_args()
+    if options.device != "cpu":
+        peer.synchronize = torch.cuda.synchronize
+        torch.backends.cudnn.benchmark = True
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = options.tf32
     torch.set_num_threads(options.threads)
     torch.set_num_interop_threads(1)
     torch.manual_seed(0)
