@@ -217,6 +217,9 @@ const struct variable variables[] = {
      "are left in the file telar-divergence-PID-OP.txt in the working directory, from which telar-conformance --replay FILE BACKEND repeats it."},
     {"TELAR_MATH", "MODE",
      "strict: no result depends on the number of threads. default, or unset: last bits may."},
+    {"TELAR_ALLOW_TF32", "1 or 0",
+     "1: the cuda backend may multiply f32 as TF32, whose ten bits of fraction tensor cores take: several times as fast on large products and "
+     "convolutions, and exact to about three digits. Not in strict arithmetic. 0, or unset: f32 is multiplied as f32."},
     {"TELAR_CPU_ISA", "LEVEL",
      "The most that the cpu backend and its oneDNN may use of the processor: avx512, avx2 or base. Unset: all that it has. For finding out "
      "whether a difference comes from there."},

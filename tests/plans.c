@@ -17,7 +17,7 @@ enum { THREADS = 4, SHAPES = 6000, MOST_PLANS = 2048, FRONT = 256 };
 static char root[] = "/tmp/telar-plans-XXXXXX";
 
 struct counters {
-    atomic_int *prepared, *released, *stale;
+    atomic_int *prepared, *released, *stale, *declined;
 };
 
 static int live(const struct counters *c)
@@ -34,8 +34,9 @@ static bool borrow(const char *name, struct counters *c)
     void *object = symlink(from, to) == 0 ? dlopen(to, RTLD_NOW | RTLD_LOCAL) : NULL;
     if (!object)
         return false;
-    *c = (struct counters){dlsym(object, "counting_prepared"), dlsym(object, "counting_released"), dlsym(object, "counting_stale")};
-    return c->prepared && c->released && c->stale;
+    *c = (struct counters){dlsym(object, "counting_prepared"), dlsym(object, "counting_released"), dlsym(object, "counting_stale"),
+                           dlsym(object, "counting_declined")};
+    return c->prepared && c->released && c->stale && c->declined;
 }
 
 /* The last element of the cumulative sum of n ones is n. */
@@ -100,6 +101,24 @@ static void recent_ones_stay(const struct counters *c)
     ok(made <= 1500, "shapes that fit into the cache are prepared once in three rounds (%d of 4500)", made);
 }
 
+/* The first kernel takes these lengths until it prepares. */
+static void declined(const struct counters *c)
+{
+    int before = atomic_load(c->declined), prepared = atomic_load(c->prepared);
+    for (int i = 0; i < 3; i++)
+        TL_SCOPE
+        {
+            ok(right(tl_cumsum(tl_ones(TL_SHAPE(10001), (struct tl_options){0}), 0), 10001), "the next kernel does what a prepare() declines");
+        }
+    is_int(atomic_load(c->declined) - before, 1, "it is asked once, the answer is kept");
+    is_int(atomic_load(c->prepared) - prepared, 1, "and so is the other's plan");
+    is_string(tl_error_message(), "", "to decline is no error");
+    ok(!tl_cumsum(tl_ones(TL_SHAPE(20001), (struct tl_options){0}), 0), "a prepare() that calls fail() has failed, whatever the code");
+    is_int(tl_error_code(), TL_ERR_UNSUPPORTED, "with its code");
+    is_string(tl_error_message(), "the kernel says that this is an error", "and its words");
+    tl_error_clear();
+}
+
 static void queued(const struct counters *c)
 {
     tl_tensor *sums[3];
@@ -133,6 +152,7 @@ int main(void)
     ok(tl_set_backend("counting") == TL_OK, "a host backend needs neither memory, nor copies, nor a stream");
     many_shapes(&counting);
     recent_ones_stay(&counting);
+    declined(&counting);
     ok(tl_set_backend("lazy") == TL_OK, "a device with a queue opens");
     queued(&lazy);
     is_string(tl_error_message(), "", "no error is left over");

@@ -7,15 +7,21 @@
 
 #include "library.h"
 
+#include <pthread.h>
+
 struct cuda_device {
     struct gpu gpu;
     CUdevice id;
     CUcontext context;
     int major, minor; /**< compute capability */
     char description[400], identity[512];
+    char libraries[300]; /**< what a measured choice depends on: the device, cuBLASLt, cuDNN */
+    bool tf32;           /**< f32 may be multiplied as TF32 (TELAR_ALLOW_TF32), but for strict arithmetic */
     struct gpu_report *report; /**< the host's view of gpu.report */
     cublasLtHandle_t cublaslt;
     cudnnHandle_t cudnn;
+    pthread_mutex_t lock; /**< around cudnn, which prepare() and run() may use at once, and around measuring */
+    CUstream queue;       /**< of the stream that the core has opened */
 };
 
 /** Host memory that is pinned, so that the device copies from and to it by itself; used in turn. */

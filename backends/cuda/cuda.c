@@ -4,7 +4,6 @@
  */
 #include "backend.h"
 
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -87,6 +86,20 @@ static void describe(struct cuda_device *c, int driver)
              c->major, c->minor, c->gpu.units, (unsigned long long)(c->gpu.device.memory >> 20), driver / 1000, driver % 1000 / 10, cudnn / 10000,
              cudnn % 10000 / 100, cudnn % 100);
     snprintf(c->identity, sizeof c->identity, "%s sm_%d%d nvrtc %d.%d driver %d", name, c->major, c->minor, major, minor, driver);
+    snprintf(c->libraries, sizeof c->libraries, "%s, %d multiprocessors, driver %d, cuBLASLt %zu, cuDNN %zu", name, c->gpu.units, driver,
+             CU(cublasLtGetVersion)(), cudnn);
+}
+
+/* A permission that is asked for, so anything that is not clear is none. */
+static bool tf32_allowed(void)
+{
+    const char *text = getenv("TELAR_ALLOW_TF32");
+    if (!text || !text[0] || strcmp(text, "0") == 0)
+        return false;
+    if (strcmp(text, "1") == 0)
+        return true;
+    cuda_host->log(TL_LOG_WARN, "cuda", "TELAR_ALLOW_TF32=%s is ignored: expected 1 or 0", text);
+    return false;
 }
 
 static void close_device(struct cuda_device *c)
@@ -102,6 +115,7 @@ static void close_device(struct cuda_device *c)
     }
     if (c->context)
         CU(cuDevicePrimaryCtxRelease)(c->id);
+    pthread_mutex_destroy(&c->lock);
     free(c);
 }
 
@@ -144,6 +158,8 @@ static tl_status device_open(int index, struct tl_device **device)
     struct cuda_device *c = calloc(1, sizeof *c);
     if (!c)
         return cuda_host->fail(TL_ERR_NOMEM, "cuda: no memory for a device");
+    pthread_mutex_init(&c->lock, NULL);
+    c->tf32 = tf32_allowed();
     size_t memory = 0;
     int driver = 0;
     CUresult code = CU(cuDeviceGet)(&c->id, index);
@@ -152,7 +168,7 @@ static tl_status device_open(int index, struct tl_device **device)
     if (code == CUDA_SUCCESS)
         code = CU(cuDriverGetVersion)(&driver);
     if (code != CUDA_SUCCESS) {
-        free(c);
+        close_device(c);
         return cuda_fail("opening a device", code);
     }
     c->major = attribute(c, CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR);

@@ -16,5 +16,8 @@ backends_cuda_cuda_la_SOURCES += \
 	%D%/kernels.c \
 	%D%/library.c \
 	%D%/library.h \
-	%D%/queue.c
+	%D%/ops/matmul.c \
+	%D%/ops/ops.h \
+	%D%/queue.c \
+	%D%/tune.c
 # end (kept by build-aux/update-sources)

@@ -116,6 +116,7 @@ tl_status cuda_stream_open(const struct tl_device *device, struct tl_stream **st
         cuda_stream_close(&s->base);
         return status;
     }
+    c->queue = s->handle;
     *stream = &s->base;
     return TL_OK;
 }
@@ -123,6 +124,8 @@ tl_status cuda_stream_open(const struct tl_device *device, struct tl_stream **st
 void cuda_stream_close(struct tl_stream *stream)
 {
     struct cuda_stream *s = cuda_stream_of(stream);
+    if (cuda_of(stream->gpu)->queue == s->handle)
+        cuda_of(stream->gpu)->queue = NULL;
     if (CU(cuCtxSetCurrent)(cuda_of(stream->gpu)->context) == CUDA_SUCCESS) {
         if (s->handle)
             CU(cuStreamSynchronize)(s->handle);

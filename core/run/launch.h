@@ -17,13 +17,20 @@ static inline int launch_watch(void)
     return LIKELY(watch >= 0) ? watch : launch_watch_begin();
 }
 
+/** Say in the log that b does not take the call. */
+static inline void launch_passed_over(const struct bound_kernel *b, const struct tl_call *c, const char *why)
+{
+    if (UNLIKELY(launch_watch() & WATCH_LOG))
+        tl_log_message(TL_LOG_DEBUG, "kernel", "%s: %s passed over: %s", c->op, b->kernel->maker, why);
+}
+
 /** Why b refuses the call; NULL: it takes it. The call names the kernel from then on. */
 static inline const char *launch_refused(const struct bound_kernel *b, struct tl_call *c)
 {
     c->kernel = b->kernel;
     const char *why = b->kernel->refuses ? b->kernel->refuses(b->device, c) : NULL;
-    if (UNLIKELY(why && (launch_watch() & WATCH_LOG)))
-        tl_log_message(TL_LOG_DEBUG, "kernel", "%s: %s passed over: %s", c->op, b->kernel->maker, why);
+    if (UNLIKELY(why != NULL))
+        launch_passed_over(b, c, why);
     return why;
 }
 

@@ -123,7 +123,7 @@ static inline bool matches(const struct plan *p, uint64_t hash, const struct key
 
 static void plan_free(struct plan *p)
 {
-    if (p->kernel->release)
+    if (p->kernel->release && !p->declined)
         p->kernel->release(p->plan);
     free(p->key);
     free(p->in_layout);
@@ -155,8 +155,11 @@ static struct plan *plan_make(device *d, const struct bound_kernel *b, const str
     p->device = d;
     p->out_layout = p->in_layout + c->n_in;
     struct tl_prep prep = {.struct_size = sizeof prep, .in_layout = p->in_layout, .out_layout = p->out_layout};
+    unsigned errors = error_count;
     tl_status s = b->kernel->prepare(b->device, c, &prep);
-    if (s != TL_OK) {
+    if (s == TL_ERR_UNSUPPORTED && error_count == errors) {
+        p->declined = prep.declined ? prep.declined : "its prepare() declined";
+    } else if (s != TL_OK) {
         tl_fail(s, "%s: the kernel %s cannot be prepared", c->op, b->kernel->maker);
         free(p->key);
         free(p->in_layout);

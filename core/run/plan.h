@@ -19,11 +19,12 @@ struct plan {
     const struct tl_kernel *kernel;
     device *device;
     void *plan;                         /**< what the kernel's run() is given */
+    const char *declined;               /**< the kernel's prepare() would not: why. There is no plan then */
     size_t workspace, residual;         /**< bytes */
     uint32_t *in_layout, *out_layout;   /**< n_in, n_out */
 };
 
-/** The plan for a call of b, found or made; NULL and an error. `*counted` is for plan_release(). */
+/** The plan for a call of b, found or made, which may be that there is none (`declined`); NULL and an error. `*counted` is for plan_release(). */
 struct plan *plan_acquire(const struct op_entry *e, device *d, const struct bound_kernel *b, const struct tl_call *c, bool *counted);
 void plan_release(struct plan *p, bool counted);
 

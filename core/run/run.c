@@ -67,12 +67,19 @@ static tl_status run_kernel(struct frame *f, const struct bound_kernel *b, const
     return s;
 }
 
-static tl_status run_bound(struct frame *f, const struct bound_kernel *b, struct tl_call *c, struct tl_residual *r)
+/* `*declined` is set, and nothing done, if the kernel finds while it prepares that the call is not for it. */
+static tl_status run_bound(struct frame *f, const struct bound_kernel *b, struct tl_call *c, struct tl_residual *r, const char **declined)
 {
     struct plan *plan = NULL;
     bool counted = false;
     if (b->kernel->prepare && !(plan = plan_acquire(f->entry, f->device, b, c, &counted)))
         return tl_error_code();
+    if (UNLIKELY(plan && plan->declined)) {
+        *declined = plan->declined;
+        launch_passed_over(b, c, plan->declined);
+        plan_release(plan, counted);
+        return TL_OK;
+    }
     tl_tensor *given[8];
     memcpy(given, f->out, (size_t)f->n_out * sizeof *given);
     tl_status s = run_kernel(f, b, plan, c, r);
@@ -114,6 +121,7 @@ static tl_status compute_frame(struct frame *f)
     fill_call(f, &c, &r);
     const char *why = "it has none";
     const struct tl_device *offered_to = NULL;
+    tl_status s = TL_OK;
     for (; b->kernel; b++) {
         if (UNLIKELY(f->some_private && b->device != offered_to)) {
             offer_inputs_to(f, b);
@@ -121,10 +129,11 @@ static tl_status compute_frame(struct frame *f)
         }
         const char *refused = launch_refused(b, &c);
         if (!refused)
+            s = run_bound(f, b, &c, &r, &refused);
+        if (!refused)
             break;
         why = refused;
     }
-    tl_status s = b->kernel ? run_bound(f, b, &c, &r) : TL_OK;
     release_inputs(f);
     if (b->kernel)
         return s;

@@ -11,7 +11,7 @@
  *   1. The core builds a tl_call. It walks the device's kernels for that op, best first, and asks refuses().
  *   2. A kernel with prepare() is asked for each new key (op, attributes, dtypes, shapes, offered layouts, math mode, residual
  *      wanted); its plan is kept, up to a number of plans, the least recently used going first. prepare() says in which layouts
- *      it wants its inputs and will give its outputs, how much workspace it needs, and how large its residual is.
+ *      it wants its inputs and will give its outputs, how much workspace it needs, and how large its residual is; or it declines, and the next one is asked.
  *   3. The core brings inputs into the wanted layouts (a reordered input is kept with its storage until the
  *      storage is written, so weights are packed once), allocates outputs and workspace, and calls run().
  *   4. A kernel without prepare() is run at once: cheap enough for calls of a hundred nanoseconds.
@@ -140,6 +140,7 @@ struct tl_prep {
     size_t residual;      /**< bytes of residual that run() will write; only if the call wants one */
     uint32_t *in_layout;  /**< wanted layout of each input; TL_LAYOUT_STRIDED takes it as it comes, also channels-last */
     uint32_t *out_layout; /**< layout of each output: row-major, channels-last, or a private one */
+    const char *declined; /**< where prepare() declines: why, a string that stays. May be left NULL */
 };
 
 enum {
@@ -163,8 +164,9 @@ struct tl_kernel {
     const char *(*refuses)(const struct tl_device *device, const struct tl_call *call);
 
     /** Plan a call. Called for a new key, from any thread, possibly for two calls at once; again for a key whose plan was released
-     *  because too many others came after it. May allocate and block. Fails with host->fail(). Optional; not for pointwise ops, copy
-     *  and fill, whose kernels run without plans. */
+     *  because too many others came after it. May allocate and block. Fails with host->fail(). Returning TL_ERR_UNSUPPORTED without fail()
+     *  declines: what refuses() could not know (a library has nothing for these shapes) shows here, no plan is kept, and the next kernel
+     *  is asked; the answer is remembered as plans are. Optional; not for pointwise ops, copy and fill, whose kernels run without plans. */
     tl_status (*prepare)(const struct tl_device *device, const struct tl_call *call, struct tl_prep *prep);
 
     /** Do the call, in stream order. On host memory several threads may run one plan at once, and a backend without a stream is done

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * A backend that counts its plans, for the tests of the plan cache: one kernel, cumsum of f32 vectors, whose plan knows the length that
- * it was made for. Built twice: as "counting", a host backend with no more than the slots that such a one needs, and with
+ * A backend that counts its plans, for the tests of the plan cache: a kernel, cumsum of f32 vectors, whose plan knows the length that
+ * it was made for, and before it one that is asked for long vectors only, and declines when it prepares. Built twice: as "counting", a host backend with no more than the slots that such a one needs, and with
  * -DLAZY as "lazy", a device with memory of its own whose queue does nothing before it is waited for.
  */
 #include <stdatomic.h>
@@ -10,8 +10,8 @@
 #include <telar/attrs.h>
 #include <telar/backend.h>
 
-TL_PUBLIC extern atomic_int counting_prepared, counting_released, counting_stale;
-atomic_int counting_prepared, counting_released, counting_stale;
+TL_PUBLIC extern atomic_int counting_prepared, counting_released, counting_stale, counting_declined;
+atomic_int counting_prepared, counting_released, counting_stale, counting_declined;
 
 static const struct tl_host *host;
 
@@ -38,6 +38,24 @@ static tl_status prepare(const struct tl_device *device, const struct tl_call *c
     prep->plan = plan;
     atomic_fetch_add(&counting_prepared, 1);
     return TL_OK;
+}
+
+enum { LONG = 10000, LONGER = 20000 };
+
+static const char *refuses_short(const struct tl_device *device, const struct tl_call *call)
+{
+    const char *why = refuses(device, call);
+    return why ? why : call->in[0].shape[0] > LONG ? NULL : "too short for it";
+}
+
+static tl_status decline(const struct tl_device *device, const struct tl_call *call, struct tl_prep *prep)
+{
+    (void)device;
+    atomic_fetch_add(&counting_declined, 1);
+    if (call->in[0].shape[0] > LONGER)
+        return host->fail(TL_ERR_UNSUPPORTED, "the kernel says that this is an error");
+    prep->declined = "it found nothing for this length";
+    return TL_ERR_UNSUPPORTED;
 }
 
 static void release(void *p)
@@ -190,7 +208,9 @@ static void device_close(struct tl_device *device)
 
 static const struct tl_kernel cumsum = {.struct_size = sizeof cumsum, .op = "cumsum", .maker = NAME, .refuses = refuses,
                                         .prepare = prepare, .run = run, .release = release};
-static const struct tl_kernel *const kernels[] = {&cumsum, NULL};
+static const struct tl_kernel long_cumsum = {.struct_size = sizeof cumsum, .op = "cumsum", .maker = NAME ":long", .refuses = refuses_short,
+                                             .prepare = decline, .run = run, .release = release};
+static const struct tl_kernel *const kernels[] = {&long_cumsum, &cumsum, NULL};
 
 static const struct tl_backend backend = {.struct_size = sizeof backend, .device_count = device_count, .device_open = device_open,
                                           .device_close = device_close, OWN_MEMORY .kernels = kernels};
