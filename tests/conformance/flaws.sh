@@ -40,6 +40,9 @@ point $? "the table says who did what"
 TELAR_FALLBACK=error "$conformance" --own "$folder/backends/opaque.so" >"$folder/out" 2>&1
 point $? "also with TELAR_FALLBACK=error"
 
+OPAQUE_FLAW=no-plan "$conformance" --op sort --own "$folder/backends/opaque.so" >"$folder/out" 2>&1
+[ $? = 1 ] && grep -q '^not ok [0-9]* - opaque: sort, rows' "$folder/out" && grep -q 'the plan does not compile' "$folder/out"
+point $? "no-plan: a kernel that fails while it plans is not one that is lacking"
 "$conformance" --op add,topk --op matmul --own "$folder/backends/opaque.so" >"$folder/out" 2>&1
 point $? "--op judges only some ops"
 cases=$(grep '^\(not \)*ok ' "$folder/out" | grep -v 'its own kernels took calls')

@@ -383,6 +383,8 @@ static const char *refuses_f16(const struct tl_device *device, const struct tl_c
 
 static tl_status prepare(const struct tl_device *device, const struct tl_call *call, struct tl_prep *prep)
 {
+    if (has_flaw("no-plan") && strcmp(call->op, "sort") == 0)
+        return host->fail(TL_ERR_PLUGIN, "sort: the plan does not compile");
     (void)device;
     const char *why;
     const struct tl_kernel *k = find(call, &why);
