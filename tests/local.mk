@@ -226,6 +226,22 @@ check_LTLIBRARIES += %D%/odd/odd.la
 %C%_odd_odd_la_LDFLAGS = $(BROKEN_LDFLAGS)
 %C%_odd_odd_la_LIBADD = nn/libtelar-nn.la core/libtelar.la
 
+# Libraries that stand in for NVIDIA's, for the CUDA backend's tests.
+FAKE_CUDA_CPPFLAGS = $(AM_CPPFLAGS) $(CUDA_CPPFLAGS)
+if BACKEND_CUDA
+check_LTLIBRARIES += %D%/fake-cuda/libcuda.la %D%/fake-cuda/libcublasLt.la %D%/fake-cuda/libcudnn.la
+endif
+%C%_fake_cuda_libcuda_la_SOURCES = %D%/fake-cuda/fake.c %D%/fake-cuda/fake.h %D%/fake-cuda/defaults.c %D%/fake-cuda/driver.c \
+	%D%/fake-cuda/driver.h %D%/fake-cuda/image.c %D%/fake-cuda/memory.c %D%/fake-cuda/queue.c
+%C%_fake_cuda_libcuda_la_CPPFLAGS = $(FAKE_CUDA_CPPFLAGS) -DFAKE_TABLE=CUDA_DRIVER
+%C%_fake_cuda_libcuda_la_LDFLAGS = $(BROKEN_LDFLAGS)
+%C%_fake_cuda_libcublasLt_la_SOURCES = %D%/fake-cuda/fake.c %D%/fake-cuda/fake.h %D%/fake-cuda/defaults.c %D%/fake-cuda/cublaslt.c
+%C%_fake_cuda_libcublasLt_la_CPPFLAGS = $(FAKE_CUDA_CPPFLAGS) -DFAKE_TABLE=CUDA_CUBLASLT
+%C%_fake_cuda_libcublasLt_la_LDFLAGS = $(BROKEN_LDFLAGS)
+%C%_fake_cuda_libcudnn_la_SOURCES = %D%/fake-cuda/fake.c %D%/fake-cuda/fake.h %D%/fake-cuda/defaults.c %D%/fake-cuda/cudnn.c
+%C%_fake_cuda_libcudnn_la_CPPFLAGS = $(FAKE_CUDA_CPPFLAGS) -DFAKE_TABLE=CUDA_CUDNN
+%C%_fake_cuda_libcudnn_la_LDFLAGS = $(BROKEN_LDFLAGS)
+
 # A second weight format that can be written.
 check_LTLIBRARIES += %D%/odd/records.la
 %C%_odd_records_la_SOURCES = %D%/odd/records.c
