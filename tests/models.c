@@ -166,6 +166,28 @@ static void test_losses(void)
     fclose(f);
 }
 
+/* Values of six and more are too rare for the numbers above to tell relu6 from relu. */
+static void counts(const char *model, const char *options, const char *layer, int want)
+{
+    tl_module *m = tl_model_build(model, options);
+    char *text = tl_module_to_string(m);
+    int n = 0;
+    for (const char *at = text; at && (at = strstr(at, layer)); at++)
+        n++;
+    is_int(n, want, "%s %s: layers %s", model, options, layer);
+    free(text);
+    tl_module_free(m);
+    tl_error_clear();
+}
+
+static void test_activations(void)
+{
+    counts("mobilenet_v1", "width=0.1,activation=relu6", "ReLU6()", 27);
+    counts("mobilenet_v1", "width=0.1,activation=relu", "ReLU()", 27);
+    counts("mobilenet_v1", "width=0.1,activation=leaky-relu,slope=0.2", "LeakyReLU(negative_slope=0.2)", 27);
+    counts("mobilenet_v2", "width=0.1", "ReLU6()", 35);
+}
+
 static void test_scale(void)
 {
     TL_SCOPE {
@@ -192,6 +214,7 @@ static void test_scale(void)
 int main(void)
 {
     test_scale();
+    test_activations();
     test_names();
     test_numbers();
     test_losses();
