@@ -56,23 +56,37 @@ static void test_names(void)
     fclose(f);
 }
 
+/* t over the number that comes next in the file, and the numbers after that. */
+static void golden_scaled(FILE *f, tl_tensor *t, double tolerance, const char *what)
+{
+    golden_tensor(f, tl_div_s(t, golden_number(f)), tolerance, what);
+}
+
+/* In evaluation the outputs of both inputs, in training the difference between them, which no bias can make. */
 static void test_numbers(void)
 {
     FILE *f = golden_open("models_numbers.txt");
     char model[64], options[120], what[200];
     while (golden_word(f, model, sizeof model) && golden_word(f, options, sizeof options)) {
-        int64_t entries = golden_integer(f), shape[4] = {1};
+        int64_t entries = golden_integer(f), shape[4] = {2};
         for (int i = 1; i < 4; i++)
             shape[i] = golden_integer(f);
-        double largest = golden_number(f);
         tl_manual_seed(0);
         tl_module *m = tl_model_build(model, strcmp(options, "-") == 0 ? NULL : options);
-        tl_eval(m);
         tl_state *state = tl_module_state(m);
         is_int(tl_state_count(state), entries, "%s %s: entries of its state", model, options);
         tl_state_free(state);
-        snprintf(what, sizeof what, "%s %s: outputs", model, options);
-        TL_NO_GRAD TL_SCOPE golden_tensor(f, tl_div_s(tl_forward(m, tl_rand(4, shape, (struct tl_options){0})), largest), 1e-4, what);
+        TL_NO_GRAD TL_SCOPE {
+            tl_tensor *x = tl_rand(4, shape, (struct tl_options){0});
+            tl_eval(m);
+            snprintf(what, sizeof what, "%s %s: outputs", model, options);
+            golden_scaled(f, tl_forward(m, x), 1e-4, what);
+            tl_train(m);
+            tl_tensor *y = tl_forward(m, x);
+            snprintf(what, sizeof what, "%s %s: in training", model, options);
+            double apart = golden_number(f); /* PyTorch's f32 from its f64 */
+            golden_scaled(f, tl_sub(tl_select(y, 0, 0), tl_select(y, 0, 1)), 1e-4 + 4 * apart, what);
+        }
         if (tl_error_code() != TL_OK)
             diag("%s: %s", model, tl_error_message());
         tl_error_clear();
@@ -152,6 +166,28 @@ static void test_losses(void)
     fclose(f);
 }
 
+/* Values of six and more are too rare for the numbers above to tell relu6 from relu. */
+static void counts(const char *model, const char *options, const char *layer, int want)
+{
+    tl_module *m = tl_model_build(model, options);
+    char *text = tl_module_to_string(m);
+    int n = 0;
+    for (const char *at = text; at && (at = strstr(at, layer)); at++)
+        n++;
+    is_int(n, want, "%s %s: layers %s", model, options, layer);
+    free(text);
+    tl_module_free(m);
+    tl_error_clear();
+}
+
+static void test_activations(void)
+{
+    counts("mobilenet_v1", "width=0.1,activation=relu6", "ReLU6()", 27);
+    counts("mobilenet_v1", "width=0.1,activation=relu", "ReLU()", 27);
+    counts("mobilenet_v1", "width=0.1,activation=leaky-relu,slope=0.2", "LeakyReLU(negative_slope=0.2)", 27);
+    counts("mobilenet_v2", "width=0.1", "ReLU6()", 35);
+}
+
 static void test_scale(void)
 {
     TL_SCOPE {
@@ -178,6 +214,7 @@ static void test_scale(void)
 int main(void)
 {
     test_scale();
+    test_activations();
     test_names();
     test_numbers();
     test_losses();

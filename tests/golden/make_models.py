@@ -4,9 +4,14 @@
 
 models_names.txt: of each network in full size the parameters, the multiply-adds of one input (of convolutions and matrix products
 with weights, and without auxiliary heads), and the names and shapes of its state. Built on the device "meta", so that large ones cost nothing.
-models_numbers.txt: manual_seed(0), build, rand of the input's shape, the largest output in evaluation and all of them divided by it;
-of narrow networks, and small inputs.
+models_numbers.txt: manual_seed(0), build, rand of two inputs: the outputs in evaluation, and in training the difference of the two,
+computed in f64, with how far PyTorch's own f32 is from that. (Many
+networks start with weights that make their input fade; what comes out in evaluation is then the last bias, but batch norm in training
+brings the input through; over one position and two inputs it gives +-1 whatever comes, so the last stages have more than one.) Of
+narrow networks, and small inputs.
+models_losses.txt: the loss in training with auxiliary heads.
 """
+import copy
 import os
 import unittest.mock
 
@@ -205,39 +210,63 @@ def narrow_vgg(letter, batch_norm, width, hidden):
 SMALL = [
     ("resnet18", "classes=10", standard("resnet18", num_classes=10), (3, 64, 64)),
     ("resnet34", "", standard("resnet34"), (3, 33, 49)),
-    ("alexnet", "", standard("alexnet"), (3, 67, 90)),
-    ("squeezenet1_0", "", standard("squeezenet1_0"), (3, 64, 65)),
-    ("squeezenet1_1", "classes=12", standard("squeezenet1_1", num_classes=12), (3, 65, 64)),
+    ("alexnet", "dropout=0", standard("alexnet"), (3, 67, 90)),
+    ("squeezenet1_0", "dropout=0", standard("squeezenet1_0"), (3, 64, 65)),
+    ("squeezenet1_1", "classes=12,dropout=0", standard("squeezenet1_1", num_classes=12), (3, 65, 64)),
     ("mobilenet_v1", "", MobileNetV1, (3, 64, 64)),
     ("mobilenet_v1", "width=0.4,activation=relu6", lambda: MobileNetV1(0.4, nn.ReLU6), (3, 64, 64)),
     ("mobilenet_v1", "width=0.1,activation=leaky-relu", lambda: MobileNetV1(0.1, lambda: nn.LeakyReLU(0.1)), (3, 50, 64)),
-    ("mobilenet_v2", "", standard("mobilenet_v2"), (3, 64, 64)),
-    ("mobilenet_v2", "width=0.35,classes=10", standard("mobilenet_v2", width_mult=0.35, num_classes=10), (3, 33, 64)),
-    ("mobilenet_v2", "width=1.3", standard("mobilenet_v2", width_mult=1.3), (3, 32, 32)),
+    ("mobilenet_v2", "dropout=0", standard("mobilenet_v2"), (3, 64, 64)),
+    ("mobilenet_v2", "width=0.35,classes=10,dropout=0", standard("mobilenet_v2", width_mult=0.35, num_classes=10), (3, 33, 64)),
+    ("mobilenet_v2", "width=1.3,dropout=0", standard("mobilenet_v2", width_mult=1.3), (3, 64, 64)),
     ("resnet20", "", lambda: CifarResNet(20), (3, 32, 32)),
     ("resnet32", "", lambda: CifarResNet(32), (3, 32, 32)),
     ("resnet44", "", lambda: CifarResNet(44), (3, 32, 32)),
     ("resnet56", "", lambda: CifarResNet(56), (3, 31, 28)),
-    ("googlenet", "", standard("googlenet", init_weights=True), (3, 64, 50)),
-    ("googlenet", "aux=no,transform-input,classes=10",
-     standard("googlenet", init_weights=True, aux_logits=False, transform_input=True, num_classes=10), (3, 32, 32)),
-    ("inception_v3", "", standard("inception_v3", init_weights=True), (3, 75, 90)),
-    ("inception_v3", "aux=no,transform-input", standard("inception_v3", init_weights=True, aux_logits=False, transform_input=True), (3, 75, 75)),
+    ("googlenet", "dropout=0", standard("googlenet", init_weights=True), (3, 64, 50)),
+    ("googlenet", "aux=no,transform-input,classes=10,dropout=0",
+     standard("googlenet", init_weights=True, aux_logits=False, transform_input=True, num_classes=10), (3, 50, 64)),
+    ("inception_v3", "dropout=0", standard("inception_v3", init_weights=True), (3, 107, 130)),
+    ("inception_v3", "aux=no,transform-input,dropout=0", standard("inception_v3", init_weights=True, aux_logits=False, transform_input=True), (3, 107, 107)),
     ("xception", "", Xception, (3, 40, 48)),
     ("resnet50", "zero-init-residual", standard("resnet50", zero_init_residual=True), (3, 64, 64)),
-] + [(name + bn, "classes=10,width=8,hidden=32", lambda letter=letter, bn=bn: narrow_vgg(letter, bool(bn), 8, 32), (3, 64, 40))
+] + [(name + bn, "classes=10,width=8,hidden=32,dropout=0", lambda letter=letter, bn=bn: narrow_vgg(letter, bool(bn), 8, 32), (3, 64, 40))
      for name, letter in VGGS.items() for bn in ("", "_bn")]
+
+
+def scaled(y):
+    """The largest, and all divided by it."""
+    largest = y.abs().max().item()
+    return f"{largest:.9g} {numbers(y / largest)}"
+
+
+def without_dropout(m):
+    for layer in m.modules():
+        if isinstance(layer, nn.Dropout):
+            layer.p = 0.0
+
+
+def difference(m, x):
+    y = m.train()(x)
+    y = y[0] if isinstance(y, tuple) else y
+    return y[0] - y[1]
 
 
 def write_numbers():
     with open(f"{HERE}/models_numbers.txt", "w") as f:
         for name, options, make, shape in SMALL:
             torch.manual_seed(0)
-            m = make().eval()
+            m = make()
+            entries = len(m.state_dict())
+            if isinstance(m, torchvision.models.Inception3):
+                m.aux_logits, m.AuxLogits = False, None  # it needs larger pictures
+            without_dropout(m)
+            x = torch.rand(2, *shape)
             with torch.no_grad():
-                y = m(torch.rand(1, *shape))
-            largest = y.abs().max().item()
-            print(name, options or "-", len(m.state_dict()), *shape, f"{largest:.9g}", numbers(y / largest), file=f)
+                evaluated = m.eval()(x)
+                exact, trained = difference(copy.deepcopy(m).double(), x.double()), difference(m, x)
+            apart = ((trained - exact).abs().max() / exact.abs().max()).item()
+            print(name, options or "-", entries, *shape, scaled(evaluated), f"{apart:.2g}", scaled(exact), file=f)
 
 
 # ---- Networks with auxiliary heads: the loss of a step of training. Without dropout, which would draw
@@ -248,9 +277,7 @@ def write_losses():
         for name, options, side, share in [("googlenet", "dropout=0,dropout-aux=0", 64, 0.3), ("inception_v3", "dropout=0", 299, 0.4)]:
             torch.manual_seed(0)
             m = getattr(torchvision.models, name)(weights=None, init_weights=True, num_classes=10)
-            for layer in m.modules():
-                if isinstance(layer, nn.Dropout):
-                    layer.p = 0.0
+            without_dropout(m)
             y, *aux = m(torch.rand(2, 3, side, side))
             labels = torch.tensor([3, 7])
             losses = [nn.functional.cross_entropy(h, labels).item() for h in (y, *aux)]
