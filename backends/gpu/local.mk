@@ -21,7 +21,8 @@ GPU_KERNELS += \
 	%D%/kernels/fill.cl \
 	%D%/kernels/opencl.cl \
 	%D%/kernels/optimizer.cl \
-	%D%/kernels/pointwise.cl
+	%D%/kernels/pointwise.cl \
+	%D%/kernels/pool.cl
 # end (kept by build-aux/update-sources)
 
 # sources backends_gpu_libgpu_la_SOURCES: *.c *.h ops/*.c ops/*.h
@@ -31,6 +32,7 @@ backends_gpu_libgpu_la_SOURCES += \
 	%D%/ops/copy.c \
 	%D%/ops/ops.h \
 	%D%/ops/optimizer_step.c \
+	%D%/ops/pool.c \
 	%D%/pointwise.c \
 	%D%/source.c \
 	%D%/table.c
