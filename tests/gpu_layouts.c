@@ -11,7 +11,7 @@
 #include "tap.h"
 
 #define A(op, ...) &(const struct tl_##op##_attrs){.struct_size = sizeof(struct tl_##op##_attrs), __VA_ARGS__}, sizeof(struct tl_##op##_attrs)
-enum { MOST_IN = 3, MOST = 1 << 14 };
+enum { MOST_IN = 11, MOST = 1 << 14 };
 
 struct shape {
     int64_t n[4];
@@ -36,6 +36,13 @@ static const struct test {
     {"adaptive_avg_pool2d", A(adaptive_pool2d, .size = {1, 1}), {{{3, 12, 13, 11}}}, {{3, 12, 1, 1}}, 1},
     {"adaptive_avg_pool2d", A(adaptive_pool2d, .size = {1, 1}), {{{1, 2, 60, 70}}}, {{1, 2, 1, 1}}, 1},
     {"adaptive_avg_pool2d_grad", A(adaptive_pool2d, .size = {7, 5}), {{{2, 6, 3, 2}}}, {{2, 6, 7, 5}}, 1},
+    {"cat", A(along, .dim = 1), {{{2, 8, 3, 4}}, {{2, 4, 3, 4}}}, {{2, 12, 3, 4}}, 2},
+    {"cat", A(along, .dim = 3), {{{2, 8, 3, 4}}, {{2, 8, 3, 0}}, {{2, 8, 3, 5}}}, {{2, 8, 3, 9}}, 3},
+    {"cat", A(along, .dim = 0),
+     {{{1, 4, 2, 2}}, {{2, 4, 2, 2}}, {{1, 4, 2, 2}}, {{1, 4, 2, 2}}, {{3, 4, 2, 2}}, {{1, 4, 2, 2}}, {{1, 4, 2, 2}}, {{1, 4, 2, 2}}, {{2, 4, 2, 2}},
+      {{1, 4, 2, 2}}, {{1, 4, 2, 2}}}, {{15, 4, 2, 2}}, 11},
+    {"pad", A(pad, .pad = TL_DIMS(1, 2, 0, 3), .value = 0.5), {{{2, 3, 4, 5}}}, {{2, 3, 7, 8}}, 1},
+    {"flip", A(shape, .dims = TL_DIMS(1, 3)), {{{2, 3, 4, 5}}}, {{2, 3, 4, 5}}, 1},
 };
 
 /* How operands lie: their layout, and how many elements into their memory they begin. */
@@ -64,7 +71,7 @@ static void lie(struct tl_view *v, const struct way *way)
     for (int i = 0; i < 4; i++) {
         const int d = last ? channels_last[i] : row_major[i];
         v->stride[d] = step;
-        step *= v->shape[d];
+        step *= v->shape[d] ? v->shape[d] : 1;
     }
     v->layout = way->layout;
 }
@@ -241,10 +248,29 @@ static void check(const struct place *p, const struct test *t)
     }
 }
 
+/* More inputs than one launch takes, each of another size, put together to what they were cut from. */
+static void check_many(const char *backend)
+{
+    enum { PIECES = 20, ROWS = PIECES * (PIECES + 1) / 2 };
+    static double values[ROWS * 3];
+    ok(tl_set_backend(backend) == TL_OK, "%s is the default", backend);
+    TL_SCOPE
+    {
+        tl_tensor *x = tl_reshape(tl_arange(0, ROWS * 3, 1, (struct tl_options){.dtype = TL_F64}), TL_SHAPE(ROWS, 3)), *pieces[PIECES];
+        for (int64_t k = 0; k < PIECES; k++)
+            pieces[k] = tl_narrow(x, 0, k * (k + 1) / 2, k + 1);
+        tl_tensor *y = tl_cat(PIECES, pieces, 0);
+        bool good = y && tl_copy_out(y, TL_F64, values, sizeof values) == TL_OK;
+        for (int i = 0; i < ROWS * 3 && good; i++)
+            good = values[i] == i;
+        ok(good, "cat of %d tensors", PIECES);
+    }
+}
+
 int main(void)
 {
-    const char *asked = getenv("TELAR_TEST_BACKEND");
-    struct place p = {.b = tl_plugin_open("backend", asked ? asked : "opencl", TL_BACKEND_ABI)};
+    const char *asked = getenv("TELAR_TEST_BACKEND"), *backend = asked ? asked : "opencl";
+    struct place p = {.b = tl_plugin_open("backend", backend, TL_BACKEND_ABI)};
     int count = 0;
     if (!p.b || p.b->device_count(&count) != TL_OK || count == 0 || p.b->device_open(0, &p.d) != TL_OK || p.b->stream_open(p.d, &p.s) != TL_OK)
         return skip_all("no such device");
@@ -252,6 +278,7 @@ int main(void)
         check(&p, &tests[i]);
     p.b->stream_close(p.s);
     p.b->device_close(p.d);
+    check_many(backend);
     tl_shutdown();
     return done_testing();
 }

@@ -140,7 +140,7 @@ static inline struct gpu_index gpu_index(bool small, int64_t value)
 
 /** A struct that a kernel takes, all of whose fields are INDEX: put together field by field in prepare(), passed as GPU_FIELDS(f). A field
  *  may be a struct divisor of the texts, by which quotient() divides without a division. */
-enum { GPU_MOST_FIELDS = 80 };
+enum { GPU_MOST_FIELDS = 96 };
 struct gpu_fields {
     int n;
     bool small;
@@ -163,6 +163,12 @@ union gpu_element {
     int32_t i32;
     int64_t i64;
 };
+
+/** The stored form of a number, converted as copy does. Returns its size. */
+size_t gpu_encode(double value, tl_dtype type, union gpu_element *element);
+
+/** The dimensions of a view that are larger than 1, as they lie in its memory: the one with the largest stride first. Returns how many. */
+int gpu_order(const struct tl_view *view, int order[TL_MAX_DIMS]);
 
 /** Order dimensions by the strides of `out`, leave out those of size 1, and merge neighbours that all operands step through as one. All have
  *  out's shape; at least one dimension is left. */

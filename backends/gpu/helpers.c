@@ -78,6 +78,20 @@ void gpu_lay_out(struct tl_view *v, uint32_t layout)
     }
 }
 
+int gpu_order(const struct tl_view *v, int order[TL_MAX_DIMS])
+{
+    int n = 0;
+    for (int d = 0; d < v->ndim; d++) {
+        if (v->shape[d] == 1)
+            continue;
+        int at = n++;
+        for (; at > 0 && v->stride[order[at - 1]] < v->stride[d]; at--)
+            order[at] = order[at - 1];
+        order[at] = d;
+    }
+    return n;
+}
+
 static void swap(struct tl_view *v, int i, int j)
 {
     int64_t shape = v->shape[i], stride = v->stride[i];
