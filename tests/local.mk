@@ -6,6 +6,7 @@ C_TESTS = \
 	%D%/devices \
 	%D%/plans \
 	%D%/layouts \
+	%D%/gpu_layouts \
 	%D%/flaws \
 	%D%/late \
 	%D%/reference \

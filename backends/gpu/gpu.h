@@ -116,7 +116,7 @@ void gpu_define_real(struct gpu_defines *d, tl_dtype dtype);
 /** May offsets into all of these views be counted in 32 bits? */
 bool gpu_small(const struct tl_view *views, int n);
 
-/** Defines INDEX: int where `small`, else long. */
+/** Defines INDEX: int where `small`, else long; and INDEX_int or INDEX_long. */
 void gpu_define_index(struct gpu_defines *d, bool small);
 
 /** A number that a kernel takes as INDEX: 4 bytes where `small`, else 8. */
@@ -138,6 +138,21 @@ static inline struct gpu_index gpu_index(bool small, int64_t value)
 }
 #define GPU_INDEX(index) ((struct gpu_arg){.value = &(index).value, .size = (index).size})
 
+/** A struct that a kernel takes, all of whose fields are INDEX: put together field by field in prepare(), passed as GPU_FIELDS(f). A field
+ *  may be a struct divisor of the texts, by which quotient() divides without a division. */
+enum { GPU_MOST_FIELDS = 96 };
+struct gpu_fields {
+    int n;
+    bool small;
+    union {
+        int32_t small[GPU_MOST_FIELDS];
+        int64_t large[GPU_MOST_FIELDS];
+    } value;
+};
+void gpu_put(struct gpu_fields *f, int64_t value);
+void gpu_put_divisor(struct gpu_fields *f, int64_t divisor);
+#define GPU_FIELDS(f) ((struct gpu_arg){.value = &(f).value, .size = (size_t)(f).n * ((f).small ? 4 : 8)})
+
 /** An element as it is stored. */
 union gpu_element {
     float f32;
@@ -149,9 +164,18 @@ union gpu_element {
     int64_t i64;
 };
 
+/** The stored form of a number, converted as copy does. Returns its size. */
+size_t gpu_encode(double value, tl_dtype type, union gpu_element *element);
+
+/** The dimensions of a view that are larger than 1, as they lie in its memory: the one with the largest stride first. Returns how many. */
+int gpu_order(const struct tl_view *view, int order[TL_MAX_DIMS]);
+
 /** Order dimensions by the strides of `out`, leave out those of size 1, and merge neighbours that all operands step through as one. All have
  *  out's shape; at least one dimension is left. */
 void gpu_coalesce(struct tl_view *out, struct tl_view *in, int n_in);
+
+/** Give a view the strides that it has in `layout`, row-major or channels-last: what an output will be like. */
+void gpu_lay_out(struct tl_view *view, uint32_t layout);
 
 /** Groups of `size` items so that n items have work, at `each` elements an item, but no more than the device runs well at once: kernels go
  *  on in steps of GLOBAL_SIZE. */

@@ -38,6 +38,58 @@ bool gpu_small(const struct tl_view *views, int n)
 void gpu_define_index(struct gpu_defines *d, bool small)
 {
     gpu_define(d, "INDEX %s", small ? "int" : "long");
+    gpu_define(d, "INDEX_%s", small ? "int" : "long");
+}
+
+void gpu_put(struct gpu_fields *f, int64_t value)
+{
+    if (f->small)
+        f->value.small[f->n++] = (int32_t)value;
+    else
+        f->value.large[f->n++] = value;
+}
+
+void gpu_put_divisor(struct gpu_fields *f, int64_t divisor)
+{
+    int bits = 0;
+    divisor = divisor < 1 ? 1 : divisor; /* 0: of nothing, which nobody divides */
+    while (bits < 31 && INT64_C(1) << bits < divisor)
+        bits++;
+    /* n m >> (31 + bits) is n / divisor for n below 2^31: m exceeds 2^(31 + bits) / divisor by less than 1, which adds less than 1 / divisor. */
+    const uint64_t m = f->small ? (UINT64_C(1) << (31 + bits)) / (uint64_t)divisor + 1 : 0;
+    gpu_put(f, divisor);
+    gpu_put(f, (int32_t)(uint32_t)m);
+    gpu_put(f, 31 + bits);
+}
+
+void gpu_lay_out(struct tl_view *v, uint32_t layout)
+{
+    int64_t step = 1;
+    v->layout = layout;
+    if (layout == TL_LAYOUT_CHANNELS_LAST && v->ndim >= 3) {
+        v->stride[1] = 1;
+        step = v->shape[1];
+    }
+    for (int d = v->ndim - 1; d >= 0; d--) {
+        if (d == 1 && layout == TL_LAYOUT_CHANNELS_LAST && v->ndim >= 3)
+            continue;
+        v->stride[d] = step;
+        step *= v->shape[d] > 0 ? v->shape[d] : 1;
+    }
+}
+
+int gpu_order(const struct tl_view *v, int order[TL_MAX_DIMS])
+{
+    int n = 0;
+    for (int d = 0; d < v->ndim; d++) {
+        if (v->shape[d] == 1)
+            continue;
+        int at = n++;
+        for (; at > 0 && v->stride[order[at - 1]] < v->stride[d]; at--)
+            order[at] = order[at - 1];
+        order[at] = d;
+    }
+    return n;
 }
 
 static void swap(struct tl_view *v, int i, int j)

@@ -15,22 +15,28 @@ CLEANFILES += %D%/kernels/sources.c
 
 # sources GPU_KERNELS: kernels/*.cl
 GPU_KERNELS += \
+	%D%/kernels/cat.cl \
 	%D%/kernels/common.cl \
 	%D%/kernels/copy.cl \
 	%D%/kernels/cuda.cl \
 	%D%/kernels/fill.cl \
 	%D%/kernels/opencl.cl \
 	%D%/kernels/optimizer.cl \
-	%D%/kernels/pointwise.cl
+	%D%/kernels/pad.cl \
+	%D%/kernels/pointwise.cl \
+	%D%/kernels/pool.cl
 # end (kept by build-aux/update-sources)
 
 # sources backends_gpu_libgpu_la_SOURCES: *.c *.h ops/*.c ops/*.h
 backends_gpu_libgpu_la_SOURCES += \
 	%D%/gpu.h \
 	%D%/helpers.c \
+	%D%/ops/cat.c \
 	%D%/ops/copy.c \
 	%D%/ops/ops.h \
 	%D%/ops/optimizer_step.c \
+	%D%/ops/pad.c \
+	%D%/ops/pool.c \
 	%D%/pointwise.c \
 	%D%/source.c \
 	%D%/table.c

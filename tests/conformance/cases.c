@@ -122,6 +122,8 @@ const struct test_case cases[] = {
     {"masked_fill", "every other", A(fill, .value = 0.5), {N(4, 5), {.fill = BOOLEAN, .ndim = 2, .shape = {4, 5}}}, 2, EXACT, 0},
     {"flip", "two", A(shape, .dims = TL_DIMS(0, 2)), {N(3, 4, 5)}, 1, EXACT | INTEGERS, 0},
     {"pad", "uneven", A(pad, .pad = TL_DIMS(1, 2, 0, 3), .value = 0.5), {N(2, 3, 4)}, 1, EXACT, 0},
+    {"pad", "nothing inside", A(pad, .pad = TL_DIMS(0, 0, 1, 0), .value = 0.5), {N(0, 3)}, 1, EXACT | INTEGERS | NO_GRADIENT, 0},
+    {"pad", "rows only", A(pad, .pad = TL_DIMS(0, 0, 2, 1), .value = -1), {N(3, 4, 5)}, 1, EXACT, 0},
     {"embedding", "3 x 4 indices", NULL, {N(7, 5), I(7, 3, 4)}, 2, EXACT, 0},
     {"embedding_grad", "padding row", A(embedding, .rows = 7, .padding = true, .padding_idx = 2), {N(3, 4, 5), I(7, 3, 4)}, 2, 0, 0},
 

@@ -58,6 +58,21 @@ FUNCTION ushort bf16_of_float(float f)
 #define LOAD(T, x, i) ((REAL)DECODE(T, (x)[i]))
 #define STORE(T, y, i, value) ((y)[i] = ENCODE(T, value))
 
+/* ---- Division by numbers that the host knows ------------------------------------------------------------------------------------------ */
+
+/* gpu_put_divisor() fills it: the multiplier stands for 2^shift / by, in 32 bits. n is not negative. */
+struct divisor {
+    INDEX by, multiplier, shift;
+};
+FUNCTION INDEX quotient(INDEX n, struct divisor d)
+{
+#ifdef INDEX_int
+    return (INDEX)((ulong)(uint)n * (uint)d.multiplier >> d.shift);
+#else
+    return n / d.by;
+#endif
+}
+
 /* ---- Bad values ---------------------------------------------------------------------------------------------------------------------- */
 
 enum { BAD_INDEX = 1, BAD_LABEL = 2, BAD_DIVISOR = 3 };

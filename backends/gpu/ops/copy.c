@@ -87,8 +87,7 @@ static tl_status run_copy(struct tl_stream *stream, const void *plan, const stru
 const struct tl_kernel gpu_copy_kernel = {.struct_size = sizeof(struct tl_kernel), .flags = TL_KERNEL_STRIDED, .op = "copy", .maker = "gpu:copy",
                                           .refuses = copy_refuses, .run = run_copy};
 
-/* The stored form of a number, converted as copy does. Returns its size. */
-static size_t encode(double value, tl_dtype type, union gpu_element *e)
+size_t gpu_encode(double value, tl_dtype type, union gpu_element *e)
 {
     static const double least[TL_DTYPE_COUNT] = {[TL_I8] = -128, [TL_I32] = -0x1p31, [TL_I64] = -0x1p63};
     static const double most[TL_DTYPE_COUNT] = {[TL_I8] = 127, [TL_U8] = 255, [TL_I32] = 0x1p31 - 1, [TL_I64] = 0x1p63};
@@ -137,7 +136,7 @@ static tl_status run_fill(struct tl_stream *stream, const void *plan, const stru
     union gpu_element element;
     union gpu_walk walk;
     struct gpu_arg args[4] = {GPU_VIEW(&y), GPU_INDEX(count)};
-    args[2] = (struct gpu_arg){.value = &element, .size = encode(attrs->value, y.dtype, &element)};
+    args[2] = (struct gpu_arg){.value = &element, .size = gpu_encode(attrs->value, y.dtype, &element)};
     if (!dense)
         args[3] = (struct gpu_arg){.value = &walk, .size = gpu_walk_fill(&walk, small, &y, NULL, 0)};
     return gpu_launch(stream, kernel, call->op, gpu_grid_for(gpu, n, 1, 256), dense ? 3 : 4, args);

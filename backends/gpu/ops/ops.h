@@ -10,7 +10,9 @@
 #define GPU_KERNELS(F) \
     F(copy)            \
     F(fill)            \
-    F(optimizer_step)
+    F(optimizer_step)  \
+    F(max_pool2d_channels_last) F(max_pool2d) F(max_pool2d_grad) F(max_pool2d_pick) F(avg_pool2d) F(avg_pool2d_grad) \
+    F(adaptive_avg_pool2d) F(adaptive_avg_pool2d_grad) F(cat) F(flip) F(pad)
 
 #define GPU_DECLARE_(name) extern const struct tl_kernel gpu_##name##_kernel;
 GPU_KERNELS(GPU_DECLARE_)
