@@ -2,7 +2,7 @@
  *
  * What the host side of many kernels needs: names of types, sizes of grids, words for bad values.
  */
-#include "gpu.h"
+#include "ops/ops.h"
 
 #include <pthread.h>
 #include <stdio.h>
@@ -135,6 +135,15 @@ struct gpu_grid gpu_grid_for(const struct gpu *gpu, int64_t n, int each, uint32_
 {
     int64_t groups = (n + (int64_t)each * size - 1) / ((int64_t)each * size), most = (int64_t)gpu->units * 32;
     return (struct gpu_grid){.groups = {(uint32_t)(groups < 1 ? 1 : groups < most ? groups : most)}, .size = {size}};
+}
+
+tl_status gpu_grid_of(const struct gpu *gpu, const char *op, int64_t groups, uint32_t size, struct gpu_grid *grid)
+{
+    if (groups > INT32_MAX)
+        return gpu->host->fail(TL_ERR_LIMIT, "%s: %lld groups of work-items, where a device runs %d at most: call it for a part of the operands at a time",
+                               op, (long long)groups, (int)INT32_MAX);
+    *grid = (struct gpu_grid){.groups = {(uint32_t)groups}, .size = {size}};
+    return TL_OK;
 }
 
 const char *gpu_refuses_type(const struct tl_device *device, tl_dtype dtype)

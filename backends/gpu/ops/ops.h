@@ -7,12 +7,23 @@
 
 #include "../gpu.h"
 
-#define GPU_KERNELS(F) \
-    F(copy)            \
-    F(fill)            \
-    F(optimizer_step)  \
-    F(max_pool2d_channels_last) F(max_pool2d) F(max_pool2d_grad) F(max_pool2d_pick) F(avg_pool2d) F(avg_pool2d_grad) \
-    F(adaptive_avg_pool2d) F(adaptive_avg_pool2d_grad) F(cat) F(flip) F(pad)
+#define GPU_KERNELS(F)          \
+    F(copy)                     \
+    F(fill)                     \
+    F(optimizer_step)           \
+    F(max_pool2d_channels_last) \
+    F(max_pool2d)               \
+    F(max_pool2d_grad)          \
+    F(max_pool2d_pick)          \
+    F(avg_pool2d)               \
+    F(avg_pool2d_grad)          \
+    F(adaptive_avg_pool2d)      \
+    F(adaptive_avg_pool2d_grad) \
+    F(cat)                      \
+    F(flip)                     \
+    F(pad)                      \
+    F(matmul)                   \
+    F(addmm)
 
 #define GPU_DECLARE_(name) extern const struct tl_kernel gpu_##name##_kernel;
 GPU_KERNELS(GPU_DECLARE_)
@@ -27,5 +38,28 @@ union gpu_walk {
     } large;
 };
 size_t gpu_walk_fill(union gpu_walk *w, bool small, const struct tl_view *out, const struct tl_view *in, int n_in);
+
+/** A struct of a kernel's text that has nothing but INDEX fields: these numbers in the same order, of 4 bytes where `small`, else of 8. */
+struct gpu_numbers {
+    union {
+        int32_t small[24];
+        int64_t large[24];
+    } value;
+    size_t size;
+};
+static inline struct gpu_numbers gpu_numbers(bool small, int n, const int64_t *values)
+{
+    struct gpu_numbers numbers = {.size = (size_t)n * (small ? 4 : 8)};
+    for (int i = 0; i < n; i++)
+        if (small)
+            numbers.value.small[i] = (int32_t)values[i];
+        else
+            numbers.value.large[i] = values[i];
+    return numbers;
+}
+#define GPU_NUMBERS(numbers) ((struct gpu_arg){.value = &(numbers).value, .size = (numbers).size})
+
+/** The grid of `groups` groups of `size` items, if there may be so many; else an error. */
+tl_status gpu_grid_of(const struct gpu *gpu, const char *op, int64_t groups, uint32_t size, struct gpu_grid *grid);
 
 #endif
