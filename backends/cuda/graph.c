@@ -176,8 +176,6 @@ static bool is_allowed(const bool *notes, const struct graph_wish *wish)
     /* f32 on tensor cores is TF32, or less. */
     if (wish->dtype == TL_F32 && (notes[CUDNN_NUMERICAL_NOTE_DOWN_CONVERT_INPUTS] || (notes[CUDNN_NUMERICAL_NOTE_TENSOR_CORE] && !wish->tf32)))
         return false;
-    if (wish->tensor_cores && !notes[CUDNN_NUMERICAL_NOTE_TENSOR_CORE])
-        return false;
     if (wish->strict && (notes[CUDNN_NUMERICAL_NOTE_WINOGRAD] || notes[CUDNN_NUMERICAL_NOTE_FFT]))
         return false;
     /* The larger the tile, the larger its error. */
@@ -270,6 +268,9 @@ static void consider(struct search *s, cudnnBackendDescriptor_t config)
         cuda_host->log(TL_LOG_DEBUG, "cuda", "a proposal cannot be looked at: %s", CU(cudnnGetErrorString)(code));
     } else if (!is_allowed(notes, s->wish)) {
         cuda_host->log(TL_LOG_DEBUG, "cuda", "engine %lld is not wanted: %s", (long long)plan.engine, plan.notes);
+    } else if (s->wish->tensor_cores && s->seen == 0 && !notes[CUDNN_NUMERICAL_NOTE_TENSOR_CORE]) {
+        cuda_host->log(TL_LOG_DEBUG, "cuda", "engine %lld is thought to be the fastest, without tensor cores", (long long)plan.engine);
+        s->most = 0;
     } else {
         plan.proposal = s->seen++;
         if ((s->only < 0 || s->only == plan.proposal) && realize(s->g, s->wish, &plan)) {
@@ -317,7 +318,7 @@ int graph_plans(struct graph *g, cudnnBackendDescriptor_t closed, const struct g
         return 0;
     }
     /* What the fallback proposes is only wanted where nothing else is there. */
-    for (size_t m = 0; m < sizeof modes / sizeof *modes && s.n == 0; m++) {
+    for (size_t m = 0; m < sizeof modes / sizeof *modes && s.n == 0 && s.most > 0; m++) {
         cudnnBackendDescriptor_t configs[PROPOSALS];
         const int64_t n = ask_heuristics(g, closed, modes[m], configs);
         for (int64_t i = 0; i < n; i++) {

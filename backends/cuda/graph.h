@@ -44,7 +44,7 @@ void graph_free(struct graph *g);
 struct graph_wish {
     tl_dtype dtype;   /**< of the operands */
     bool tf32;        /**< f32 may be multiplied as TF32 */
-    bool tensor_cores; /**< no engine that does without */
+    bool tensor_cores; /**< nothing is wanted if what is thought to be the fastest does without them */
     bool strict;      /**< no engine that multiplies in another way than the formula says (Winograd, Fourier) */
     size_t workspace; /**< the most that it may want */
 };
