@@ -86,4 +86,7 @@ tl_status cuda_copy(struct tl_stream *stream, struct tl_mem to, struct tl_mem fr
 extern const struct tl_kernel *const cuda_kernels[];
 extern const size_t cuda_n_kernels;
 
+/** All kernels, with the shared ones after those, NULL-terminated: the table that the core sees. */
+extern const struct tl_kernel *const *cuda_all_kernels;
+
 #endif

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 const struct tl_host *cuda_host;
+const struct tl_kernel *const *cuda_all_kernels;
 
 /* ---- The driver ------------------------------------------------------------------------------------------------------------------------ */
 
@@ -223,7 +224,7 @@ static struct tl_backend backend = {
 static tl_status open_plugin(const struct tl_host *host, const void **iface, struct tl_error *err)
 {
     cuda_host = host;
-    if (!backend.kernels && !(backend.kernels = gpu_kernel_table(cuda_kernels, cuda_n_kernels))) {
+    if (!backend.kernels && !(backend.kernels = cuda_all_kernels = gpu_kernel_table(cuda_kernels, cuda_n_kernels))) {
         err->code = TL_ERR_NOMEM;
         strcpy(err->message, "cuda: no memory for the table of kernels");
         return TL_ERR_NOMEM;
@@ -236,7 +237,7 @@ static void close_plugin(const void *iface)
 {
     (void)iface;
     free((void *)(uintptr_t)backend.kernels);
-    backend.kernels = NULL;
+    backend.kernels = cuda_all_kernels = NULL;
 }
 
 TL_PUBLIC extern const struct tl_plugin telar_plugin;

@@ -12,10 +12,13 @@ EXTRA_DIST += %D%/configure.m4
 backends_cuda_cuda_la_SOURCES += \
 	%D%/backend.h \
 	%D%/cuda.c \
+	%D%/graph.c \
+	%D%/graph.h \
 	%D%/kernel.c \
 	%D%/kernels.c \
 	%D%/library.c \
 	%D%/library.h \
+	%D%/ops/conv2d.c \
 	%D%/ops/matmul.c \
 	%D%/ops/ops.h \
 	%D%/queue.c \

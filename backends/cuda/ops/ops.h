@@ -7,7 +7,11 @@
 
 #include "../backend.h"
 
-extern const struct tl_kernel cuda_matmul_kernel, cuda_addmm_kernel;
+extern const struct tl_kernel cuda_matmul_kernel, cuda_addmm_kernel, cuda_conv2d_kernel, cuda_conv2d_grad_input_kernel,
+    cuda_conv2d_grad_weight_kernel;
+
+/** The first of the shared kernels for an op, for a part of another op's work; NULL: there is none. */
+const struct tl_kernel *cuda_shared_kernel(const char *op);
 
 /* ---- Measuring (tune.c) --------------------------------------------------------------------------------------------------------------- */
 
