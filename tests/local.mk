@@ -3,6 +3,7 @@
 # build by TEST_BUILDDIR. Those of TSAN_TESTS are run again by `make check-threads`.
 C_TESTS = \
 	%D%/parity \
+	%D%/cuda_device \
 	%D%/devices \
 	%D%/plans \
 	%D%/layouts \
