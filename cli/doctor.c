@@ -11,10 +11,9 @@
 /* ---- Devices ------------------------------------------------------------------------------------------------------------------- */
 
 struct device_line {
-    const char *backend;
     int index;
     char description[256];
-    char flaw[256]; /* why the core would not take it; empty: nothing */
+    char flaw[600]; /* why the core would not take it; empty: nothing */
     uint64_t memory;
 };
 
@@ -30,18 +29,31 @@ static void describe_device(const struct tl_backend *b, struct tl_device *d, str
     b->device_close(d);
 }
 
+enum { MAX_LINES = 16 };
+
+struct device_list {
+    struct device_line lines[MAX_LINES];
+    int n;
+    char trouble[600]; /* why none could be counted; empty: they were */
+};
+
 /* Devices of one backend, as text: from the plugin's own table, so that looking changes nothing in the core. */
-static int list_devices(const struct tl_backend *b, const char *name, struct device_line *lines, int capacity)
+static void list_devices(const struct tl_backend *b, struct device_list *list)
 {
-    int count = 0, n = 0;
-    if (!b || !b->device_count || b->device_count(&count) != TL_OK) {
+    int count = 0;
+    list->n = 0;
+    list->trouble[0] = 0;
+    if (!b)
+        return;
+    if (b->device_count(&count) != TL_OK) {
+        snprintf(list->trouble, sizeof list->trouble, "%s", tl_error_message()[0] ? tl_error_message() : "device_count failed without a message");
         tl_error_clear();
-        return 0;
+        return;
     }
-    for (int i = 0; i < count && n < capacity; i++) {
+    for (int i = 0; i < count && i < MAX_LINES; i++) {
         struct tl_device *d = NULL;
-        struct device_line *line = &lines[n++];
-        *line = (struct device_line){.backend = name, .index = i};
+        struct device_line *line = &list->lines[list->n++];
+        *line = (struct device_line){.index = i};
         if (b->device_open(i, &d) != TL_OK)
             snprintf(line->flaw, sizeof line->flaw, "%s", tl_error_message()[0] ? tl_error_message() : "device_open failed without a message");
         else if (!d)
@@ -50,11 +62,11 @@ static int list_devices(const struct tl_backend *b, const char *name, struct dev
             describe_device(b, d, line);
         tl_error_clear();
     }
-    return n;
 }
 
-static void json_backend(const struct tl_plugin_info *p, const struct device_line *lines, int n)
+static void json_backend(const struct tl_plugin_info *p, const struct device_list *list)
 {
+    const struct device_line *lines = list->lines;
     struct json j = json_new(stdout);
     json_open(&j, '{');
     json_text_of(&j, "name", p->name);
@@ -63,9 +75,10 @@ static void json_backend(const struct tl_plugin_info *p, const struct device_lin
     json_text_of(&j, "path", p->path);
     json_bool_of(&j, "loads", p->status == TL_OK);
     json_text_of(&j, "verdict", p->verdict);
+    json_text_of(&j, "trouble", list->trouble[0] ? list->trouble : NULL);
     json_key(&j, "devices");
     json_open(&j, '[');
-    for (int i = 0; i < n; i++) {
+    for (int i = 0; i < list->n; i++) {
         json_open(&j, '{');
         json_integer_of(&j, "index", lines[i].index);
         json_text_of(&j, "description", lines[i].description);
@@ -78,33 +91,35 @@ static void json_backend(const struct tl_plugin_info *p, const struct device_lin
     json_end(&j);
 }
 
-static void print_backend(const struct tl_plugin_info *p, const struct device_line *lines, int n)
+static void print_backend(const struct tl_plugin_info *p, const struct device_list *list)
 {
+    const struct device_line *lines = list->lines;
     if (p->status != TL_OK) {
         printf("%-12s cannot be loaded: %s\n", p->name, p->verdict ? p->verdict : "?");
         return;
     }
     printf("%-12s %s\n", p->name, p->summary ? p->summary : "");
-    for (int i = 0; i < n; i++) {
+    for (int i = 0; i < list->n; i++) {
         printf("%12s %d: %s%s", "", lines[i].index, lines[i].flaw[0] ? "cannot be used: " : "",
                lines[i].flaw[0] ? lines[i].flaw : lines[i].description);
         if (lines[i].memory)
             printf(", %.1f GiB", (double)lines[i].memory / 1073741824.0);
         fputc('\n', stdout);
     }
-    if (n == 0)
-        printf("%12s no device answers\n", "");
+    if (list->n == 0)
+        printf("%12s no device answers%s%s\n", "", list->trouble[0] ? ": " : "", list->trouble);
 }
 
-static size_t each_backend(void (*show)(const struct tl_plugin_info *p, const struct device_line *lines, int n))
+static size_t each_backend(void (*show)(const struct tl_plugin_info *p, const struct device_list *list))
 {
     static struct tl_plugin_info found[MAX_FOUND];
     size_t n = tl_plugins("backend", true, found, MAX_FOUND);
     for (size_t i = 0; i < n && i < MAX_FOUND; i++) {
-        struct device_line lines[16];
+        static struct device_list list;
         const struct tl_backend *b = found[i].status == TL_OK ? tl_plugin_open("backend", found[i].name, TL_BACKEND_ABI) : NULL;
         tl_error_clear();
-        show(&found[i], lines, list_devices(b, found[i].name, lines, 16));
+        list_devices(b, &list);
+        show(&found[i], &list);
     }
     return n;
 }

@@ -3,6 +3,7 @@
 # build by TEST_BUILDDIR. Those of TSAN_TESTS are run again by `make check-threads`.
 C_TESTS = \
 	%D%/parity \
+	%D%/cuda_device \
 	%D%/devices \
 	%D%/plans \
 	%D%/layouts \
@@ -68,6 +69,7 @@ SH_TESTS = \
 	%D%/build/sources.sh \
 	%D%/build/symbols.sh \
 	%D%/cli.sh \
+	%D%/cuda_search.sh \
 	%D%/templates.sh \
 	%D%/demo.sh \
 	%D%/hostile.sh
@@ -250,7 +252,7 @@ check_LTLIBRARIES += %D%/odd/records.la
 %C%_odd_records_la_LIBADD = core/libtelar.la
 
 # What the tests read and include.
-# sources EXTRA_DIST: *.h *.sh *.py build/*.sh golden/* golden/*/* conformance/*.h
+# sources EXTRA_DIST: *.h *.sh *.py build/*.sh fake-cuda/*.sh golden/* golden/*/* conformance/*.h
 EXTRA_DIST += \
 	%D%/build/cplusplus.sh \
 	%D%/build/headers.sh \
@@ -261,8 +263,10 @@ EXTRA_DIST += \
 	%D%/check_reference.sh \
 	%D%/cli.sh \
 	%D%/conformance/conformance.h \
+	%D%/cuda_search.sh \
 	%D%/demo.sh \
 	%D%/documents.sh \
+	%D%/fake-cuda/environment.sh \
 	%D%/files.h \
 	%D%/golden.h \
 	%D%/golden/autograd.txt \

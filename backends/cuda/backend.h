@@ -25,7 +25,7 @@ struct cuda_device {
 };
 
 /** Host memory that is pinned, so that the device copies from and to it by itself; used in turn. */
-enum { CUDA_STAGES = 4, CUDA_STAGE_BYTES = 4 << 20 };
+enum { CUDA_STAGES = 4, CUDA_STAGE_BYTES = 4 << 20, CUDA_LAST = 8 };
 struct cuda_stage {
     void *bytes;
     CUevent done; /**< the copy that used it last */
@@ -37,8 +37,8 @@ struct cuda_stream {
     CUstream handle;
     struct cuda_stage stage[CUDA_STAGES];
     int next_stage;
-    bool reports;            /**< a kernel that may report a bad value was enqueued since the last sync */
-    const char *last[8];     /**< names of the ops enqueued last, for words about a failure */
+    bool reports; /**< a kernel that may report a bad value was enqueued since the last sync */
+    char last[CUDA_LAST][32]; /**< names of the ops enqueued last, for words about a failure; copied: a call's do not outlive it */
     uint64_t n_launched;
 };
 
@@ -68,6 +68,9 @@ tl_status cuda_enter(const struct cuda_device *device);
 tl_status cuda_fail(const char *what, CUresult code);
 tl_status cuda_fail_cublas(const char *op, const char *what, cublasStatus_t code);
 tl_status cuda_fail_cudnn(const char *op, const char *what, cudnnStatus_t code);
+
+/** Does the run-time compiler make code for the device? (kernel.c) */
+tl_status cuda_check_capability(const struct cuda_device *device);
 
 /** Note that an op was enqueued, for words about a later failure. */
 void cuda_launched(struct cuda_stream *stream, const char *op);

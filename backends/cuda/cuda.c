@@ -14,7 +14,15 @@ const struct tl_kernel *const *cuda_all_kernels;
 
 enum { OLDEST_DRIVER = 12000 };
 
-/* Open the driver and start it, once; later calls give the same answer, with the same words. */
+/* A driver without a GPU. */
+static tl_status no_device(void)
+{
+    const char *visible = getenv("CUDA_VISIBLE_DEVICES");
+    return cuda_host->fail(TL_ERR_DEVICE, "cuda: the driver finds no GPU%s%s%s: nvidia-smi lists what there is", visible ? " (CUDA_VISIBLE_DEVICES is \"" : "",
+                           visible ? visible : "", visible ? "\")" : "");
+}
+
+/* Open the driver and start it; later calls give the same answer, with the same words. */
 static tl_status start_driver(void)
 {
     tl_status s = cuda_library_open(cuda_host, CUDA_LIBRARY_DRIVER);
@@ -22,7 +30,7 @@ static tl_status start_driver(void)
         return s;
     CUresult code = CU(cuInit)(0);
     if (code == CUDA_ERROR_NO_DEVICE)
-        return TL_OK; /* a driver without a GPU: none is counted */
+        return no_device();
     if (code != CUDA_SUCCESS)
         return cuda_fail("starting the driver", code);
     int version = 0;
@@ -41,11 +49,9 @@ static tl_status device_count(int *count)
     if (s != TL_OK)
         return s;
     CUresult code = CU(cuDeviceGetCount)(count);
-    if (code == CUDA_ERROR_NO_DEVICE || code == CUDA_ERROR_NOT_INITIALIZED) {
-        *count = 0;
-        return TL_OK;
-    }
-    return code == CUDA_SUCCESS ? TL_OK : cuda_fail("counting devices", code);
+    if (code != CUDA_SUCCESS)
+        return cuda_fail("counting devices", code);
+    return *count > 0 ? TL_OK : no_device();
 }
 
 /* ---- A device -------------------------------------------------------------------------------------------------------------------------- */
@@ -59,10 +65,13 @@ static int attribute(const struct cuda_device *c, CUdevice_attribute what)
 static tl_status check_versions(void)
 {
     size_t cudnn = CU(cudnnGetVersion)(), cublaslt = CU(cublasLtGetVersion)();
-    if (cudnn / 10000 != 9)
-        return cuda_host->fail(TL_ERR_DEVICE, "cuda: libcudnn.so.9 says it is version %zu.%zu; version 9 is needed", cudnn / 10000, cudnn % 10000 / 100);
+    size_t digits = cudnn < 10000 ? 1000 : 10000; /* before version 9 a major version was a thousand */
+    if (cudnn / digits != 9)
+        return cuda_host->fail(TL_ERR_DEVICE, "cuda: libcudnn.so.9 says it is version %zu.%zu; version 9 is needed: install cuDNN 9", cudnn / digits,
+                               cudnn % digits / 100);
     if (cublaslt / 10000 < 12)
-        return cuda_host->fail(TL_ERR_DEVICE, "cuda: cuBLASLt is version %zu.%zu; 12 or newer is needed", cublaslt / 10000, cublaslt % 10000 / 100);
+        return cuda_host->fail(TL_ERR_DEVICE, "cuda: cuBLASLt is version %zu.%zu; 12 or newer is needed: install the CUDA toolkit 12 or newer",
+                               cublaslt / 10000, cublaslt % 10000 / 100);
     return TL_OK;
 }
 
@@ -83,9 +92,8 @@ static void describe(struct cuda_device *c, int driver)
     size_t cudnn = CU(cudnnGetVersion)();
     CU(cuDeviceGetName)(name, sizeof name, c->id);
     CU(nvrtcVersion)(&major, &minor);
-    snprintf(c->description, sizeof c->description, "%s, compute capability %d.%d, %d multiprocessors, %llu MiB; driver for CUDA %d.%d, cuDNN %zu.%zu.%zu", name,
-             c->major, c->minor, c->gpu.units, (unsigned long long)(c->gpu.device.memory >> 20), driver / 1000, driver % 1000 / 10, cudnn / 10000,
-             cudnn % 10000 / 100, cudnn % 100);
+    snprintf(c->description, sizeof c->description, "%s, compute capability %d.%d, %d multiprocessors, driver for CUDA %d.%d, NVRTC %d.%d, cuDNN %zu.%zu.%zu",
+             name, c->major, c->minor, c->gpu.units, driver / 1000, driver % 1000 / 10, major, minor, cudnn / 10000, cudnn % 10000 / 100, cudnn % 100);
     snprintf(c->identity, sizeof c->identity, "%s sm_%d%d nvrtc %d.%d driver %d", name, c->major, c->minor, major, minor, driver);
     snprintf(c->libraries, sizeof c->libraries, "%s, %d multiprocessors, driver %d, cuBLASLt %zu, cuDNN %zu", name, c->gpu.units, driver,
              CU(cublasLtGetVersion)(), cudnn);
@@ -105,7 +113,9 @@ static bool tf32_allowed(void)
 
 static void close_device(struct cuda_device *c)
 {
-    if (c->context && CU(cuCtxSetCurrent)(c->context) == CUDA_SUCCESS) {
+    if (c->context) {
+        /* All of it on a lost device, too: the host's share goes, whatever the driver answers. */
+        CU(cuCtxSetCurrent)(c->context);
         gpu_finish(&c->gpu);
         if (c->cudnn)
             CU(cudnnDestroy)(c->cudnn);
@@ -113,9 +123,9 @@ static void close_device(struct cuda_device *c)
             CU(cublasLtDestroy)(c->cublaslt);
         if (c->report)
             CU(cuMemFreeHost)(c->report);
-    }
-    if (c->context)
+        CU(cuCtxSetCurrent)(NULL);
         CU(cuDevicePrimaryCtxRelease)(c->id);
+    }
     pthread_mutex_destroy(&c->lock);
     free(c);
 }
@@ -174,6 +184,10 @@ static tl_status device_open(int index, struct tl_device **device)
     }
     c->major = attribute(c, CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR);
     c->minor = attribute(c, CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR);
+    if ((s = cuda_check_capability(c)) != TL_OK) {
+        close_device(c);
+        return s;
+    }
     c->gpu = (struct gpu){.host = cuda_host,
                           .component = "cuda",
                           .prelude = "cuda",

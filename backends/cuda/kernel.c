@@ -12,24 +12,32 @@ struct gpu_kernel {
     CUfunction function;
 };
 
-/* Is the compiler newer than the device? Else it makes PTX for the newest that it knows, which the driver compiles. */
-static void choose_target(const struct cuda_device *c, char *option, size_t size, bool *binary)
+/* The newest architecture that the compiler knows and the device runs; 0: it knows only newer ones, of which *oldest is the first. */
+static int choose_target(const struct cuda_device *c, int *oldest)
 {
     int n = 0, known[64], wanted = c->major * 10 + c->minor, newest = 0;
-    *binary = false;
+    *oldest = 0;
     if (CU(nvrtcGetNumSupportedArchs)(&n) == NVRTC_SUCCESS && n > 0 && n <= 64 && CU(nvrtcGetSupportedArchs)(known) == NVRTC_SUCCESS)
         for (int i = 0; i < n; i++) {
-            *binary |= known[i] == wanted;
+            *oldest = *oldest == 0 || known[i] < *oldest ? known[i] : *oldest;
             if (known[i] <= wanted && known[i] > newest)
                 newest = known[i];
         }
-    if (*binary)
-        snprintf(option, size, "--gpu-architecture=sm_%d", wanted);
-    else
-        snprintf(option, size, "--gpu-architecture=compute_%d", newest ? newest : 75);
+    return newest;
 }
 
-static tl_status nvrtc_failed(nvrtcProgram program, const char *entry, nvrtcResult code)
+tl_status cuda_check_capability(const struct cuda_device *c)
+{
+    int oldest, major = 0, minor = 0;
+    if (choose_target(c, &oldest))
+        return TL_OK;
+    CU(nvrtcVersion)(&major, &minor);
+    return cuda_host->fail(TL_ERR_DEVICE, "cuda: the GPU has compute capability %d.%d, and NVRTC %d.%d compiles for %d.%d and newer: an older CUDA toolkit "
+                           "may know it", c->major, c->minor, major, minor, oldest / 10, oldest % 10);
+}
+
+/* What the compiler has said; free() it. NULL: nothing. */
+static char *compiler_words(nvrtcProgram program)
 {
     size_t size = 0;
     char *words = NULL;
@@ -37,6 +45,12 @@ static tl_status nvrtc_failed(nvrtcProgram program, const char *entry, nvrtcResu
         words[0] = words[size] = 0;
         CU(nvrtcGetProgramLog)(program, words);
     }
+    return words;
+}
+
+static tl_status nvrtc_failed(nvrtcProgram program, const char *entry, nvrtcResult code)
+{
+    char *words = compiler_words(program);
     cuda_host->log(TL_LOG_ERROR, "cuda", "%s does not compile: %s\n%s", entry, CU(nvrtcGetErrorString)(code), words ? words : "");
     tl_status s = cuda_host->fail(TL_ERR_PLUGIN, "cuda: the kernel %s does not compile: %s: %.500s", entry, CU(nvrtcGetErrorString)(code),
                                   words ? words : "");
@@ -44,12 +58,14 @@ static tl_status nvrtc_failed(nvrtcProgram program, const char *entry, nvrtcResu
     return s;
 }
 
-static tl_status compile(const struct cuda_device *c, const char *text, const char *entry, void **binary, size_t *size)
+/* *warned: the compiler had something to say about what it compiled, which is a flaw of the text. */
+static tl_status compile(const struct cuda_device *c, const char *text, const char *entry, void **binary, size_t *size, bool *warned)
 {
     char target[64];
-    bool cubin;
     nvrtcProgram program = NULL;
-    choose_target(c, target, sizeof target, &cubin);
+    int oldest, architecture = choose_target(c, &oldest);
+    bool cubin = architecture == c->major * 10 + c->minor; /* else PTX, which the driver compiles */
+    snprintf(target, sizeof target, "--gpu-architecture=%s_%d", cubin ? "sm" : "compute", architecture);
     const char *options[] = {target, "--std=c++17", "--extra-device-vectorization"};
     nvrtcResult code = CU(nvrtcCreateProgram)(&program, text, entry, 0, NULL, NULL);
     if (code == NVRTC_SUCCESS)
@@ -62,6 +78,10 @@ static tl_status compile(const struct cuda_device *c, const char *text, const ch
             CU(nvrtcDestroyProgram)(&program);
         return s;
     }
+    char *words = compiler_words(program);
+    if ((*warned = words != NULL))
+        cuda_host->log(TL_LOG_WARN, "cuda", "the compiler warns about %s:\n%s", entry, words);
+    free(words);
     char *bytes = malloc(*size);
     if (bytes && (code = cubin ? CU(nvrtcGetCUBIN)(program, bytes) : CU(nvrtcGetPTX)(program, bytes)) != NVRTC_SUCCESS) {
         free(bytes);
@@ -74,12 +94,27 @@ static tl_status compile(const struct cuda_device *c, const char *text, const ch
     return TL_OK;
 }
 
+/* The driver does not take what was just compiled: most often because the compiler is of a newer CUDA than it. */
+static tl_status not_loaded(const char *entry, CUresult code)
+{
+    int major = 0, minor = 0, driver = 0;
+    char what[400];
+    CU(nvrtcVersion)(&major, &minor);
+    CU(cuDriverGetVersion)(&driver);
+    int n = snprintf(what, sizeof what, "loading the kernel %s", entry);
+    if (major * 1000 + minor * 10 > driver)
+        snprintf(what + n, sizeof what - (size_t)n, " (NVRTC %d.%d is newer than the driver, which is for CUDA %d.%d: update the driver, or install that toolkit)",
+                 major, minor, driver / 1000, driver % 1000 / 10);
+    return cuda_fail(what, code);
+}
+
 tl_status gpu_compile(struct gpu *gpu, const char *text, const char *entry, void **binary, size_t *size, struct gpu_kernel **kernel)
 {
     struct cuda_device *c = cuda_of(gpu);
+    bool warned = false;
     tl_status s = cuda_enter(c);
     if (s == TL_OK && text)
-        s = compile(c, text, entry, binary, size);
+        s = compile(c, text, entry, binary, size, &warned);
     if (s != TL_OK)
         return s;
     struct gpu_kernel *k = calloc(1, sizeof *k);
@@ -90,7 +125,11 @@ tl_status gpu_compile(struct gpu *gpu, const char *text, const char *entry, void
         CU(cuModuleUnload)(k->module);
     if (code != CUDA_SUCCESS) {
         free(k);
-        return text ? cuda_fail(entry, code) : TL_ERR_PLUGIN;
+        return text ? not_loaded(entry, code) : TL_ERR_PLUGIN;
+    }
+    if (warned) { /* not kept on disk: whoever compiles it next is to hear of it, too */
+        free(*binary);
+        *binary = NULL;
     }
     *kernel = k;
     return TL_OK;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Opening NVIDIA's libraries. A library is looked for where the dynamic linker looks, then in the toolkits that CUDA_HOME, CUDA_PATH and the
- * build name; the first that has all functions is taken.
+ * Opening NVIDIA's libraries. A library is looked for where the dynamic linker looks, then in the toolkit: CUDA_HOME, else CUDA_PATH, else
+ * that of the build. Of several versions the one of the driver's CUDA comes first. The first that has all functions is taken.
  */
 #include "library.h"
 
@@ -9,6 +9,13 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+
+/* Where a toolkit keeps the libraries for this processor. */
+#if defined(__aarch64__)
+#define TELAR_CUDA_TARGET "sbsa-linux"
+#else
+#define TELAR_CUDA_TARGET "x86_64-linux"
+#endif
 
 struct cuda_functions cuda_functions;
 
@@ -25,7 +32,7 @@ static const struct function cublaslt[] = {CUDA_CUBLASLT(ENTRY){NULL, 0}};
 static const struct function cudnn[] = {CUDA_CUDNN(ENTRY){NULL, 0}};
 
 static const struct library {
-    const char *names[4]; /* file names, best first */
+    const char *names[3]; /* file names, newest first */
     const struct function *functions;
     const char *what, *remedy;
 } libraries[CUDA_LIBRARY_COUNT] = {
@@ -40,13 +47,14 @@ static struct {
     void *handle[CUDA_LIBRARY_COUNT];
 } state = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
-/* Fill the table from an opened library; the first name that it lacks, or NULL. */
+/* Fill the table from an opened library; or, and nothing is filled, the first name that it lacks. */
 static const char *fill(void *handle, const struct function *functions)
 {
+    for (const struct function *f = functions; f->name; f++)
+        if (!dlsym(handle, f->name))
+            return f->name;
     for (const struct function *f = functions; f->name; f++) {
         void *address = dlsym(handle, f->name);
-        if (!address)
-            return f->name;
         memcpy((char *)&cuda_functions + f->offset, &address, sizeof address);
     }
     return NULL;
@@ -70,22 +78,46 @@ static void *try_open(const char *path, const struct library *l, char *why, size
     return NULL;
 }
 
+/* NULL: none. */
+static const char *toolkit(void)
+{
+    const char *home = secure_getenv("CUDA_HOME"), *path = secure_getenv("CUDA_PATH");
+    const char *root = home && *home ? home : path && *path ? path : TELAR_CUDA_DIR;
+    return root[0] == '/' ? root : NULL;
+}
+
+static void *search(const char *name, const struct library *l, bool in_toolkit, char *why, size_t size)
+{
+    static const char *const folders[] = {"lib64", "lib", "targets/" TELAR_CUDA_TARGET "/lib"};
+    char path[1024];
+    const char *root = in_toolkit ? toolkit() : NULL;
+    void *handle = try_open(name, l, why, size);
+    for (int f = 0; f < 3 && root && !handle; f++)
+        if (snprintf(path, sizeof path, "%s/%s/%s", root, folders[f], name) < (int)sizeof path)
+            handle = try_open(path, l, why, size);
+    return handle;
+}
+
+/* The driver runs what was made for its own CUDA or an older one; a newer one is better than none. */
+static int first_name(const struct library *l)
+{
+    int supported = 0, version = 0;
+    if (!CU(cuDriverGetVersion) || CU(cuDriverGetVersion)(&supported) != CUDA_SUCCESS || !l->names[1])
+        return 0;
+    return sscanf(strstr(l->names[0], ".so.") + 4, "%d", &version) == 1 && supported / 1000 < version ? 1 : 0;
+}
+
 tl_status cuda_library_open(const struct tl_host *host, enum cuda_library library)
 {
-    static const char *const folders[] = {"lib64", "lib", "targets/x86_64-linux/lib"};
     const struct library *l = &libraries[library];
-    char why[400] = "", path[1024];
+    char why[400] = "";
     pthread_mutex_lock(&state.lock);
     void *handle = state.handle[library];
-    const char *const roots[] = {secure_getenv("CUDA_HOME"), secure_getenv("CUDA_PATH"), TELAR_CUDA_DIR};
-    for (int n = 0; n < 4 && l->names[n] && !handle; n++) {
-        handle = try_open(l->names[n], l, why, sizeof why);
-        /* The driver belongs to the system; a toolkit has only stubs of it. */
-        for (int r = 0; r < 3 && library != CUDA_LIBRARY_DRIVER; r++)
-            for (int f = 0; f < 3 && roots[r] && roots[r][0] == '/' && !handle; f++)
-                if (snprintf(path, sizeof path, "%s/%s/%s", roots[r], folders[f], l->names[n]) < (int)sizeof path)
-                    handle = try_open(path, l, why, sizeof why);
-    }
+    /* The driver belongs to the system; a toolkit has only stubs of it. */
+    bool in_toolkit = library != CUDA_LIBRARY_DRIVER;
+    int n_names = l->names[1] ? 2 : 1, first = in_toolkit && !handle ? first_name(l) : 0;
+    for (int n = 0; n < n_names && !handle; n++)
+        handle = search(l->names[(first + n) % n_names], l, in_toolkit, why, sizeof why);
     state.handle[library] = handle;
     pthread_mutex_unlock(&state.lock);
     if (handle)

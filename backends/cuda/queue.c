@@ -48,7 +48,10 @@ tl_status cuda_fail_cudnn(const char *op, const char *what, cudnnStatus_t code)
 
 void cuda_launched(struct cuda_stream *stream, const char *op)
 {
-    stream->last[stream->n_launched++ % 8] = op;
+    char *last = stream->last[stream->n_launched++ % CUDA_LAST];
+    size_t n = strnlen(op, sizeof stream->last[0] - 1);
+    memcpy(last, op, n);
+    last[n] = 0;
 }
 
 /* ---- Memory ------------------------------------------------------------------------------------------------------------------------------ */
@@ -64,7 +67,8 @@ tl_status cuda_alloc(const struct tl_device *device, size_t bytes, struct tl_mem
     if (code == CUDA_ERROR_OUT_OF_MEMORY) {
         size_t unused = 0, all = 0;
         CU(cuMemGetInfo)(&unused, &all);
-        return cuda_host->fail(TL_ERR_NOMEM, "cuda: no room for %zu bytes: %zu of %zu MiB are free", bytes, unused >> 20, all >> 20);
+        return cuda_host->fail(TL_ERR_NOMEM, "cuda: no room for %zu bytes: %zu of %zu MiB are free; nvidia-smi says who holds the rest", bytes, unused >> 20,
+                               all >> 20);
     }
     if (code != CUDA_SUCCESS)
         return cuda_fail("allocating", code);
@@ -126,28 +130,29 @@ void cuda_stream_close(struct tl_stream *stream)
     struct cuda_stream *s = cuda_stream_of(stream);
     if (cuda_of(stream->gpu)->queue == s->handle)
         cuda_of(stream->gpu)->queue = NULL;
-    if (CU(cuCtxSetCurrent)(cuda_of(stream->gpu)->context) == CUDA_SUCCESS) {
-        if (s->handle)
-            CU(cuStreamSynchronize)(s->handle);
-        for (int i = 0; i < CUDA_STAGES; i++) {
-            if (s->stage[i].done)
-                CU(cuEventDestroy)(s->stage[i].done);
-            if (s->stage[i].bytes)
-                CU(cuMemFreeHost)(s->stage[i].bytes);
-        }
-        if (s->handle)
-            CU(cuStreamDestroy)(s->handle);
+    /* All of it on a lost device, too. */
+    CU(cuCtxSetCurrent)(cuda_of(stream->gpu)->context);
+    if (s->handle)
+        CU(cuStreamSynchronize)(s->handle);
+    for (int i = 0; i < CUDA_STAGES; i++) {
+        if (s->stage[i].done)
+            CU(cuEventDestroy)(s->stage[i].done);
+        if (s->stage[i].bytes)
+            CU(cuMemFreeHost)(s->stage[i].bytes);
     }
+    if (s->handle)
+        CU(cuStreamDestroy)(s->handle);
     free(s);
 }
 
 /* What may have failed: the driver says that something did, not what. */
 static tl_status late_failure(const struct cuda_stream *s, CUresult code)
 {
-    char what[400] = "waiting for the device";
+    char what[100 + CUDA_LAST * (sizeof s->last[0] + 2)] = "waiting for the device"; /* room for all names */
     size_t n = strlen(what);
-    for (uint64_t i = 0; i < 8 && i < s->n_launched; i++)
-        n += (size_t)snprintf(what + n, sizeof what - n, "%s%s", i ? ", " : " (last enqueued, newest first: ", s->last[(s->n_launched - 1 - i) % 8]);
+    for (uint64_t i = 0; i < CUDA_LAST && i < s->n_launched; i++)
+        n += (size_t)snprintf(what + n, sizeof what - n, "%s%s", i ? ", " : " (last enqueued, newest first: ",
+                              s->last[(s->n_launched - 1 - i) % CUDA_LAST]);
     if (s->n_launched)
         snprintf(what + n, sizeof what - n, "; CUDA_LAUNCH_BLOCKING=1 finds which)");
     return cuda_fail(what, code);

@@ -116,12 +116,15 @@ void error_take(struct tl_error *to)
     tl_error_clear();
 }
 
+/* What is put back is not a new failure, and is not counted as one. */
 void error_put(const struct tl_error *from)
 {
     if (from->code == TL_OK)
         return;
+    unsigned count = error_count;
     tl_error_clear();
     tl_fail(from->code, "%s", from->message);
+    error_count = count;
 }
 
 const char *tl_status_name(tl_status s)

@@ -131,7 +131,9 @@ static void cache_put(const char *component, const char *key, const void *data, 
         tl_log_message(TL_LOG_INFO, "cache", "no folder for %s: %s", component, strerror(errno));
         return;
     }
+    /* A kernel compiles, and keeps what it has compiled, within run(): what goes wrong here is none of its failures. */
     struct tl_error earlier;
+    unsigned count = error_count;
     error_take(&earlier);
     if (tl_atomic_begin(&f, path) == TL_OK) {
         size_t key_size = strlen(key) + 1;
@@ -147,6 +149,7 @@ static void cache_put(const char *component, const char *key, const void *data, 
         tl_log_message(TL_LOG_INFO, "cache", "%s", tl_error_message());
         tl_error_clear();
     }
+    error_count = count;
     error_put(&earlier);
 }
 

@@ -152,9 +152,11 @@ static tl_status take(device *d, size_t bytes, struct tl_mem *mem, size_t *capac
     size_t allocated = m->stats.allocated;
     pthread_mutex_unlock(&m->lock);
     if (s != TL_OK) {
+        struct tl_error said = {0};
         if (s == TL_ERR_NOMEM)
-            tl_error_clear();
-        tl_fail(s, "out of memory on %s: %zu bytes asked for, %zu in use by tensors, none left in the pool", d->name, bytes, allocated);
+            error_take(&said);
+        tl_fail(s, "out of memory on %s: %zu bytes asked for, %zu in use by tensors, none left in the pool%s%s%s", d->name, bytes, allocated,
+                said.message[0] ? " (" : "", said.message, said.message[0] ? ")" : "");
     }
     return s;
 }
