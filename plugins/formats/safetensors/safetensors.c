@@ -44,7 +44,7 @@ static tl_status check_bools(const char *path, const struct header_entry *e, con
     return TL_OK;
 }
 
-static tl_status read_tensors(const char *path, const struct header *h, const unsigned char *data, tl_state *into)
+static tl_status read_tensors(const char *path, const struct tl_map *map, const struct header *h, const unsigned char *data, tl_state *into)
 {
     for (size_t i = 0; i < h->count; i++) {
         const struct header_entry *e = &h->entries[i];
@@ -55,7 +55,7 @@ static tl_status read_tensors(const char *path, const struct header *h, const un
             return s;
         TL_SCOPE
         {
-            tl_tensor *t = tl_from_data(e->ndim, e->shape, data + e->begin, (struct tl_options){.dtype = e->dtype, .device = "cpu"});
+            tl_tensor *t = tl_from_map(map, data + e->begin, e->ndim, e->shape, e->dtype);
             if (!t || (s = tl_state_add(into, e->name, t)) != TL_OK) {
                 tl_error_prefix("\"%s\": tensor \"%.200s\": ", path, e->name);
                 return tl_error_code();
@@ -97,7 +97,7 @@ static tl_status read_file(const struct tl_map *map, const char *path, tl_state 
     if (s == TL_OK)
         s = read_notes(path, &h, into);
     if (s == TL_OK)
-        s = read_tensors(path, &h, map->data + 8 + length, into);
+        s = read_tensors(path, map, &h, map->data + 8 + length, into);
     header_clear(&h);
     return s;
 }
