@@ -24,6 +24,8 @@ C_TESTS = \
 	%D%/data_pictures \
 	%D%/data_tables \
 	%D%/safetensors \
+	%D%/formats \
+	%D%/formats_damage \
 	%D%/state \
 	%D%/loader \
 	%D%/misuse/misuse \
@@ -233,6 +235,7 @@ check_LTLIBRARIES += %D%/odd/records.la
 # What the tests read and include.
 # sources EXTRA_DIST: *.h *.sh *.py build/*.sh golden/* golden/*/* conformance/*.h
 EXTRA_DIST += \
+	%D%/archive.h \
 	%D%/build/cplusplus.sh \
 	%D%/build/headers.sh \
 	%D%/build/layers.sh \
@@ -261,6 +264,7 @@ EXTRA_DIST += \
 	%D%/golden/make_rng.py \
 	%D%/golden/make_safetensors.py \
 	%D%/golden/make_special.py \
+	%D%/golden/make_weights.py \
 	%D%/golden/nn_forward.txt \
 	%D%/golden/nn_init.txt \
 	%D%/golden/nn_print.txt \
@@ -289,6 +293,32 @@ EXTRA_DIST += \
 	%D%/golden/rng.txt \
 	%D%/golden/special.txt \
 	%D%/golden/tensors.safetensors \
+	%D%/golden/weights/bad_call.pth \
+	%D%/golden/weights/bad_call_legacy.pth \
+	%D%/golden/weights/bad_complex.npy \
+	%D%/golden/weights/bad_module.pth \
+	%D%/golden/weights/bad_object.npy \
+	%D%/golden/weights/bad_pickle0.pth \
+	%D%/golden/weights/bad_pickle2.pth \
+	%D%/golden/weights/bad_pickle4.pth \
+	%D%/golden/weights/bad_sparse.pth \
+	%D%/golden/weights/bad_type.pth \
+	%D%/golden/weights/checkpoint.pth \
+	%D%/golden/weights/checkpoint_legacy.pth \
+	%D%/golden/weights/fortran.npy \
+	%D%/golden/weights/list.pth \
+	%D%/golden/weights/swapped.npy \
+	%D%/golden/weights/tensor.pth \
+	%D%/golden/weights/version2.npy \
+	%D%/golden/weights/weights.npz \
+	%D%/golden/weights/weights.pth \
+	%D%/golden/weights/weights.safetensors \
+	%D%/golden/weights/weights_deflated.npz \
+	%D%/golden/weights/weights_deflated.pth \
+	%D%/golden/weights/weights_legacy.pth \
+	%D%/golden/weights/weights_protocol4.pth \
+	%D%/golden/weights/weights_protocol5.pth \
+	%D%/golden/weights/weights_zip64.pth \
 	%D%/hostile.sh \
 	%D%/nn_cases.h \
 	%D%/tap.h \

@@ -118,7 +118,7 @@ struct value *global_find(struct pickle *p, const char *module, size_t module_le
             which = i;
         }
     if (p->look) {
-        p->look(full, meaning != UNKNOWN, p->look_ctx);
+        p->look(full, meaning < UNSUPPORTED, p->look_ctx);
     } else if (meaning == UNKNOWN) {
         refuse(p, full);
         return NULL;

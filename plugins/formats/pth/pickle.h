@@ -51,7 +51,7 @@ struct pickle_storage {
     tl_tensor *tensor; /* all of it, kept; made when the first tensor needs it */
 };
 
-/* Memory that a pickle may make of nothing: what its values, names and tensors take, besides once the file's size. */
+/* Memory that a pickle may make of nothing: what its values, names and tensors take, besides twice the file's size. */
 #define PICKLE_FREE ((size_t)40 << 20)
 enum { PICKLE_MOST_OPCODES = 1 << 22, PICKLE_MOST_DEPTH = 64 };
 

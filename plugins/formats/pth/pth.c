@@ -178,7 +178,7 @@ static tl_status read_archive(const struct tl_map *map, const char *path, tl_sta
     tl_status s = open_archive(&a, map, path, &data);
 
     if (s == TL_OK)
-        s = pickle_run(&p, path, "data.pkl", data, (size_t)a.entry->size, PICKLE_FREE + map->size, NULL, NULL);
+        s = pickle_run(&p, path, "data.pkl", data, (size_t)a.entry->size, PICKLE_FREE + 2 * map->size, NULL, NULL);
     if (s == TL_OK && p.at != p.end)
         s = pickle_fail(&p, TL_ERR_FORMAT, "something follows its end");
     if (s == TL_OK)
@@ -278,7 +278,7 @@ static tl_status read_legacy(const struct tl_map *map, const char *path, tl_stat
     tl_status s = check_head(map, path, &at);
 
     if (s == TL_OK)
-        s = run_next(&p, map, path, "the pickle", &at, PICKLE_FREE / 2 + map->size);
+        s = run_next(&p, map, path, "the pickle", &at, PICKLE_FREE / 2 + 2 * map->size);
     if (s == TL_OK)
         s = place_storages(map, path, &p, &at);
     if (s == TL_OK)
@@ -299,7 +299,7 @@ static tl_status read_other(const struct tl_map *map, const char *path)
 {
     struct pickle p;
     bool clear = tl_error_code() == TL_OK;
-    tl_status s = pickle_run(&p, path, "the pickle", map->data, map->size, PICKLE_FREE + map->size, NULL, NULL);
+    tl_status s = pickle_run(&p, path, "the pickle", map->data, map->size, PICKLE_FREE + 2 * map->size, NULL, NULL);
 
     pickle_free(&p);
     if (s == TL_ERR_UNSAFE)
@@ -343,7 +343,7 @@ static tl_status look_at_pickles(const struct tl_map *map, const char *path, str
 
     for (int i = 0, n = is_legacy(map->data, map->size) ? 5 : 1; s == TL_OK && i < n; i++) {
         struct pickle p;
-        s = pickle_run(&p, path, "the pickle", map->data + at, map->size - at, PICKLE_FREE / 2 + map->size, visit_once, o);
+        s = pickle_run(&p, path, "the pickle", map->data + at, map->size - at, PICKLE_FREE / 2 + 2 * map->size, visit_once, o);
         at += (size_t)(p.at - p.start);
         pickle_free(&p);
     }
@@ -361,7 +361,7 @@ static tl_status visit_globals(const struct tl_map *map, const char *path, tl_gl
     if (s == TL_OK && !is_zip(map))
         s = look_at_pickles(map, path, &o);
     else if (s == TL_OK && (s = open_archive(&a, map, path, &data)) == TL_OK)
-        s = pickle_run(&p, path, "data.pkl", data, (size_t)a.entry->size, PICKLE_FREE + map->size, visit_once, &o);
+        s = pickle_run(&p, path, "data.pkl", data, (size_t)a.entry->size, PICKLE_FREE + 2 * map->size, visit_once, &o);
     pickle_free(&p);
     close_archive(&a);
     tl_state_free(o.seen);

@@ -47,34 +47,81 @@ static const char *storage_type(tl_dtype t)
     return (unsigned)t < TL_DTYPE_COUNT ? names[t] : NULL;
 }
 
-/* torch._utils._rebuild_tensor_v2(storage, 0, sizes, strides, False, OrderedDict()) */
-static void append_tensor(struct text *t, size_t number, tl_tensor *tensor)
+/* Values that every tensor needs are pickled once, and then taken from the memo by these numbers. */
+enum { MEMO_REBUILD, MEMO_STORAGE, MEMO_CPU, MEMO_DICT, MEMO_TYPE /* and one for each element type */ };
+
+/* From the memo, or true: then it is to be pickled, and append_put() comes next. */
+static bool append_get(struct text *t, bool *there, unsigned char number)
+{
+    const unsigned char get[2] = {'h', number};
+
+    if (*there)
+        text_append(t, get, 2);
+    return !*there;
+}
+
+static void append_put(struct text *t, bool *there, unsigned char number)
+{
+    const unsigned char put[2] = {'q', number};
+
+    text_append(t, put, 2);
+    *there = true;
+}
+
+static void append_global(struct text *t, bool *there, unsigned char number, const char *module, const char *name)
+{
+    if (!append_get(t, there, number))
+        return;
+    text_append_words(t, "c");
+    text_append_words(t, module);
+    text_append_words(t, "\n");
+    text_append_words(t, name);
+    text_append_words(t, "\n");
+    append_put(t, there, number);
+}
+
+static void append_shared_text(struct text *t, bool *there, unsigned char number, const char *words)
+{
+    if (!append_get(t, there, number))
+        return;
+    append_text(t, words);
+    append_put(t, there, number);
+}
+
+static void append_sizes(struct text *t, int n, const int64_t *sizes)
+{
+    text_append_words(t, "(");
+    for (int d = 0; d < n; d++)
+        append_int(t, sizes[d]);
+    text_append_words(t, "t");
+}
+
+/* _rebuild_tensor_v2(storage, 0, sizes, strides, False, OrderedDict()), where the storage is ("storage", type, key, "cpu", elements). */
+static void append_tensor(struct text *t, bool there[MEMO_TYPE + TL_DTYPE_COUNT], size_t number, tl_tensor *tensor)
 {
     char key[24];
     int64_t stride = 1, strides[TL_MAX_DIMS];
+    unsigned char type = (unsigned char)(MEMO_TYPE + tl_dtype_of(tensor));
 
     for (int d = tl_ndim(tensor) - 1; d >= 0; d--) {
         strides[d] = stride;
         stride *= tl_shape(tensor)[d] > 1 ? tl_shape(tensor)[d] : 1;
     }
-    text_append_words(t, "ctorch._utils\n_rebuild_tensor_v2\n((");
-    append_text(t, "storage");
-    text_append_words(t, "ctorch\n");
-    text_append_words(t, storage_type(tl_dtype_of(tensor)));
-    text_append_words(t, "\n");
+    append_global(t, &there[MEMO_REBUILD], MEMO_REBUILD, "torch._utils", "_rebuild_tensor_v2");
+    text_append_words(t, "((");
+    append_shared_text(t, &there[MEMO_STORAGE], MEMO_STORAGE, "storage");
+    append_global(t, &there[type], type, "torch", storage_type(tl_dtype_of(tensor)));
     snprintf(key, sizeof key, "%zu", number);
     append_text(t, key);
-    append_text(t, "cpu");
+    append_shared_text(t, &there[MEMO_CPU], MEMO_CPU, "cpu");
     append_int(t, tl_numel(tensor));
     text_append_words(t, "tQ");
     append_int(t, 0);
-    text_append_words(t, "(");
-    for (int d = 0; d < tl_ndim(tensor); d++)
-        append_int(t, tl_shape(tensor)[d]);
-    text_append_words(t, "t(");
-    for (int d = 0; d < tl_ndim(tensor); d++)
-        append_int(t, strides[d]);
-    text_append_words(t, "t\x89" "ccollections\nOrderedDict\n)RtR");
+    append_sizes(t, tl_ndim(tensor), tl_shape(tensor));
+    append_sizes(t, tl_ndim(tensor), strides);
+    text_append_words(t, "\x89");
+    append_global(t, &there[MEMO_DICT], MEMO_DICT, "collections", "OrderedDict");
+    text_append_words(t, ")RtR");
 }
 
 static tl_status check(const tl_state *from)
@@ -92,11 +139,12 @@ static tl_status check(const tl_state *from)
 static tl_status write_pickle(const tl_state *from, struct zip_writer *w)
 {
     struct text t = {0};
+    bool there[MEMO_TYPE + TL_DTYPE_COUNT] = {false};
 
     text_append(&t, "\x80\x02}(", 4);
     for (size_t i = 0; i < tl_state_count(from); i++) {
         append_text(&t, tl_state_name(from, i));
-        append_tensor(&t, i, tl_state_at(from, i));
+        append_tensor(&t, there, i, tl_state_at(from, i));
     }
     text_append_words(&t, "u.");
     tl_status s = t.failed ? tl_fail(TL_ERR_NOMEM, "no memory for a pickle of %zu tensors", tl_state_count(from)) : zip_put(w, TOP "data.pkl", t.data, t.size);
