@@ -82,6 +82,10 @@ TSAN_TESTS = \
 
 # This one calls the plugin without the core.
 %C%_reference_LDADD = $(LIBM)
+# This one makes compressed data that are worse than any file's.
+%C%_formats_damage_CPPFLAGS = $(AM_CPPFLAGS) $(ZLIB_CPPFLAGS)
+%C%_formats_damage_CFLAGS = $(AM_CFLAGS) $(ZLIB_CFLAGS)
+%C%_formats_damage_LDADD = $(LDADD) $(ZLIB_LIBS)
 # And this one loads the core by itself.
 %C%_unload_LDADD = $(LIBM)
 

@@ -55,6 +55,8 @@ static tl_status read_file(const struct tl_map *map, const char *path, tl_state 
         tl_tensor *flat = tl_from_map(map, map->data + n.head, n.ndim, shape, n.dtype), *t = npy_shaped(what, &n, flat);
         s = t ? tl_state_add(into, name, t) : tl_error_code();
     }
+    if (s != TL_OK && !strstr(tl_error_message(), what))
+        tl_error_prefix("%s: ", what);
     free(name);
     return s;
 }

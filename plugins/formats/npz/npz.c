@@ -105,6 +105,8 @@ static tl_status read_entry(struct zip *z, const struct zip_entry *e, tl_state *
         tl_tensor *t = e->deflated ? unpacked(z, e, what) : stored(z, e, what);
         s = t ? tl_state_add(into, name, t) : tl_error_code();
     }
+    if (s != TL_OK && !strstr(tl_error_message(), z->path))
+        tl_error_prefix("%s: ", what);
     free(name);
     return s;
 }

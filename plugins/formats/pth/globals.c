@@ -172,6 +172,9 @@ static struct value *make_tensor(struct pickle *p, struct value *args)
     if (args->n < 4 || args->items[0]->kind != VALUE_STORAGE || args->items[1]->kind != VALUE_INT || !is_sizes(args->items[2]) ||
         !is_sizes(args->items[3]))
         return wrong_arguments(p, "a tensor");
+    struct pickle_storage *s = &p->storages[args->items[0]->i];
+    s->shared = s->used;
+    s->used = true;
     struct value *v = pickle_value(p, VALUE_TENSOR);
     if (v) {
         v->items = args->items;
@@ -331,6 +334,11 @@ static tl_status reserve_storage(struct pickle *p)
     return TL_OK;
 }
 
+const char *storage_type_name(const struct pickle_storage *s)
+{
+    return storage_types[s->type].name;
+}
+
 struct pickle_storage *pickle_storage_find(const struct pickle *p, const char *key, size_t n)
 {
     uint32_t *place = p->storage_index_size ? storage_place(p, key, n) : NULL;
@@ -360,8 +368,8 @@ struct value *global_storage(struct pickle *p, const struct value *id)
     if (reserve_storage(p) != TL_OK)
         return NULL;
     uint32_t *place = storage_place(p, key->text, key->n);
-    struct pickle_storage s = {.key = key->text, .key_length = key->n, .dtype = storage_types[type->i].dtype, .type = storage_types[type->i].name,
-                               .element_size = storage_types[type->i].size, .numel = numel->i};
+    struct pickle_storage s = {.key = key->text, .key_length = key->n, .numel = numel->i, .type = (uint8_t)type->i,
+                               .dtype = (uint8_t)storage_types[type->i].dtype, .element_size = storage_types[type->i].size};
     if (*place && (p->storages[*place - 1].numel != s.numel || p->storages[*place - 1].type != s.type)) {
         pickle_fail(p, TL_ERR_FORMAT, "storage \"%.*s\" has two types or two sizes", (int)(key->n < 100 ? key->n : 100), key->text);
         return NULL;

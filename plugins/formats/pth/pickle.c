@@ -176,12 +176,15 @@ static const char *take_line(struct pickle *p, size_t *length)
 
 typedef tl_status handler(struct pickle *p, unsigned char op);
 
+/* Small numbers, which are most, are made once. */
 static tl_status push_int(struct pickle *p, int64_t i)
 {
-    struct value *v = pickle_value(p, VALUE_INT);
+    struct value **small = i >= 0 && i < PICKLE_SMALL ? &p->small[i] : NULL, *v = small && *small ? *small : pickle_value(p, VALUE_INT);
 
     if (v)
         v->i = i;
+    if (small)
+        *small = v;
     return push(p, v);
 }
 
@@ -325,7 +328,9 @@ static struct value *collect(struct pickle *p, enum value_kind kind, struct valu
 
 static tl_status op_empty(struct pickle *p, unsigned char op)
 {
-    return push(p, pickle_value(p, op == ')' ? VALUE_TUPLE : op == '}' ? VALUE_DICT : VALUE_LIST));
+    static struct value tuple = {.kind = VALUE_TUPLE};
+
+    return push(p, op == ')' ? &tuple : pickle_value(p, op == '}' ? VALUE_DICT : VALUE_LIST));
 }
 
 static tl_status op_mark(struct pickle *p, unsigned char op)

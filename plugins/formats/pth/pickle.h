@@ -41,19 +41,22 @@ struct value {
 /** A storage that the pickle names. */
 struct pickle_storage {
     const char *key;
-    uint32_t key_length;
-    tl_dtype dtype; /* TL_DEFAULT: of a type that is not known here */
-    const char *type; /* its name */
-    uint8_t element_size;
     int64_t numel;
-    bool seen; /* for the reader of the bytes */
-    const unsigned char *data;
-    tl_tensor *tensor; /* all of it, kept; made when the first tensor needs it */
+    const unsigned char *data; /* for the reader of the bytes */
+    tl_tensor *tensor;         /* all of it, kept; made when the first of several tensors needs it */
+    uint32_t key_length;
+    uint8_t type;         /* see storage_type_name() */
+    uint8_t dtype;        /* TL_DEFAULT: of a type that is not known here */
+    uint8_t element_size;
+    bool seen;            /* for the reader of the bytes */
+    bool shared;          /* more than one tensor is made of it */
+    bool used;
 };
+const char *storage_type_name(const struct pickle_storage *s);
 
 /* Memory that a pickle may make of nothing: what its values, names and tensors take, besides twice the file's size. */
-#define PICKLE_FREE ((size_t)40 << 20)
-enum { PICKLE_MOST_OPCODES = 1 << 22, PICKLE_MOST_DEPTH = 64 };
+#define PICKLE_FREE ((size_t)48 << 20)
+enum { PICKLE_MOST_OPCODES = 1 << 22, PICKLE_MOST_DEPTH = 64, PICKLE_SMALL = 256 };
 
 struct pickle {
     const char *path, *part; /* for messages: the file, and what of it this is */
@@ -67,6 +70,7 @@ struct pickle {
     size_t *marks;
     size_t n_marks, marks_room;
     size_t opcodes;
+    struct value *small[PICKLE_SMALL]; /* numbers that were made */
     unsigned char *chunk; /* the newest, linked to the earlier ones */
     size_t chunk_used, chunk_size;
     struct pickle_storage *storages;

@@ -130,10 +130,10 @@ static void close_archive(struct archive *a)
 }
 
 /* A compressed storage is unpacked into its tensor. */
-static tl_tensor *unpack(struct archive *a, const struct zip_entry *e, const struct pickle_storage *s)
+static tl_tensor *unpack(struct archive *a, const struct zip_entry *e, const struct pickle_storage *s, int ndim, const int64_t *shape)
 {
     struct zip_stream *stream = zip_begin(&a->zip, e);
-    tl_tensor *t = stream ? tl_empty(TL_SHAPE(s->numel), (struct tl_options){.dtype = s->dtype, .device = "cpu"}) : NULL;
+    tl_tensor *t = stream ? tl_empty(ndim, shape, (struct tl_options){.dtype = (tl_dtype)s->dtype, .device = "cpu"}) : NULL;
     void *to = t ? tl_data_mut(t) : NULL;
     tl_status status = to || (t && e->size == 0) ? zip_read(stream, to, e->size) : tl_error_code();
 
@@ -142,7 +142,7 @@ static tl_tensor *unpack(struct archive *a, const struct zip_entry *e, const str
     return t;
 }
 
-static tl_tensor *archive_storage(void *ctx, const struct pickle *p, const struct pickle_storage *s)
+static tl_tensor *archive_storage(void *ctx, const struct pickle *p, const struct pickle_storage *s, int ndim, const int64_t *shape)
 {
     struct archive *a = ctx;
     char name[400];
@@ -158,16 +158,16 @@ static tl_tensor *archive_storage(void *ctx, const struct pickle *p, const struc
         tl_fail(TL_ERR_FORMAT, "\"%s\": there is no record \"%sdata/%.*s\", which a tensor is made of", p->path, a->prefix, shown, s->key);
         return NULL;
     }
-    if (e->size != (uint64_t)s->numel * tl_dtype_size(s->dtype)) {
+    if (e->size != (uint64_t)s->numel * tl_dtype_size((tl_dtype)s->dtype)) {
         tl_fail(TL_ERR_FORMAT, "\"%s\": record \"%sdata/%.*s\" has %" PRIu64 " bytes; %" PRId64 " elements of %s need %" PRIu64, p->path, a->prefix,
-                shown, s->key, e->size, s->numel, tl_dtype_name(s->dtype), (uint64_t)s->numel * tl_dtype_size(s->dtype));
+                shown, s->key, e->size, s->numel, tl_dtype_name((tl_dtype)s->dtype), (uint64_t)s->numel * tl_dtype_size((tl_dtype)s->dtype));
         return NULL;
     }
     if (e->deflated)
-        return unpack(a, e, s);
+        return unpack(a, e, s, ndim, shape);
     if (zip_check(&a->zip, e) != TL_OK || check_bools(p->path, s, e->data) != TL_OK)
         return NULL;
-    return tl_from_map(a->zip.map, e->data, TL_SHAPE(s->numel), s->dtype);
+    return tl_from_map(a->zip.map, e->data, ndim, shape, (tl_dtype)s->dtype);
 }
 
 static tl_status read_archive(const struct tl_map *map, const char *path, tl_state *into)
@@ -266,9 +266,9 @@ static tl_status place_storages(const struct tl_map *map, const char *path, stru
     return s;
 }
 
-static tl_tensor *legacy_storage(void *ctx, const struct pickle *p, const struct pickle_storage *s)
+static tl_tensor *legacy_storage(void *ctx, const struct pickle *p, const struct pickle_storage *s, int ndim, const int64_t *shape)
 {
-    return check_bools(p->path, s, s->data) == TL_OK ? tl_from_map(ctx, s->data, TL_SHAPE(s->numel), s->dtype) : NULL;
+    return check_bools(p->path, s, s->data) == TL_OK ? tl_from_map(ctx, s->data, ndim, shape, (tl_dtype)s->dtype) : NULL;
 }
 
 static tl_status read_legacy(const struct tl_map *map, const char *path, tl_state *into)

@@ -48,13 +48,39 @@ static tl_status check_extent(const struct walk *w, const struct pickle_storage 
                                strides[d], d);
         empty = empty || sizes[d] == 0;
     }
-    for (uint32_t d = 0; d < size->n && !empty; d++)
-        if (!tl_size_mul(numel, (uint64_t)sizes[d], &numel) || numel > INT64_MAX / 8 || !tl_size_mul((uint64_t)sizes[d] - 1, (uint64_t)strides[d], &step) ||
-            !tl_size_add(last, step, &last))
+    for (uint32_t d = 0; d < size->n; d++)
+        if (!tl_size_mul(numel, sizes[d] ? (uint64_t)sizes[d] : 1, &numel) || numel > INT64_MAX / 8 ||
+            (!empty && (!tl_size_mul((uint64_t)sizes[d] - 1, (uint64_t)strides[d], &step) || !tl_size_add(last, step, &last))))
             return pickle_fail(w->p, TL_ERR_LIMIT, "tensor \"%.200s\": its size overflows", w->name);
     if (empty ? last > (uint64_t)s->numel : last >= (uint64_t)s->numel)
         return pickle_fail(w->p, TL_ERR_FORMAT, "tensor \"%.200s\" needs element %" PRIu64 " of a storage of %" PRId64, w->name, last, s->numel);
     return TL_OK;
+}
+
+static bool is_dense(int ndim, const int64_t *sizes, const int64_t *strides)
+{
+    int64_t stride = 1;
+
+    for (int d = ndim - 1; d >= 0; d--) {
+        if (sizes[d] != 1 && strides[d] != stride)
+            return false;
+        stride *= sizes[d];
+    }
+    return true;
+}
+
+/* A tensor that is all of its storage and alone there is made at once; else views of one tensor are. */
+static tl_tensor *make_tensor(const struct walk *w, struct pickle_storage *s, int ndim, const int64_t *sizes, const int64_t *strides, int64_t offset)
+{
+    int64_t numel = 1;
+
+    for (int d = 0; d < ndim; d++) /* which does not overflow: checked */
+        numel *= sizes[d];
+    if (!s->shared && offset == 0 && numel > 0 && numel == s->numel && is_dense(ndim, sizes, strides))
+        return w->storage(w->ctx, w->p, s, ndim, sizes);
+    if (!s->tensor)
+        s->tensor = tl_keep(w->storage(w->ctx, w->p, s, 1, &s->numel));
+    return tl_as_strided(s->tensor, ndim, sizes, strides, offset);
 }
 
 static tl_status add_tensor(struct walk *w, const struct value *t)
@@ -64,8 +90,8 @@ static tl_status add_tensor(struct walk *w, const struct value *t)
     uint64_t bytes;
 
     if (s->dtype == TL_DEFAULT)
-        return pickle_fail(w->p, TL_ERR_UNSUPPORTED, "tensor \"%.200s\" is of a %s, whose element type there is not here", w->name, s->type);
-    if (s->numel < 0 || !tl_size_mul((uint64_t)s->numel, tl_dtype_size(s->dtype), &bytes) || bytes > INT64_MAX)
+        return pickle_fail(w->p, TL_ERR_UNSUPPORTED, "tensor \"%.200s\" is of a %s, whose element type there is not here", w->name, storage_type_name(s));
+    if (s->numel < 0 || !tl_size_mul((uint64_t)s->numel, tl_dtype_size((tl_dtype)s->dtype), &bytes) || bytes > INT64_MAX)
         return pickle_fail(w->p, TL_ERR_LIMIT, "tensor \"%.200s\": a storage of %" PRId64 " elements", w->name, s->numel);
     tl_status status = check_extent(w, s, t, sizes, strides);
     if (status == TL_OK && tl_state_get(w->into, w->name))
@@ -76,12 +102,8 @@ static tl_status add_tensor(struct walk *w, const struct value *t)
         return status;
     TL_NO_GRAD TL_SCOPE
     {
-        if (!s->tensor)
-            s->tensor = tl_keep(w->storage(w->ctx, w->p, s));
-        tl_tensor *view = tl_as_strided(s->tensor, (int)t->items[2]->n, sizes, strides, t->items[1]->i);
-        status = tl_state_add(w->into, w->name, view);
-        if (!view)
-            status = tl_error_code();
+        tl_tensor *made = make_tensor(w, s, (int)t->items[2]->n, sizes, strides, t->items[1]->i);
+        status = made ? tl_state_add(w->into, w->name, made) : tl_error_code();
     }
     if (status != TL_OK)
         tl_error_prefix("\"%.200s\": tensor \"%.200s\": ", w->p->path, w->name);

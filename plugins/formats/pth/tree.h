@@ -10,8 +10,9 @@
 /* What a checkpoint holds besides the weights stands under names that begin so. */
 #define REST "telar.rest."
 
-/** Makes the tensor of all of a storage, of n elements of a type that there is here; its reference is the scope's. NULL and an error. */
-typedef tl_tensor *tree_storage(void *ctx, const struct pickle *p, const struct pickle_storage *s);
+/** Makes a tensor of all of a storage, of a type that there is here, in this shape of as many elements; its reference is the scope's. NULL and an
+ *  error. */
+typedef tl_tensor *tree_storage(void *ctx, const struct pickle *p, const struct pickle_storage *s, int ndim, const int64_t *shape);
 
 /** Add the result of a pickle to a state: of a dictionary of tensors these, of a checkpoint the model's under their own names and everything
  *  else below REST; numbers and texts as notes. */
