@@ -67,6 +67,7 @@ SH_TESTS = \
 	%D%/build/sources.sh \
 	%D%/build/symbols.sh \
 	%D%/cli.sh \
+	%D%/weights_torch.sh \
 	%D%/templates.sh \
 	%D%/demo.sh \
 	%D%/hostile.sh
@@ -328,7 +329,8 @@ EXTRA_DIST += \
 	%D%/tap.h \
 	%D%/tap.sh \
 	%D%/template_backend.sh \
-	%D%/templates.sh
+	%D%/templates.sh \
+	%D%/weights_torch.sh
 # end
 
 # The conformance suite: installed, so that anybody's backend can be judged.

@@ -70,6 +70,7 @@ struct loading {
     size_t n, capacity;
     struct string missing, unexpected, misshapen;
     size_t n_missing, n_unexpected, n_misshapen;
+    size_t n_excused; /* counters among those missing, where the state has none at all */
 };
 
 /* A list in an error must fit into its message: past this many bytes it is only counted. */
@@ -136,8 +137,7 @@ static tl_status match(const char *name, tl_tensor *t, void *ctx)
     if (failed)
         return tl_fail(TL_ERR_NOMEM, "load_state: out of memory");
     if (!from) {
-        if (!l->counted && is_counter(name))
-            return TL_OK;
+        l->n_excused += !l->counted && is_counter(name);
         list_name(&l->missing, &l->n_missing, name, "");
         return TL_OK;
     }
@@ -203,7 +203,7 @@ static tl_status judge(struct loading *l, const tl_module *m, bool strict)
         if (is_weight(name) && begins(name, l->prefix) && !expects(m, name + strlen(l->prefix)))
             list_name(&l->unexpected, &l->n_unexpected, name, "");
     }
-    if (l->n_misshapen == 0 && (!strict || l->n_missing + l->n_unexpected == 0))
+    if (l->n_misshapen == 0 && (!strict || l->n_missing - l->n_excused + l->n_unexpected == 0))
         return TL_OK;
     struct string message = {0};
     put_list(&message, "of another shape", &l->misshapen, l->n_misshapen);
