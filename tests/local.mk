@@ -238,7 +238,7 @@ check_LTLIBRARIES += %D%/odd/records.la
 %C%_odd_records_la_LIBADD = core/libtelar.la
 
 # What the tests read and include.
-# sources EXTRA_DIST: *.h *.sh *.py build/*.sh golden/* golden/*/* conformance/*.h
+# sources EXTRA_DIST: *.h *.sh *.py build/*.sh golden/* golden/*/* fuzz/*.c fuzz/*/*.dict conformance/*.h
 EXTRA_DIST += \
 	%D%/archive.h \
 	%D%/build/cplusplus.sh \
@@ -253,6 +253,13 @@ EXTRA_DIST += \
 	%D%/demo.sh \
 	%D%/documents.sh \
 	%D%/files.h \
+	%D%/fuzz/dictionaries/csv.dict \
+	%D%/fuzz/dictionaries/idx.dict \
+	%D%/fuzz/dictionaries/npy.dict \
+	%D%/fuzz/dictionaries/npz.dict \
+	%D%/fuzz/dictionaries/pth.dict \
+	%D%/fuzz/dictionaries/safetensors.dict \
+	%D%/fuzz/fuzz.c \
 	%D%/golden.h \
 	%D%/golden/autograd.txt \
 	%D%/golden/loader.txt \

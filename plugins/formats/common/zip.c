@@ -281,17 +281,20 @@ uint32_t zip_crc(uint32_t crc, const void *data, uint64_t size)
     return (uint32_t)(size ? crc32_z(crc, data, (size_t)size) : crc);
 }
 
-static tl_status bad_sum(const struct zip *z, const struct zip_entry *e, uint32_t crc)
+static tl_status judge_sum(const struct zip *z, const struct zip_entry *e, uint32_t crc)
 {
+#ifdef FUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION
+    crc = e->crc; /* a fuzzer, which cannot make the sums right, is to get at what is behind them */
+#endif
+    if (crc == e->crc)
+        return TL_OK;
     return tl_fail(TL_ERR_FORMAT, "\"%s\": record \"%.*s\" at byte %" PRIu64 " is damaged: its checksum is %08" PRIx32 ", expected %08" PRIx32, z->path,
                    (int)(e->name_length < 200 ? e->name_length : 200), e->name, e->begin, crc, e->crc);
 }
 
 tl_status zip_check(const struct zip *z, const struct zip_entry *e)
 {
-    uint32_t crc = zip_crc(0, e->data, e->size);
-
-    return crc == e->crc ? TL_OK : bad_sum(z, e, crc);
+    return judge_sum(z, e, zip_crc(0, e->data, e->size));
 }
 
 struct zip_stream {
@@ -386,9 +389,8 @@ tl_status zip_read(struct zip_stream *s, void *to, uint64_t n)
         return TL_OK;
     if (s->inflating)
         status = unpack(s, to, n);
-    else {
+    else
         memcpy(to, s->entry->data + (s->entry->size - s->left_out - n), (size_t)n);
-    }
     if (status == TL_OK)
         s->crc = zip_crc(s->crc, to, n);
     return status;
@@ -410,7 +412,7 @@ static tl_status judge_end(struct zip_stream *s)
         if (code != Z_STREAM_END || s->inflate.avail_out == 0 || s->left_in - (in - s->inflate.avail_in) != 0)
             return stream_fail(s, TL_ERR_FORMAT, "its compressed data do not end with the size that it declares");
     }
-    return s->crc == s->entry->crc ? TL_OK : bad_sum(s->zip, s->entry, s->crc);
+    return judge_sum(s->zip, s->entry, s->crc);
 }
 
 tl_status zip_end(struct zip_stream *s, bool good)
