@@ -109,6 +109,16 @@ static bool shape_bytes(int ndim, const int64_t *shape, tl_dtype dtype, uint64_t
     return good;
 }
 
+/* After a copy its source is not needed any more: without this a file whose tensors are all copied takes its size twice. Not while
+ * tensors lie in the map: what was written to them would be lost. */
+static void forget_pages(struct mapping *m, uintptr_t from, uint64_t bytes)
+{
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), begin = (from + page - 1) / page * page, end = (from + (uintptr_t)bytes) / page * page;
+
+    if (end > begin && atomic_load_explicit(&m->refs, memory_order_acquire) == 1)
+        (void)madvise((void *)begin, end - begin, MADV_DONTNEED);
+}
+
 tl_tensor *tl_from_map(const struct tl_map *map, const void *data, int ndim, const int64_t *shape, tl_dtype dtype)
 {
     const struct tl_options on_host = {.dtype = dtype, .device = "cpu"};
@@ -128,8 +138,12 @@ tl_tensor *tl_from_map(const struct tl_map *map, const void *data, int ndim, con
         return NULL;
     }
     struct mapping *m = map->private_;
-    if (!m || bytes == 0 || from % tl_dtype_size(dtype) != 0)
-        return tl_from_data(ndim, shape, data, on_host);
+    if (!m || bytes == 0 || from % tl_dtype_size(dtype) != 0) {
+        tl_tensor *copy = tl_from_data(ndim, shape, data, on_host);
+        if (copy && m)
+            forget_pages(m, from, bytes);
+        return copy;
+    }
     tl_tensor *t = tl_from_memory(ndim, shape, (void *)from, on_host, mapping_release, m);
     if (t)
         atomic_fetch_add_explicit(&m->refs, 1, memory_order_relaxed);
