@@ -410,6 +410,43 @@ static void check_lies(void)
     archive_free(&a);
 }
 
+/* A record within the data of another: its header and its sum are right. */
+static void check_overlap(void)
+{
+    struct archive a = small_archive(), inner = {0};
+    archive_add(&inner, "archive/inner", "abcd", 4);
+    struct bytes within = archive_bytes(&inner, false);
+    struct record *outer = archive_add(&a, "archive/outer", within.data, within.n), *r = archive_add(&a, "archive/inner", "abcd", 4);
+    attack_archive("two records", &a, TL_OK, "");
+    struct bytes b = archive_bytes(&a, false);
+    unsigned char *last = b.data + b.n - 22 - 46 - strlen(r->name);
+    set_number(last + 42, outer->begin + 30 + strlen(outer->name), 4);
+    tl_state *s = tl_state_load(files_write("overlap.pth", b.data, b.n));
+    ok(!s && tl_error_code() == TL_ERR_FORMAT, "a record within another");
+    contains(tl_error_message(), "overlaps", "is told so");
+    tl_state_free(s);
+    tl_error_clear();
+    free(b.data);
+    free(within.data);
+    archive_free(&inner);
+    archive_free(&a);
+}
+
+/* A byte less is TRUNCATED, one more is a lie. */
+static void check_ends(const char *name, const char *golden, tl_status cut, tl_status more)
+{
+    char path[400];
+    size_t n;
+    snprintf(path, sizeof path, GOLDEN "%s", golden);
+    unsigned char *file = contents(path, &n);
+
+    begin();
+    is_string(tl_status_name(attack(name, file, n - 1, NULL)), tl_status_name(cut), "%s without its last byte", golden);
+    file[n] = 0;
+    is_string(tl_status_name(attack(name, file, n + 1, NULL)), tl_status_name(more), "and with one more");
+    free(file);
+}
+
 /* Each field of each header, by each number: in the local header, in the directory's, in the end record. */
 static void check_fields(void)
 {
@@ -693,6 +730,7 @@ int main(void)
     files_begin("formats_damage");
     check_format("safetensors", NULL, false);
     check_format("npy", NULL, false);
+    check_ends("ends.npy", "fortran.npy", TL_ERR_TRUNCATED, TL_ERR_FORMAT);
     if (tl_state_can_save("x.pth") == TL_OK) {
         check_format("pth", NULL, true);
         check_format("pth", "weights.pth", true);
@@ -705,6 +743,10 @@ int main(void)
         check_inside("inside.pth", "checkpoint.pth", "data.pkl", false);
         check_inside("inside.npz", "weights.npz", ".npy", true);
         check_lies();
+        check_overlap();
+        check_ends("ends.pth", "weights_legacy.pth", TL_ERR_TRUNCATED, TL_ERR_FORMAT);
+        check_ends("ends.pth", "weights.pth", TL_ERR_TRUNCATED, TL_ERR_TRUNCATED);
+        check_ends("ends.npz", "weights.npz", TL_ERR_TRUNCATED, TL_ERR_TRUNCATED);
         check_fields();
         check_bombs();
         check_pickles();

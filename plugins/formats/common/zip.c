@@ -144,11 +144,10 @@ static tl_status widen(const struct zip *z, const unsigned char *extra, size_t l
 /* The header before the data: it must say what the directory says. */
 static tl_status read_local(const struct zip *z, struct zip_entry *e, uint64_t directory, unsigned method)
 {
-    const unsigned char *p = z->map->data + e->begin;
-    uint64_t head;
-
     if (e->begin > directory || directory - e->begin < LOCAL_SIZE)
         return lie(z, e->begin, "a record's header lies in the directory or behind it");
+    const unsigned char *p = z->map->data + e->begin;
+    uint64_t head;
     if (load_le(p, 4) != LOCAL)
         return lie(z, e->begin, "there is no record where the directory says");
     head = LOCAL_SIZE + load_le(p + 26, 2) + load_le(p + 28, 2);
