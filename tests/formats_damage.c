@@ -608,6 +608,10 @@ static void check_pickles(void)
     repeat(&b, "(", 3000000);
     words(&b, ".");
     pickle_is("marks", &b, TL_ERR_FORMAT);
+    words(&b, "\x80\x02(t.");
+    pickle_is("nothing between a mark and its end", &b, TL_OK);
+    words(&b, "\x80\x02(.");
+    pickle_is("a mark and no value", &b, TL_ERR_FORMAT);
     words(&b, "\x80\x02]q");
     bytes_add(&b, "\0h\0a.", 5);
     pickle_is("a list in itself", &b, TL_ERR_LIMIT);

@@ -137,6 +137,8 @@ static struct value *top(struct pickle *p)
 /* Values above the newest mark, which goes with them; NULL and an error. They stay readable until the next push. */
 static struct value **pop_mark(struct pickle *p, size_t *n)
 {
+    static struct value *none[1]; /* where nothing was ever pushed, there is no stack */
+
     if (p->n_marks == 0) {
         pickle_fail(p, TL_ERR_FORMAT, "a mark is taken and none is set");
         return NULL;
@@ -144,7 +146,7 @@ static struct value **pop_mark(struct pickle *p, size_t *n)
     size_t at = p->marks[--p->n_marks];
     *n = p->depth - at;
     p->depth = at;
-    return p->stack + at;
+    return p->stack ? p->stack + at : none;
 }
 
 /* n bytes of the file; NULL and an error. */
