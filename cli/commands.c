@@ -148,16 +148,22 @@ const struct command commands[] = {
 
     {.name = "inspect", .arguments = "FILE", .argument = FILE_NAME, .least = 1, .most = 1, .run = run_inspect,
      .summary = "list what a weight file holds",
-     .text = "List the tensors of a weight file, of any format that a plugin reads, with shapes, types and bytes, and its notes.",
+     .text = "List the tensors of a weight file, of any format that a plugin reads, with shapes, types and bytes, and its notes. Of a checkpoint "
+             "of PyTorch, what is not the model's stands under names that begin with telar.rest.\n\n"
+             "Of a pickle (.pth) also every name of code that Python would call on loading it: those that make tensors are understood, and not "
+             "called either; a file with any other is refused, and its names are listed all the same.",
      .options = {&json, &help},
-     .examples = {{"telar inspect digits.safetensors", "names, shapes, types"}}},
+     .examples = {{"telar inspect digits.safetensors", "names, shapes, types"},
+                  {"telar inspect --json download.pth", "what a file would call, for a program"}}},
 
     {.name = "convert", .arguments = "FROM TO", .argument = FILE_NAME, .least = 2, .most = 2, .run = run_convert,
      .summary = "write a weight file in another format",
      .text = "Read the weight file FROM, of any format that a plugin reads, and write what it holds to TO, in the format that the ending "
-             "of its name says: all tensors and notes, a checkpoint's too. A file that is there is replaced, once the new one is whole.",
+             "of its name says (.safetensors, .pth, .npz; .npy for one tensor): all tensors and notes, a checkpoint's too. A file that is there "
+             "is replaced, once the new one is whole. What a format cannot hold is refused, and nothing is written.",
      .options = {&quiet, &help},
-     .examples = {{"telar convert digits.safetensors copy.safetensors", "the same format again"}}},
+     .examples = {{"telar convert resnet18.pth resnet18.safetensors", "weights of PyTorch"},
+                  {"telar convert digits.safetensors digits.pth", "for torch.load()"}}},
 
     {.name = "bench", .arguments = "MODEL", .argument = MODEL_NAME, .least = 1, .most = 1, .computes = true, .run = run_bench,
      .summary = "time a model",

@@ -166,30 +166,25 @@ static uint64_t bytes_of(const tl_tensor *t)
     return (uint64_t)tl_numel(t) * tl_dtype_size(tl_dtype_of(t));
 }
 
-static void json_state(const char *path, const tl_state *s)
+static void json_state(struct json *j, const tl_state *s)
 {
-    struct json j = json_new(stdout);
-    json_open(&j, '{');
-    json_text_of(&j, "file", path);
-    json_key(&j, "tensors");
-    json_open(&j, '[');
+    json_key(j, "tensors");
+    json_open(j, '[');
     for (size_t i = 0; i < tl_state_count(s); i++) {
         const tl_tensor *t = tl_state_at(s, i);
-        json_open(&j, '{');
-        json_text_of(&j, "name", tl_state_name(s, i));
-        json_shape_of(&j, "shape", tl_ndim(t), tl_shape(t));
-        json_text_of(&j, "dtype", tl_dtype_name(tl_dtype_of(t)));
-        json_integer_of(&j, "bytes", (int64_t)bytes_of(t));
-        json_close(&j, '}');
+        json_open(j, '{');
+        json_text_of(j, "name", tl_state_name(s, i));
+        json_shape_of(j, "shape", tl_ndim(t), tl_shape(t));
+        json_text_of(j, "dtype", tl_dtype_name(tl_dtype_of(t)));
+        json_integer_of(j, "bytes", (int64_t)bytes_of(t));
+        json_close(j, '}');
     }
-    json_close(&j, ']');
-    json_key(&j, "notes");
-    json_open(&j, '{');
+    json_close(j, ']');
+    json_key(j, "notes");
+    json_open(j, '{');
     for (size_t i = 0; i < tl_state_note_count(s); i++)
-        json_text_of(&j, tl_state_note_key(s, i), tl_state_note(s, tl_state_note_key(s, i)));
-    json_close(&j, '}');
-    json_close(&j, '}');
-    json_end(&j);
+        json_text_of(j, tl_state_note_key(s, i), tl_state_note(s, tl_state_note_key(s, i)));
+    json_close(j, '}');
 }
 
 static void print_state(const tl_state *s)
@@ -229,15 +224,56 @@ static void print_state(const tl_state *s)
     }
 }
 
+/* Names of code in a pickle, as they are met. */
+struct globals {
+    struct json *json; /* NULL: plain lines */
+    bool some;
+};
+
+static void show_global(const char *name, bool known, void *ctx)
+{
+    struct globals *g = ctx;
+    if (g->json) {
+        json_open(g->json, '{');
+        json_text_of(g->json, "name", name);
+        json_bool_of(g->json, "known", known);
+        json_close(g->json, '}');
+        return;
+    }
+    fputs(g->some ? "" : "\nnames of code in its pickle (none is ever called):\n", stdout);
+    g->some = true;
+    fputs("  ", stdout);
+    print_name(name, 44);
+    puts(known ? "understood" : "REFUSED");
+}
+
+/* A file that is refused is looked at, too: that is when one wants to know what it would call. */
 int run_inspect(const struct invocation *v)
 {
-    tl_state *s = tl_state_load(v->arguments[0]);
-    if (!s)
-        return failed();
-    if (v->set.json)
-        json_state(v->arguments[0], s);
-    else
+    const char *path = v->arguments[0];
+    tl_state *s = tl_state_load(path);
+    char *error = s ? NULL : strdup(tl_error_message());
+    int code = s ? EXIT_OK : failed();
+    struct json j = json_new(stdout);
+    struct globals g = {.json = v->set.json ? &j : NULL};
+    tl_error_clear();
+    if (v->set.json) {
+        json_open(&j, '{');
+        json_text_of(&j, "file", path);
+        json_text_of(&j, "error", error);
+        json_state(&j, s);
+        json_key(&j, "globals");
+        json_open(&j, '[');
+    } else if (s)
         print_state(s);
+    if (tl_state_globals(path, show_global, &g) != TL_OK && code == EXIT_OK)
+        code = failed();
+    if (v->set.json) {
+        json_close(&j, ']');
+        json_close(&j, '}');
+        json_end(&j);
+    }
+    free(error);
     tl_state_free(s);
-    return EXIT_OK;
+    return code;
 }

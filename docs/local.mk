@@ -21,6 +21,7 @@ nobase_dist_doc_DATA += \
 	%D%/adr/014-memory-comes-from-pools.md \
 	%D%/adr/015-zero-means-default.md \
 	%D%/adr/016-automake-and-tap.md \
+	%D%/adr/017-own-zip-reader.md \
 	%D%/cplusplus.md \
 	%D%/design.md \
 	%D%/from-pytorch.md \
@@ -33,7 +34,8 @@ nobase_dist_doc_DATA += \
 	%D%/models/squeezenet.md \
 	%D%/models/vgg.md \
 	%D%/models/xception.md \
-	%D%/ops.md
+	%D%/ops.md \
+	%D%/weights.md
 # end (kept by build-aux/update-sources)
 nobase_dist_doc_DATA += README.md NEWS.md CONTRIBUTING.md LICENSE %D%/learning-curve.svg plugins/data/tables/tables.md
 

@@ -136,7 +136,7 @@ if command -v python3 >/dev/null 2>&1; then
     cut_weights copy.safetensors >b; cmp -s a b; point $? "which keeps every bit"
 fi
 "$telar" inspect whole.safetensors >a; "$telar" inspect copy.safetensors >b; output=$(diff a b); point $? "and every note"
-run convert whole.safetensors whole.txt; is 1 "convert to an unknown format" "whole.txt" "end with: .safetensors"
+run convert whole.safetensors whole.txt; is 1 "convert to an unknown format" "whole.txt" "end with: .n" ".safetensors"
 run convert none.safetensors copy.safetensors; is 1 "convert of a missing file" "none.safetensors"
 run convert whole.safetensors; is 2 "convert without a place to write to" "expected FROM TO"
 run convert whole.safetensors nowhere/x.safetensors; is 1 "convert into a folder that does not exist" "nowhere"
@@ -246,6 +246,30 @@ fi
 head -c 3000 whole.records >short.records
 run convert short.records x.safetensors; is 1 "convert of a truncated file" "short.records"
 unset TELAR_PLUGIN_PATH
+
+# ---- Files of PyTorch and NumPy ---------------------------------------------------------------------------------------------------
+golden=$TEST_SRCDIR/tests/golden/weights
+if [ -e "$TEST_BUILDDIR/plugins-tree/formats/pth.so" ]; then
+    for ending in pth npz; do
+        run convert whole.safetensors whole.$ending; is 0 "a checkpoint as .$ending" "whole.$ending: "
+        run convert whole.$ending back.safetensors; is 0 "and back"
+        output=$(cmp whole.safetensors back.safetensors 2>&1); point $? "gives the bytes that were"
+    done
+    run eval --weights whole.pth; is 0 "eval of .pth" "mlp on digits"
+    run train mlp --data digits --epochs 1 --seed 11 --save half.pth --quiet; is 0 "train --save as .pth"
+    run train --resume half.pth --epochs 2; is 0 "train --resume from there" "resumed after epoch 1" "saved:   half.pth"
+    run inspect "$golden/checkpoint.pth"; is 0 "inspect a checkpoint" "module.fc.weight" "telar.rest.optimizer.state.0.momentum_buffer" \
+        "telar.rest.epoch = 7" "collections.Counter" "understood"
+    run inspect "$golden/bad_call.pth"; is 1 "inspect what calls something" "it would call posix.system" "posix.system" "REFUSED" "torch.FloatStorage"
+    output=$("$telar" inspect --json "$golden/bad_call.pth" 2>/dev/null); status=$?
+    is 1 "for a program" '"name":"posix.system","known":false' '"name":"torch.FloatStorage","known":true' '"error":"'
+    json_lines "inspect --json of a refused file"
+    run convert "$golden/bad_call.pth" called.safetensors; is 1 "convert what calls something" "posix.system"
+    [ ! -e called.safetensors ]; point $? "which writes nothing"
+    run convert "$golden/weights.pth" one.npy; is 1 "many tensors as .npy" "one array"
+else
+    skip "files of PyTorch and NumPy" "Telar was built without zlib"
+fi
 
 # ---- Trouble with files -----------------------------------------------------------------------------------------------------------
 run eval mlp --weights none.safetensors; is 1 "missing weights" "none.safetensors"

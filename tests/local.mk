@@ -26,6 +26,8 @@ C_TESTS = \
 	%D%/data_pictures \
 	%D%/data_tables \
 	%D%/safetensors \
+	%D%/formats \
+	%D%/formats_damage \
 	%D%/state \
 	%D%/loader \
 	%D%/misuse/misuse \
@@ -70,6 +72,7 @@ SH_TESTS = \
 	%D%/build/symbols.sh \
 	%D%/cli.sh \
 	%D%/cuda_search.sh \
+	%D%/weights_torch.sh \
 	%D%/templates.sh \
 	%D%/demo.sh \
 	%D%/hostile.sh
@@ -85,6 +88,10 @@ TSAN_TESTS = \
 
 # This one calls the plugin without the core.
 %C%_reference_LDADD = $(LIBM)
+# This one makes compressed data that are worse than any file's.
+%C%_formats_damage_CPPFLAGS = $(AM_CPPFLAGS) $(ZLIB_CPPFLAGS)
+%C%_formats_damage_CFLAGS = $(AM_CFLAGS) $(ZLIB_CFLAGS)
+%C%_formats_damage_LDADD = $(LDADD) $(ZLIB_LIBS)
 # And this one loads the core by itself.
 %C%_unload_LDADD = $(LIBM)
 
@@ -252,8 +259,9 @@ check_LTLIBRARIES += %D%/odd/records.la
 %C%_odd_records_la_LIBADD = core/libtelar.la
 
 # What the tests read and include.
-# sources EXTRA_DIST: *.h *.sh *.py build/*.sh fake-cuda/*.sh golden/* golden/*/* conformance/*.h
+# sources EXTRA_DIST: *.h *.sh *.py build/*.sh fake-cuda/*.sh golden/* golden/*/* fuzz/*.c fuzz/*/*.dict conformance/*.h
 EXTRA_DIST += \
+	%D%/archive.h \
 	%D%/build/cplusplus.sh \
 	%D%/build/headers.sh \
 	%D%/build/layers.sh \
@@ -268,6 +276,13 @@ EXTRA_DIST += \
 	%D%/documents.sh \
 	%D%/fake-cuda/environment.sh \
 	%D%/files.h \
+	%D%/fuzz/dictionaries/csv.dict \
+	%D%/fuzz/dictionaries/idx.dict \
+	%D%/fuzz/dictionaries/npy.dict \
+	%D%/fuzz/dictionaries/npz.dict \
+	%D%/fuzz/dictionaries/pth.dict \
+	%D%/fuzz/dictionaries/safetensors.dict \
+	%D%/fuzz/fuzz.c \
 	%D%/golden.h \
 	%D%/golden/autograd.txt \
 	%D%/golden/loader.txt \
@@ -285,6 +300,7 @@ EXTRA_DIST += \
 	%D%/golden/make_rng.py \
 	%D%/golden/make_safetensors.py \
 	%D%/golden/make_special.py \
+	%D%/golden/make_weights.py \
 	%D%/golden/models_losses.txt \
 	%D%/golden/models_names.txt \
 	%D%/golden/models_numbers.txt \
@@ -317,12 +333,39 @@ EXTRA_DIST += \
 	%D%/golden/rng.txt \
 	%D%/golden/special.txt \
 	%D%/golden/tensors.safetensors \
+	%D%/golden/weights/bad_call.pth \
+	%D%/golden/weights/bad_call_legacy.pth \
+	%D%/golden/weights/bad_complex.npy \
+	%D%/golden/weights/bad_module.pth \
+	%D%/golden/weights/bad_object.npy \
+	%D%/golden/weights/bad_pickle0.pth \
+	%D%/golden/weights/bad_pickle2.pth \
+	%D%/golden/weights/bad_pickle4.pth \
+	%D%/golden/weights/bad_sparse.pth \
+	%D%/golden/weights/bad_type.pth \
+	%D%/golden/weights/checkpoint.pth \
+	%D%/golden/weights/checkpoint_legacy.pth \
+	%D%/golden/weights/fortran.npy \
+	%D%/golden/weights/list.pth \
+	%D%/golden/weights/swapped.npy \
+	%D%/golden/weights/tensor.pth \
+	%D%/golden/weights/version2.npy \
+	%D%/golden/weights/weights.npz \
+	%D%/golden/weights/weights.pth \
+	%D%/golden/weights/weights.safetensors \
+	%D%/golden/weights/weights_deflated.npz \
+	%D%/golden/weights/weights_deflated.pth \
+	%D%/golden/weights/weights_legacy.pth \
+	%D%/golden/weights/weights_protocol4.pth \
+	%D%/golden/weights/weights_protocol5.pth \
+	%D%/golden/weights/weights_zip64.pth \
 	%D%/hostile.sh \
 	%D%/nn_cases.h \
 	%D%/tap.h \
 	%D%/tap.sh \
 	%D%/template_backend.sh \
-	%D%/templates.sh
+	%D%/templates.sh \
+	%D%/weights_torch.sh
 # end
 
 # The conformance suite: installed, so that anybody's backend can be judged.

@@ -88,6 +88,39 @@ static void check_map(void)
     tl_error_clear();
 }
 
+/* Tensors over a map: they keep it, writing them leaves the file, and what does not lie in it or is not aligned is no harm. */
+static void check_from_map(void)
+{
+    float values[8] = {1, 2, 3, 4, 5, 6, 7, 8};
+    unsigned char file[40] = {0}, after[40] = {0};
+    char path[400];
+    struct tl_map map;
+
+    memcpy(file + 8, values, sizeof values);
+    snprintf(path, sizeof path, "%s", files_write("mapped", file, sizeof file));
+    if (tl_map_open(path, &map) != TL_OK)
+        bail_out("%s", tl_error_message());
+    TL_SCOPE
+    {
+        tl_tensor *t = tl_from_map(&map, map.data + 8, TL_SHAPE(2, 4), TL_F32), *end = tl_from_map(&map, map.data + 40, TL_SHAPE(0), TL_F32);
+        tl_tensor *odd = tl_from_map(&map, map.data + 7, TL_SHAPE(3), TL_F64);
+        ok(t && tl_data(t) == (const void *)(map.data + 8), "a tensor lies in the map");
+        ok(end && tl_numel(end) == 0, "none of its bytes may be wanted at its end");
+        ok(odd && ((uintptr_t)tl_data(odd) & 7) == 0, "what is not aligned is copied");
+        ok(!tl_from_map(&map, map.data + 9, TL_SHAPE(2, 4), TL_F32) && tl_error_code() == TL_ERR_TRUNCATED, "a byte too many is an error");
+        tl_error_clear();
+        ok(!tl_from_map(&map, map.data, TL_SHAPE(INT64_MAX, 4), TL_F32) && tl_error_code() == TL_ERR_LIMIT, "so is a size that overflows");
+        tl_error_clear();
+        tl_map_close(&map);
+        ok(((const float *)tl_data(t))[7] == 8, "the map's memory outlives its closing");
+        ((float *)tl_data_mut(t))[0] = 77;
+    }
+    FILE *f = fopen(path, "rb");
+    ok(f && fread(after, 1, sizeof after, f) == sizeof after && memcmp(file, after, sizeof file) == 0, "writing to the tensor leaves the file");
+    if (f)
+        fclose(f);
+}
+
 /* ---- Atomic writing ---- */
 
 static bool holds(const char *path, const char *text)
@@ -226,6 +259,7 @@ int main(void)
     files_begin("state");
     check_dictionary();
     check_map();
+    check_from_map();
     check_atomic();
     check_full_disk();
     check_formats();

@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -20,6 +21,23 @@
 #include <unistd.h>
 
 /* ---- Reading ---------------------------------------------------------------------------------------------------- */
+
+/* The memory of a map, which tensors over it keep. */
+struct mapping {
+    atomic_size_t refs;
+    void *data;
+    size_t size;
+};
+
+static void mapping_release(void *ctx)
+{
+    struct mapping *m = ctx;
+
+    if (atomic_fetch_sub_explicit(&m->refs, 1, memory_order_acq_rel) > 1)
+        return;
+    munmap(m->data, m->size);
+    free(m);
+}
 
 static tl_status map_descriptor(int fd, const char *path, struct tl_map *map)
 {
@@ -35,10 +53,20 @@ static tl_status map_descriptor(int fd, const char *path, struct tl_map *map)
         *map = (struct tl_map){.data = (const unsigned char *)""};
         return TL_OK;
     }
-    void *at = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
-    if (at == MAP_FAILED)
+    struct mapping *m = malloc(sizeof *m);
+    if (!m)
+        return tl_fail(TL_ERR_NOMEM, "no memory to map \"%s\"", path);
+    /* Private and writable: a tensor over the map that is written gets pages of its own, and the file stays as it is. Most are never
+     * written, so no memory is set aside for that. */
+    void *at = mmap(NULL, (size_t)st.st_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_NORESERVE, fd, 0);
+    if (at == MAP_FAILED) {
+        free(m);
         return tl_fail(TL_ERR_IO, "cannot map \"%s\": %s", path, strerror(errno));
-    *map = (struct tl_map){.data = at, .size = (size_t)st.st_size, .private_ = at};
+    }
+    m->data = at;
+    m->size = (size_t)st.st_size;
+    atomic_init(&m->refs, 1);
+    *map = (struct tl_map){.data = at, .size = m->size, .private_ = m};
     return TL_OK;
 }
 
@@ -60,8 +88,66 @@ void tl_map_close(struct tl_map *map)
     if (!map)
         return;
     if (map->private_)
-        munmap(map->private_, map->size);
+        mapping_release(map->private_);
     *map = (struct tl_map){0};
+}
+
+/* Bytes of a shape's elements; false if there are more than memory can address. */
+static bool shape_bytes(int ndim, const int64_t *shape, tl_dtype dtype, uint64_t *bytes)
+{
+    bool empty = false, good = ndim >= 0 && ndim <= TL_MAX_DIMS && (ndim == 0 || shape) && tl_dtype_size(dtype) > 0;
+
+    *bytes = tl_dtype_size(dtype);
+    for (int i = 0; good && i < ndim; i++) {
+        good = shape[i] >= 0;
+        empty = empty || shape[i] == 0;
+    }
+    for (int i = 0; good && !empty && i < ndim; i++)
+        good = tl_size_mul(*bytes, (uint64_t)shape[i], bytes);
+    if (empty)
+        *bytes = 0;
+    return good;
+}
+
+/* After a copy its source is not needed any more: without this a file whose tensors are all copied takes its size twice. Not while
+ * tensors lie in the map: what was written to them would be lost. */
+static void forget_pages(struct mapping *m, uintptr_t from, uint64_t bytes)
+{
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), begin = (from + page - 1) / page * page, end = (from + (uintptr_t)bytes) / page * page;
+
+    if (end > begin && atomic_load_explicit(&m->refs, memory_order_acquire) == 1)
+        (void)madvise((void *)begin, end - begin, MADV_DONTNEED);
+}
+
+tl_tensor *tl_from_map(const struct tl_map *map, const void *data, int ndim, const int64_t *shape, tl_dtype dtype)
+{
+    const struct tl_options on_host = {.dtype = dtype, .device = "cpu"};
+    uintptr_t from = (uintptr_t)data, start = map ? (uintptr_t)map->data : 0;
+    uint64_t bytes;
+
+    if (!map || !data) {
+        tl_fail(TL_ERR_ARGUMENT, "from_map: a map, and a place in it are needed");
+        return NULL;
+    }
+    if (!shape_bytes(ndim, shape, dtype, &bytes)) {
+        tl_fail(TL_ERR_LIMIT, "from_map: %d dimensions of %s are no tensor that memory can hold", ndim, tl_dtype_name(dtype));
+        return NULL;
+    }
+    if (from < start || from - start > map->size || bytes > map->size - (from - start)) {
+        tl_fail(TL_ERR_TRUNCATED, "from_map: %" PRIu64 " bytes do not lie in a map of %zu", bytes, map->size);
+        return NULL;
+    }
+    struct mapping *m = map->private_;
+    if (!m || bytes == 0 || from % tl_dtype_size(dtype) != 0) {
+        tl_tensor *copy = tl_from_data(ndim, shape, data, on_host);
+        if (copy && m)
+            forget_pages(m, from, bytes);
+        return copy;
+    }
+    tl_tensor *t = tl_from_memory(ndim, shape, (void *)from, on_host, mapping_release, m);
+    if (t)
+        atomic_fetch_add_explicit(&m->refs, 1, memory_order_relaxed);
+    return t;
 }
 
 /* ---- Writing ---------------------------------------------------------------------------------------------------- */

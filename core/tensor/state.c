@@ -338,6 +338,23 @@ tl_state *tl_state_load(const char *path)
     return s;
 }
 
+tl_status tl_state_globals(const char *path, tl_global_visit visit, void *ctx)
+{
+    struct tl_map map;
+
+    if (!path || !visit)
+        return tl_fail(TL_ERR_ARGUMENT, "state_globals: a path and a function are needed");
+    tl_status s = tl_map_open(path, &map);
+    if (s != TL_OK)
+        return s;
+    const struct tl_format *f = format_of(&map, path);
+    s = !f ? tl_error_code() : FORMAT_HAS(f, globals) ? f->globals(&map, path, visit, ctx) : TL_OK;
+    if (s != TL_OK)
+        tl_fail(s, "\"%s\": the format plugin failed without a message", path);
+    tl_map_close(&map);
+    return s;
+}
+
 /* What writes files of this name; NULL and an error. */
 static const struct tl_format *writer_of(const char *path)
 {

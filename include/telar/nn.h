@@ -104,13 +104,26 @@ TL_PUBLIC tl_status tl_module_to_dtype(tl_module *m, tl_dtype dtype);
 
 /** Parameters and buffers by name (sharing storage); free with tl_state_free(). */
 TL_PUBLIC tl_state *tl_module_state(tl_module *m);
+/** How names of a state meet those of a module. Zero: strictly, and "module." is taken off where every name begins with it, as PyTorch's
+ *  DataParallel saves, unless the module has a part of that name. */
+struct tl_load_options {
+    uint32_t struct_size;
+    bool lenient;       /**< missing and unexpected names are allowed; another shape never is */
+    const char *prefix; /**< take this off; names that do not begin with it are passed over. "": take nothing off */
+};
 /** Copy values in. Everything is checked first: all missing, unexpected and mis-shaped names are listed at once and
- *  nothing is changed. With strict false, missing and unexpected names are allowed. A batch norm's num_batches_tracked may always be
- *  missing, as it is from files older than PyTorch 0.4.1, and stays what it was. */
+ *  nothing is changed. With strict false, missing and unexpected names are allowed. Names that begin with "telar." are not weights, and passed
+ *  over. Counters num_batches_tracked may all be missing, since PyTorch before 0.4.1 had none. */
 TL_PUBLIC tl_status tl_module_load_state(tl_module *m, const tl_state *s, bool strict);
-/** tl_state_save(tl_module_state(m), path), and back. */
+/** The same with options; NULL: none. */
+TL_PUBLIC tl_status tl_module_load_state_with(tl_module *m, const tl_state *s, const struct tl_load_options *o);
+/** tl_state_save(tl_module_state(m), path). */
 TL_PUBLIC tl_status tl_module_save(tl_module *m, const char *path);
-TL_PUBLIC tl_status tl_module_load(tl_module *m, const char *path);
+/** tl_state_load(path), then tl_module_load_state_with(): tl_module_load(net, "resnet18.pth", .lenient = true). */
+#define tl_module_load(m, ...)                            \
+    tl_module_load_with(m, TL_FIRST_(__VA_ARGS__, 0),     \
+                        &(struct tl_load_options){TL_REST_(__VA_ARGS__, .struct_size = sizeof(struct tl_load_options))})
+TL_PUBLIC tl_status tl_module_load_with(tl_module *m, const char *path, const struct tl_load_options *o);
 
 /** Print as PyTorch prints a module, on standard output. To string: malloc()ed. */
 TL_PUBLIC tl_status tl_module_print(const tl_module *m);

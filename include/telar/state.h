@@ -39,8 +39,15 @@ TL_PUBLIC const char *tl_state_note(const tl_state *s, const char *key);
 TL_PUBLIC size_t tl_state_note_count(const tl_state *s);
 TL_PUBLIC const char *tl_state_note_key(const tl_state *s, size_t i);
 
-/** Read a weight file through the format plugin that its name or first bytes point to. NULL and an error otherwise. */
+/** Read a weight file through the format plugin that its name or first bytes point to. NULL and an error otherwise. Tensors may lie in the
+ *  mapped file, which costs no copy: their values stay right only while nobody overwrites or shortens the file in place (replacing it,
+ *  as tl_state_save() does, is no harm). tl_state_clone() takes copies; modules that load a state have theirs anyway. */
 TL_PUBLIC tl_state *tl_state_load(const char *path);
+/** Visit each name of code that a weight file (a pickle) asks its reader to call, once, in the file's order, with whether it is one of those
+ *  that are understood here; none of them is ever called. Also of a file that tl_state_load() refuses. Files of formats that hold
+ *  no such names have none to visit. */
+typedef void (*tl_global_visit)(const char *name, bool known, void *ctx);
+TL_PUBLIC tl_status tl_state_globals(const char *path, tl_global_visit visit, void *ctx);
 /** Is there a format plugin that writes files of this name? TL_ERR_UNSUPPORTED, with the endings that can be written, if not. */
 TL_PUBLIC tl_status tl_state_can_save(const char *path);
 /** Write one, format by the name's ending. Atomic: a temporary file beside it, fsync, rename, fsync of the folder; after a
@@ -65,8 +72,11 @@ struct tl_map {
 };
 /** Map a regular file (pipes and devices are refused). Errors carry the path and errno's words. */
 TL_PUBLIC tl_status tl_map_open(const char *path, struct tl_map *map);
-/** Unmap it. */
+/** Unmap it, once no tensor lies in it any more. */
 TL_PUBLIC void tl_map_close(struct tl_map *map);
+/** A host tensor over the bytes of a map that begin at `data`, without a copy where that is aligned to the elements. It keeps the map's
+ *  memory; writing to it changes nothing in the file. TL_ERR_TRUNCATED if the map is too short. */
+TL_PUBLIC tl_tensor *tl_from_map(const struct tl_map *map, const void *data, int ndim, const int64_t *shape, tl_dtype dtype);
 
 /** Atomic writing: write to the stream `file`, then commit; or abort, which leaves the old file. */
 struct tl_atomic_file {

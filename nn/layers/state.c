@@ -64,10 +64,13 @@ struct pair_of_tensors {
 
 struct loading {
     const tl_state *state;
+    const char *prefix; /* what the state's names have and the module's have not */
+    bool counted;       /* the state has counters of batches */
     struct pair_of_tensors *pairs;
     size_t n, capacity;
     struct string missing, unexpected, misshapen;
     size_t n_missing, n_unexpected, n_misshapen;
+    size_t n_excused; /* counters among those missing, where the state has none at all */
 };
 
 /* A list in an error must fit into its message: past this many bytes it is only counted. */
@@ -94,20 +97,47 @@ static bool same_shape(const tl_tensor *a, const tl_tensor *b)
     return tl_ndim(a) == tl_ndim(b) && memcmp(tl_shape(a), tl_shape(b), (size_t)tl_ndim(a) * sizeof(int64_t)) == 0;
 }
 
-/* Files older than PyTorch 0.4.1 do not have it, and PyTorch reads them all the same. */
-static bool is_batch_count(const char *name)
+#define COUNTER "num_batches_tracked"
+
+static bool is_counter(const char *name)
 {
-    const char *dot = strrchr(name, '.');
-    return strcmp(dot ? dot + 1 : name, "num_batches_tracked") == 0;
+    size_t n = strlen(name), m = strlen(COUNTER);
+    return n >= m && strcmp(name + n - m, COUNTER) == 0;
+}
+
+/* Telar's own names in a checkpoint are no weights. */
+static bool is_weight(const char *name)
+{
+    return strncmp(name, "telar.", 6) != 0;
+}
+
+static bool begins(const char *name, const char *prefix)
+{
+    return strncmp(name, prefix, strlen(prefix)) == 0;
+}
+
+/* The entry of the module's name; NULL if there is none. `failed`: out of memory. */
+static tl_tensor *entry_of(const struct loading *l, const char *name, bool *failed)
+{
+    struct string full = {0};
+    if (!*l->prefix)
+        return tl_state_get(l->state, name);
+    string_add(&full, "%s%s", l->prefix, name);
+    *failed = full.failed;
+    tl_tensor *t = full.failed ? NULL : tl_state_get(l->state, full.text);
+    string_free(&full);
+    return t;
 }
 
 static tl_status match(const char *name, tl_tensor *t, void *ctx)
 {
     struct loading *l = ctx;
-    tl_tensor *from = tl_state_get(l->state, name);
-    if (!from && is_batch_count(name))
-        return TL_OK;
+    bool failed = false;
+    tl_tensor *from = entry_of(l, name, &failed);
+    if (failed)
+        return tl_fail(TL_ERR_NOMEM, "load_state: out of memory");
     if (!from) {
+        l->n_excused += !l->counted && is_counter(name);
         list_name(&l->missing, &l->n_missing, name, "");
         return TL_OK;
     }
@@ -168,10 +198,12 @@ static void put_list(struct string *message, const char *title, const struct str
 /* Say all that does not fit, if that matters. */
 static tl_status judge(struct loading *l, const tl_module *m, bool strict)
 {
-    for (size_t i = 0; i < tl_state_count(l->state); i++)
-        if (!expects(m, tl_state_name(l->state, i)))
-            list_name(&l->unexpected, &l->n_unexpected, tl_state_name(l->state, i), "");
-    if (l->n_misshapen == 0 && (!strict || l->n_missing + l->n_unexpected == 0))
+    for (size_t i = 0; i < tl_state_count(l->state); i++) {
+        const char *name = tl_state_name(l->state, i);
+        if (is_weight(name) && begins(name, l->prefix) && !expects(m, name + strlen(l->prefix)))
+            list_name(&l->unexpected, &l->n_unexpected, name, "");
+    }
+    if (l->n_misshapen == 0 && (!strict || l->n_missing - l->n_excused + l->n_unexpected == 0))
         return TL_OK;
     struct string message = {0};
     put_list(&message, "of another shape", &l->misshapen, l->n_misshapen);
@@ -205,15 +237,52 @@ static tl_status copy_all(const struct loading *l)
     return status;
 }
 
-tl_status tl_module_load_state(tl_module *m, const tl_state *s, bool strict)
+/* "module." if all weights are named so and the module has no such part: DataParallel was around it when it was saved. */
+static const char *parallel_prefix(const tl_module *m, const tl_state *s)
+{
+    static const char prefix[] = "module.";
+    bool all = false;
+    for (size_t i = 0; i < m->n_children; i++)
+        if (strcmp(m->children[i].name, "module") == 0)
+            return "";
+    for (size_t i = 0; i < tl_state_count(s); i++) {
+        const char *name = tl_state_name(s, i);
+        if (!is_weight(name))
+            continue;
+        if (!begins(name, prefix))
+            return "";
+        all = true;
+    }
+    return all ? prefix : "";
+}
+
+static bool has_counter(const tl_state *s)
+{
+    for (size_t i = 0; i < tl_state_count(s); i++)
+        if (is_counter(tl_state_name(s, i)))
+            return true;
+    return false;
+}
+
+/* The caller's options, of which there may be fewer than here; size 0: of this version. */
+static struct tl_load_options options_taken(const struct tl_load_options *o)
+{
+    struct tl_load_options all = {0};
+    if (o)
+        memcpy(&all, o, o->struct_size && o->struct_size < sizeof all ? o->struct_size : sizeof all);
+    return all;
+}
+
+tl_status tl_module_load_state_with(tl_module *m, const tl_state *s, const struct tl_load_options *given)
 {
     if (!m || !s)
         return tl_fail(TL_ERR_ARGUMENT, "load_state: the %s is NULL", m ? "state" : "module");
-    struct loading l = {.state = s};
+    const struct tl_load_options o = options_taken(given);
+    struct loading l = {.state = s, .prefix = o.prefix ? o.prefix : parallel_prefix(m, s), .counted = has_counter(s)};
     struct string path = {0};
     tl_status status = each(m, &path, match, &l);
     if (status == TL_OK)
-        status = judge(&l, m, strict);
+        status = judge(&l, m, !o.lenient);
     if (status == TL_OK)
         status = copy_all(&l);
     string_free(&path);
@@ -222,6 +291,11 @@ tl_status tl_module_load_state(tl_module *m, const tl_state *s, bool strict)
     string_free(&l.misshapen);
     free(l.pairs);
     return status;
+}
+
+tl_status tl_module_load_state(tl_module *m, const tl_state *s, bool strict)
+{
+    return tl_module_load_state_with(m, s, &(struct tl_load_options){.lenient = !strict});
 }
 
 /* ---- Files --------------------------------------------------------------------------------------------------------- */
@@ -236,12 +310,14 @@ tl_status tl_module_save(tl_module *m, const char *path)
     return status;
 }
 
-tl_status tl_module_load(tl_module *m, const char *path)
+tl_status tl_module_load_with(tl_module *m, const char *path, const struct tl_load_options *o)
 {
+    if (!m)
+        return tl_fail(TL_ERR_ARGUMENT, "load: the module is NULL");
     tl_state *s = tl_state_load(path);
     if (!s)
         return tl_error_code();
-    tl_status status = tl_module_load_state(m, s, true);
+    tl_status status = tl_module_load_state_with(m, s, o);
     if (status != TL_OK)
         tl_error_prefix("%s: ", path);
     tl_state_free(s);

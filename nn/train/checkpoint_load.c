@@ -255,14 +255,5 @@ tl_state *tl_state_weights(const tl_state *s)
 
 tl_status tl_module_load_weights(tl_module *m, const char *path)
 {
-    if (!m || !path)
-        return tl_fail(TL_ERR_ARGUMENT, "weights: missing argument");
-    tl_state *s = tl_state_load(path);
-    tl_state *weights = s ? state_part(s, "") : NULL;
-    tl_status status = weights ? tl_module_load_state(m, weights, true) : tl_error_code();
-    if (s && status != TL_OK)
-        tl_error_prefix("weights %s: ", path);
-    tl_state_free(weights);
-    tl_state_free(s);
-    return status;
+    return !m || !path ? tl_fail(TL_ERR_ARGUMENT, "weights: missing argument") : tl_module_load_with(m, path, NULL);
 }

@@ -10,6 +10,8 @@
  */
 #include "header.h"
 
+#include "../common/text.h"
+
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -154,29 +156,6 @@ static bool unescape(struct parser *p, char **to)
         return complain(p, TL_ERR_FORMAT, "an unknown escape");
     p->at++;
     *(*to)++ = into[found - from];
-    return true;
-}
-
-/* Length of the UTF-8 sequence at u of at most n bytes; 0 if it is none. */
-static int utf8_length(const unsigned char *u, ptrdiff_t n)
-{
-    int length = u[0] < 0x80 ? 1 : u[0] >= 0xc2 && u[0] < 0xe0 ? 2 : u[0] >= 0xe0 && u[0] < 0xf0 ? 3 : u[0] >= 0xf0 && u[0] < 0xf5 ? 4 : 0;
-
-    if (length == 0 || length > n)
-        return 0;
-    for (int i = 1; i < length; i++)
-        if ((u[i] & 0xc0) != 0x80)
-            return 0;
-    if ((u[0] == 0xe0 && u[1] < 0xa0) || (u[0] == 0xed && u[1] > 0x9f) || (u[0] == 0xf0 && u[1] < 0x90) || (u[0] == 0xf4 && u[1] > 0x8f))
-        return 0;
-    return length;
-}
-
-bool safetensors_utf8(const char *s)
-{
-    for (int n; *s; s += n)
-        if ((n = utf8_length((const unsigned char *)s, (ptrdiff_t)strnlen(s, 4))) == 0)
-            return false;
     return true;
 }
 

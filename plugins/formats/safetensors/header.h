@@ -31,9 +31,6 @@ struct header {
 const char *safetensors_dtype_name(tl_dtype t);
 tl_dtype safetensors_dtype(const char *name);
 
-/** Is s valid UTF-8? */
-bool safetensors_utf8(const char *s);
-
 /** Parse `size` bytes of JSON that lie at byte `offset` of the file. Every structural rule that needs no look at the data is
  *  checked: known keys, each once; known types; dimensions; sizes equal to shape times element. */
 tl_status header_parse(const char *path, const char *json, size_t size, uint64_t offset, struct header *h);

@@ -6,30 +6,20 @@
  */
 #include "header.h"
 
+#include "../common/bytes.h"
+#include "../common/text.h"
+
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <telar/format.h>
 
-#if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
-#error "safetensors data are little endian; reading them here needs a byte swap that is not written"
-#endif
-
-static uint64_t load_length(const unsigned char *p)
-{
-    uint64_t v = 0;
-
-    for (int i = 7; i >= 0; i--)
-        v = v << 8 | p[i];
-    return v;
-}
-
 static bool probe(const unsigned char *head, size_t size)
 {
     if (size < 9 || head[8] != '{')
         return false;
-    uint64_t length = load_length(head);
+    uint64_t length = load_le(head, 8);
     return length >= 2 && length <= SAFETENSORS_MAX_HEADER;
 }
 
@@ -37,14 +27,12 @@ static bool probe(const unsigned char *head, size_t size)
 
 static tl_status check_bools(const char *path, const struct header_entry *e, const unsigned char *data)
 {
-    for (uint64_t i = 0; i < e->end - e->begin; i++)
-        if (data[i] > 1)
-            return tl_fail(TL_ERR_FORMAT, "\"%s\": tensor \"%.200s\": element %" PRIu64 " is %u; a BOOL is 0 or 1", path, e->name, i,
-                           data[i]);
-    return TL_OK;
+    uint64_t n = e->end - e->begin, i = find_no_bool(data, n);
+
+    return i == n ? TL_OK : tl_fail(TL_ERR_FORMAT, "\"%s\": tensor \"%.200s\": element %" PRIu64 " is %u; a BOOL is 0 or 1", path, e->name, i, data[i]);
 }
 
-static tl_status read_tensors(const char *path, const struct header *h, const unsigned char *data, tl_state *into)
+static tl_status read_tensors(const char *path, const struct tl_map *map, const struct header *h, const unsigned char *data, tl_state *into)
 {
     for (size_t i = 0; i < h->count; i++) {
         const struct header_entry *e = &h->entries[i];
@@ -55,7 +43,7 @@ static tl_status read_tensors(const char *path, const struct header *h, const un
             return s;
         TL_SCOPE
         {
-            tl_tensor *t = tl_from_data(e->ndim, e->shape, data + e->begin, (struct tl_options){.dtype = e->dtype, .device = "cpu"});
+            tl_tensor *t = tl_from_map(map, data + e->begin, e->ndim, e->shape, e->dtype);
             if (!t || (s = tl_state_add(into, e->name, t)) != TL_OK) {
                 tl_error_prefix("\"%s\": tensor \"%.200s\": ", path, e->name);
                 return tl_error_code();
@@ -83,7 +71,7 @@ static tl_status read_file(const struct tl_map *map, const char *path, tl_state 
 
     if (map->size < 8)
         return tl_fail(TL_ERR_TRUNCATED, "\"%s\": %zu bytes; the length of a safetensors header alone takes 8", path, map->size);
-    uint64_t length = load_length(map->data);
+    uint64_t length = load_le(map->data, 8);
     if (length > SAFETENSORS_MAX_HEADER)
         return tl_fail(TL_ERR_LIMIT, "\"%s\": a header of %" PRIu64 " bytes; %" PRIu64 " is the most that safetensors allow", path, length,
                        SAFETENSORS_MAX_HEADER);
@@ -97,81 +85,52 @@ static tl_status read_file(const struct tl_map *map, const char *path, tl_state 
     if (s == TL_OK)
         s = read_notes(path, &h, into);
     if (s == TL_OK)
-        s = read_tensors(path, &h, map->data + 8 + length, into);
+        s = read_tensors(path, map, &h, map->data + 8 + length, into);
     header_clear(&h);
     return s;
 }
 
 /* ---- Writing ---- */
 
-/* Text that grows; `failed` remembers that memory ran out. */
-struct text {
-    char *data;
-    size_t size, room;
-    bool failed;
-};
-
-static void append(struct text *t, const char *bytes, size_t n)
-{
-    if (!t->failed && t->room - t->size < n) {
-        size_t more = (t->room + n) * 2;
-        char *grown = realloc(t->data, more);
-        t->failed = !grown;
-        if (grown) {
-            t->data = grown;
-            t->room = more;
-        }
-    }
-    if (t->failed)
-        return;
-    memcpy(t->data + t->size, bytes, n);
-    t->size += n;
-}
-
-static void append_words(struct text *t, const char *s)
-{
-    append(t, s, strlen(s));
-}
-
 static void append_number(struct text *t, uint64_t v)
 {
     char digits[24];
 
-    append(t, digits, (size_t)snprintf(digits, sizeof digits, "%" PRIu64, v));
+    text_append(t, digits, (size_t)snprintf(digits, sizeof digits, "%" PRIu64, v));
 }
 
 static void append_string(struct text *t, const char *s)
 {
     char escape[8];
 
-    append_words(t, "\"");
+    text_append_words(t, "\"");
     for (; *s; s++) {
         unsigned char c = (unsigned char)*s;
         if (c == '"' || c == '\\')
-            append(t, escape, (size_t)snprintf(escape, sizeof escape, "\\%c", c));
+            text_append(t, escape, (size_t)snprintf(escape, sizeof escape, "\\%c", c));
         else if (c < 0x20)
-            append(t, escape, (size_t)snprintf(escape, sizeof escape, "\\u%04x", (unsigned)c));
+            text_append(t, escape, (size_t)snprintf(escape, sizeof escape, "\\u%04x", (unsigned)c));
         else
-            append(t, s, 1);
+            text_append(t, s, 1);
     }
-    append_words(t, "\"");
+    text_append_words(t, "\"");
 }
 
 static void append_entry(struct text *t, const char *name, tl_tensor *tensor, uint64_t begin, uint64_t end)
 {
     append_string(t, name);
-    append_words(t, ":{\"dtype\":");
+    text_append_words(t, ":{\"dtype\":");
     append_string(t, safetensors_dtype_name(tl_dtype_of(tensor)));
-    append_words(t, ",\"shape\":[");
+    text_append_words(t, ",\"shape\":[");
     for (int d = 0; d < tl_ndim(tensor); d++) {
-        append_words(t, d ? "," : "");
+        text_append_words(t, d ? "," : "");
         append_number(t, (uint64_t)tl_shape(tensor)[d]);
     }
-    append_words(t, "],\"data_offsets\":[");
+    text_append_words(t, "],\"data_offsets\":[");
     append_number(t, begin);
-    append_words(t, ",");
+    text_append_words(t, ",");
     append_number(t, end);
-    append_words(t, "]}");
+    text_append_words(t, "]}");
 }
 
 struct place {
@@ -202,11 +161,11 @@ static tl_status lay_out(const tl_state *from, struct place *places, size_t *ord
 static tl_status check_names(const tl_state *from)
 {
     for (size_t i = 0; i < tl_state_count(from); i++)
-        if (strcmp(tl_state_name(from, i), "__metadata__") == 0 || !safetensors_utf8(tl_state_name(from, i)))
+        if (strcmp(tl_state_name(from, i), "__metadata__") == 0 || !text_is_utf8(tl_state_name(from, i)))
             return tl_fail(TL_ERR_ARGUMENT, "tensor %zu cannot be named \"%.200s\" in safetensors: names are UTF-8, and __metadata__ is taken",
                            i, tl_state_name(from, i));
     for (size_t i = 0; i < tl_state_note_count(from); i++)
-        if (!safetensors_utf8(tl_state_note_key(from, i)) || !safetensors_utf8(tl_state_note(from, tl_state_note_key(from, i))))
+        if (!text_is_utf8(tl_state_note_key(from, i)) || !text_is_utf8(tl_state_note(from, tl_state_note_key(from, i))))
             return tl_fail(TL_ERR_ARGUMENT, "note \"%.200s\" is not UTF-8", tl_state_note_key(from, i));
     return TL_OK;
 }
@@ -216,30 +175,29 @@ static tl_status write_header(const tl_state *from, const struct place *places, 
     struct text t = {0};
     unsigned char length[8];
 
-    append_words(&t, "{");
+    text_append_words(&t, "{");
     for (size_t i = 0; i < tl_state_note_count(from); i++) {
         const char *key = tl_state_note_key(from, i);
-        append_words(&t, i ? "," : "\"__metadata__\":{");
+        text_append_words(&t, i ? "," : "\"__metadata__\":{");
         append_string(&t, key);
-        append_words(&t, ":");
+        text_append_words(&t, ":");
         append_string(&t, tl_state_note(from, key));
     }
     if (tl_state_note_count(from) > 0)
-        append_words(&t, tl_state_count(from) > 0 ? "}," : "}");
+        text_append_words(&t, tl_state_count(from) > 0 ? "}," : "}");
     for (size_t i = 0; i < tl_state_count(from); i++) {
-        append_words(&t, i ? "," : "");
+        text_append_words(&t, i ? "," : "");
         append_entry(&t, tl_state_name(from, i), tl_state_at(from, i), places[i].begin, places[i].begin + places[i].bytes);
     }
-    append_words(&t, "}");
+    text_append_words(&t, "}");
     while (!t.failed && t.size % 8)
-        append_words(&t, " ");
+        text_append_words(&t, " ");
     tl_status s = TL_OK;
     if (t.failed)
         s = tl_fail(TL_ERR_NOMEM, "no memory for a header of %zu tensors", tl_state_count(from));
     else if (t.size > SAFETENSORS_MAX_HEADER)
         s = tl_fail(TL_ERR_LIMIT, "the header would take %zu bytes; safetensors allow %" PRIu64, t.size, SAFETENSORS_MAX_HEADER);
-    for (int i = 0; i < 8; i++)
-        length[i] = (unsigned char)((uint64_t)t.size >> (8 * i));
+    store_le(length, t.size, 8);
     if (s == TL_OK && (fwrite(length, 1, 8, to) != 8 || fwrite(t.data, 1, t.size, to) != t.size))
         s = tl_fail(TL_ERR_IO, "%s", strerror(errno));
     free(t.data);
