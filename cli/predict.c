@@ -261,7 +261,12 @@ static tl_status picture_options(const struct job *j, char *text, size_t size)
         return tl_fail(TL_ERR_UNSUPPORTED, "predict: model %s does not take pictures: its input is [%s], not one or three channels of "
                        "height and width", j->model->name, text);
     }
-    snprintf(text, size, "height=%lld,width=%lld%s", (long long)shape[1], (long long)shape[2], shape[0] == 1 ? ",grey" : "");
+    const char *grey = shape[0] == 1 ? ",grey" : "";
+    const struct tl_picture_form *form = tl_model_pictures(j->model);
+    if (form && form->crop > 0 && form->resize >= form->crop && shape[1] == shape[2]) /* of another size, in the same proportion */
+        snprintf(text, size, "resize=%lld,crop=%lld%s", (long long)((shape[1] * form->resize + form->crop / 2) / form->crop), (long long)shape[1], grey);
+    else
+        snprintf(text, size, "height=%lld,width=%lld%s", (long long)shape[1], (long long)shape[2], grey);
     return TL_OK;
 }
 

@@ -329,6 +329,57 @@ static void check_golden(void)
     fclose(f);
 }
 
+static void check_cropped_line(const char *name, int64_t resize, int64_t crop, uint64_t want, const char *bytes)
+{
+    char path[400], options[80];
+    snprintf(path, sizeof path, "%s/%s", PICTURES, name);
+    snprintf(options, sizeof options, "raw,resize=%lld,crop=%lld", (long long)resize, (long long)crop);
+    tl_dataset *d = tl_data_open("folder", .path = path, .options = options);
+    int64_t i = 0;
+    unsigned char first[12] = {0};
+
+    TL_SCOPE
+    {
+        tl_tensor *t[2];
+        bool good = d && tl_dataset_batch(d, &i, 1, t) == TL_OK && tl_numel(t[0]) == 3 * crop * crop;
+        uint64_t got = good ? hash_picture(tl_data(t[0]), (size_t)(crop * crop), first) : 0;
+        if (!ok(good && got == want, "%s, %s: as torchvision makes it", name, options))
+            diag("%s; begins %d %d %d %d %d %d, expected %s", tl_error_message(), first[0], first[1], first[2], first[3], first[4],
+                 first[5], bytes);
+    }
+    tl_error_clear();
+    tl_dataset_free(d);
+}
+
+static void check_cropped(void)
+{
+    FILE *f = fopen(TEST_SRCDIR "/tests/golden/pictures_cropped.txt", "r");
+    char line[300], name[100];
+    long long resize, crop;
+    unsigned long long hash;
+    int n = 0;
+
+    if (!f)
+        bail_out("no golden/pictures_cropped.txt");
+    while (fgets(line, sizeof line, f))
+        if (sscanf(line, "%99s %lld %lld %llx :%n", name, &resize, &crop, &hash, &n) == 4)
+            check_cropped_line(name, resize, crop, hash, line + n);
+    fclose(f);
+    bad("a length without a crop", tl_data_open("folder", .path = PICTURES, .options = "resize=9"), TL_ERR_ARGUMENT, "resize goes with crop");
+    bad("a crop of more than there is", tl_data_open("folder", .path = PICTURES, .options = "resize=9,crop=10"), TL_ERR_ARGUMENT,
+        "crop=10 cannot be cut out of pictures with resize=9");
+    bad("a crop and a size", tl_data_open("folder", .path = PICTURES, .options = "crop=9,height=9,width=9"), TL_ERR_ARGUMENT, "do not go with it");
+    tl_dataset *d = tl_data_open("folder", .path = PICTURES, .options = "crop=21");
+    TL_SCOPE
+    {
+        tl_tensor *t[2];
+        is_int(tl_dataset_batch(d, &(int64_t){0}, 1, t), TL_ERR_SHAPE, "a picture that is too small for its crop");
+        contains(tl_error_message(), "cannot cut 21 x 21 pixels out of 20 x 30", "it says what there is");
+    }
+    tl_error_clear();
+    tl_dataset_free(d);
+}
+
 static void copy_file(const char *from, const char *to, size_t skip_end, size_t change, unsigned char value)
 {
     static unsigned char bytes[4096];
@@ -477,6 +528,7 @@ static void check_folder(void)
     }
     tl_dataset_free(d);
     check_golden();
+    check_cropped();
     check_single();
     check_bad_pictures();
 

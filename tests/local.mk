@@ -327,6 +327,8 @@ EXTRA_DIST += \
 	%D%/golden/parity_wine64.safetensors \
 	%D%/golden/parity_wine64.txt \
 	%D%/golden/pictures.txt \
+	%D%/golden/pictures_cropped.txt \
+	%D%/golden/pictures_tall.png \
 	%D%/golden/print.txt \
 	%D%/golden/reference.txt \
 	%D%/golden/report.txt \

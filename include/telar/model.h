@@ -124,6 +124,8 @@ TL_PUBLIC char *tl_model_options_for(const struct tl_model *m, const char *optio
 /** Build by name and options; and of what was found and configured. */
 TL_PUBLIC tl_module *tl_model_build(const char *name, const char *options);
 TL_PUBLIC tl_module *tl_model_build_with(const struct tl_model *m, const struct tl_config *c);
+/** How its pictures are brought into form; NULL if it does not say. */
+TL_PUBLIC const struct tl_picture_form *tl_model_pictures(const struct tl_model *m);
 /** Bring inputs into the model's form, by its preprocess slot or what stands for it. */
 TL_PUBLIC tl_tensor *tl_model_preprocess(const struct tl_model *m, const struct tl_config *c, tl_tensor *input);
 

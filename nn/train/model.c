@@ -279,6 +279,15 @@ tl_status model_refuses_size(const struct tl_model *m, int ndim, const int64_t *
                    (long long)came);
 }
 
+const struct tl_picture_form *tl_model_pictures(const struct tl_model *m)
+{
+    if (!m) {
+        tl_fail(TL_ERR_ARGUMENT, "model_pictures: the model is NULL");
+        return NULL;
+    }
+    return HAS_SLOT(m, pictures) ? m->pictures : NULL;
+}
+
 /* (x - mean) / deviation, channel by channel. */
 static tl_tensor *scale_pictures(const struct tl_picture_form *form, tl_tensor *x)
 {
@@ -312,7 +321,8 @@ static tl_tensor *shape_input(const struct tl_model *m, const struct tl_config *
     if (type == TL_I64 || type == TL_I32)
         return x;
     x = type == TL_F32 ? x : tl_cast(x, TL_F32);
-    return x && HAS_SLOT(m, pictures) && m->pictures ? scale_pictures(m->pictures, x) : x;
+    const struct tl_picture_form *form = tl_model_pictures(m);
+    return x && form ? scale_pictures(form, x) : x;
 }
 
 tl_tensor *tl_model_preprocess(const struct tl_model *m, const struct tl_config *c, tl_tensor *input)

@@ -8,12 +8,18 @@ A line of pictures.txt is
 
     NAME HEIGHT WIDTH HASH : the first bytes
 
-of Image.convert("RGB"), resized with BILINEAR to that size if it is another; HASH is FNV-1a of all bytes, in 64 bits.
+of Image.convert("RGB"), resized with BILINEAR to that size if it is another; HASH is FNV-1a of all bytes, in 64 bits. A line of
+pictures_cropped.txt is
+
+    NAME RESIZE CROP HASH : the first bytes
+
+of torchvision's Resize(RESIZE), unless that is 0, and CenterCrop(CROP).
 """
 import os
 
 import numpy as np
 from PIL import Image
+from torchvision.transforms import CenterCrop, Resize
 
 rng = np.random.default_rng(7)
 y, x = np.mgrid[0:20, 0:30]
@@ -33,6 +39,7 @@ colour.convert("L").point(lambda v: 255 * (v > 99)).convert("1").save("pictures/
 colour.save("pictures/cats/rgb.jpg", quality=80)
 colour.save("pictures/cats/progressive.jpeg", quality=90, progressive=True)
 colour.convert("L").save("pictures/cats/grey.JPG", quality=80)
+colour.transpose(Image.Transpose.ROTATE_90).save("pictures_tall.png")
 colour.convert("CMYK").save("pictures/odd/cmyk.jpg")
 
 
@@ -52,3 +59,16 @@ with open("pictures.txt", "w") as out:
                 resized = picture if picture.size == (width, height) else picture.resize((width, height), Image.Resampling.BILINEAR)
                 data = resized.tobytes()
                 print(f"{folder}/{name}", height, width, f"{fnv(data):016x}", ":", *data[:12], file=out)
+
+
+def write_cropped():
+    with open("pictures_cropped.txt", "w") as out:
+        for name in ("birds/rgb.png", "cats/rgb.jpg", "../pictures_tall.png"):
+            picture = Image.open("pictures/" + name).convert("RGB")
+            for resize, crop in ((0, 20), (0, 7), (0, 13), (9, 8), (9, 9), (33, 20), (32, 17)):
+                made = CenterCrop(crop)(Resize(resize)(picture) if resize else picture)
+                data = made.tobytes()
+                print(name, resize, crop, f"{fnv(data):016x}", ":", *data[:12], file=out)
+
+
+write_cropped()

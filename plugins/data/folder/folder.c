@@ -2,7 +2,7 @@
  *
  * The data plugin for folders of pictures: one subfolder a class, classes and files in the order of their names, JPEG and PNG.
  * Opening lists files only; pictures are decoded when a batch asks for them, on the loader's threads. Every picture has the size
- * of the first, or is resized to the height and width that the options give. A folder with train/ and test/ in it has those parts;
+ * of the first, or is brought to a size: by a height and a width, or by a length of the shorter side and a square that is cut out of the middle. A folder with train/ and test/ in it has those parts;
  * any other is cut by class. A path to one picture is a data set, too: of one sample, without a label.
  */
 #include "picture.h"
@@ -27,6 +27,7 @@ struct folder {
     int64_t *labels; /* NULL: a single picture */
     int64_t n, room;
     int64_t height, width;
+    int64_t shorter, crop; /* 0: not resized to that, not cut */
     int channels; /* 3, or 1 if grey */
     bool resize, raw;
     float table[256];
@@ -57,6 +58,10 @@ static tl_status load_picture(const struct folder *f, const char *path, struct p
     free(file.data);
     if (s == TL_OK && f->channels == 1)
         picture_to_grey(p);
+    if (s == TL_OK && f->shorter)
+        s = picture_resize_shorter(path, p, f->shorter);
+    if (s == TL_OK && f->crop)
+        s = picture_crop(path, p, f->crop);
     if (s == TL_OK && f->resize)
         s = picture_resize(path, p, f->height, f->width);
     else if (s == TL_OK && (p->height != f->height || p->width != f->width))
@@ -307,7 +312,17 @@ static tl_status settle_size(struct folder *f, const struct tl_config *c)
     f->resize = f->height > 0;
     if ((f->height == 0) != (f->width == 0))
         return tl_fail(TL_ERR_ARGUMENT, "folder: height and width go together; %" PRId64 " and %" PRId64 " given", f->height, f->width);
-    if (f->resize)
+    f->shorter = tl_config_int(c, "resize");
+    f->crop = tl_config_int(c, "crop");
+    if (f->shorter > 0 && f->crop == 0)
+        return tl_fail(TL_ERR_ARGUMENT, "folder: resize goes with crop, as pictures of a shorter side of %" PRId64 " differ in their longer one", f->shorter);
+    if (f->shorter > 0 && f->shorter < f->crop)
+        return tl_fail(TL_ERR_ARGUMENT, "folder: crop=%" PRId64 " cannot be cut out of pictures with resize=%" PRId64, f->crop, f->shorter);
+    if (f->crop > 0 && f->resize)
+        return tl_fail(TL_ERR_ARGUMENT, "folder: crop gives the size; height and width do not go with it");
+    if (f->crop > 0)
+        f->height = f->width = f->crop;
+    if (f->resize || f->crop > 0)
         return TL_OK;
     tl_status s = files_read(f->paths[0], MAX_FILE, &file);
     if (s != TL_OK)
@@ -356,6 +371,9 @@ static const struct tl_plugin_option options[] = {
     {.name = "height", .help = "rows that pictures are resized to; 0: all must be equal", .kind = TL_OPTION_INT, .fallback = "0",
      .high = 65535},
     {.name = "width", .help = "columns that they are resized to", .kind = TL_OPTION_INT, .fallback = "0", .high = 65535},
+    {.name = "resize", .help = "pixels that the shorter side is resized to, before crop; 0: as it is", .kind = TL_OPTION_INT, .fallback = "0",
+     .high = 65535},
+    {.name = "crop", .help = "side of a square that is cut out of the middle; 0: all of it", .kind = TL_OPTION_INT, .fallback = "0", .high = 65535},
     {.name = "grey", .help = "one channel, the luminance, rather than red, green and blue", .kind = TL_OPTION_BOOL, .fallback = "no"},
     ROWS_OPTION_RAW,
     {0},

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What both kinds of picture share: telling them apart, bounds on their size, and resizing. The resize is separable, across
+ * What both kinds of picture share: telling them apart, bounds on their size, resizing and cropping. The resize is separable, across
  * and then down, each output pixel a weighted mean under a triangle that is as wide as the reduction (so that shrinking does not
  * alias); weights are rounded to 22 binary places and each pass to bytes, as Pillow does.
  */
@@ -159,5 +159,33 @@ tl_status picture_resize(const char *path, struct picture *p, int64_t height, in
         return tl_fail(TL_ERR_LIMIT, "\"%s\": cannot resize to %" PRId64 " x %" PRId64, path, height, width);
     if ((width != p->width && !resize_width(p, width)) || (height != p->height && !resize_height(p, height)))
         return tl_fail(TL_ERR_NOMEM, "\"%s\": no memory to resize it", path);
+    return TL_OK;
+}
+
+tl_status picture_resize_shorter(const char *path, struct picture *p, int64_t side)
+{
+    int64_t shorter = p->height < p->width ? p->height : p->width, height, width;
+
+    if (__builtin_mul_overflow(side, p->height, &height) || __builtin_mul_overflow(side, p->width, &width))
+        return tl_fail(TL_ERR_LIMIT, "\"%s\": cannot resize %" PRId64 " pixels to %" PRId64, path, shorter, side);
+    return picture_resize(path, p, height / shorter, width / shorter);
+}
+
+/* Where the middle begins; of two pixels that are equally near, the even one, as Python rounds. */
+static int64_t middle(int64_t whole, int64_t part)
+{
+    int64_t begin = (whole - part) / 2;
+    return begin + ((whole - part) % 2 == 1 && begin % 2 == 1);
+}
+
+tl_status picture_crop(const char *path, struct picture *p, int64_t side)
+{
+    if (p->height < side || p->width < side)
+        return tl_fail(TL_ERR_SHAPE, "\"%s\": cannot cut %" PRId64 " x %" PRId64 " pixels out of %" PRId64 " x %" PRId64 "; resize to more", path, side,
+                       side, p->height, p->width);
+    int64_t top = middle(p->height, side), left = middle(p->width, side);
+    for (int64_t y = 0; y < side; y++)
+        memmove(p->pixels + y * side * 3, p->pixels + ((top + y) * p->width + left) * 3, (size_t)side * 3);
+    p->height = p->width = side;
     return TL_OK;
 }

@@ -28,5 +28,9 @@ void picture_to_grey(struct picture *p);
 /** Replace p's pixels by height x width ones: bilinear with antialiasing, the same bytes as Pillow's BILINEAR (as torchvision's
  *  Resize gives them for Pillow images). */
 tl_status picture_resize(const char *path, struct picture *p, int64_t height, int64_t width);
+/** The same with the shorter side `side` pixels long and the other in proportion, rounded down; and the middle `side` x `side` pixels, which
+ *  must be there. The bytes of torchvision's Resize(side) and CenterCrop(side). */
+tl_status picture_resize_shorter(const char *path, struct picture *p, int64_t side);
+tl_status picture_crop(const char *path, struct picture *p, int64_t side);
 
 #endif
