@@ -21,11 +21,12 @@ struct prediction {
 
 /* ---- Words ------------------------------------------------------------------------------------------------------------------ */
 
-static const char *class_name(const struct job *j, int64_t i, char *buffer, size_t size)
+/* Names of another number of classes than the network tells apart are not its own. */
+static const char *class_name(const struct job *j, const struct prediction *p, int64_t i, char *buffer, size_t size)
 {
     int64_t n;
     const char *const *names = job_classes(j, &n);
-    if (names && i >= 0 && i < n)
+    if (names && n == p->classes && i >= 0 && i < n)
         return names[i];
     snprintf(buffer, size, "%lld", (long long)i);
     return buffer;
@@ -72,19 +73,19 @@ static void print_prediction(const struct job *j, const struct prediction *p)
     int64_t best = ranked(p, 0);
     print_subject(p->sample, p->file);
     fputs(": ", stdout);
-    print_harmless(stdout, class_name(j, best, a, sizeof a), 200);
+    print_harmless(stdout, class_name(j, p, best, a, sizeof a), 200);
     if (p->label == best)
         fputs(" (right)", stdout);
     else if (p->label >= 0) {
         fputs(" (wrong: it is ", stdout);
-        print_harmless(stdout, class_name(j, p->label, b, sizeof b), 200);
+        print_harmless(stdout, class_name(j, p, p->label, b, sizeof b), 200);
         fputc(')', stdout);
     }
     fputc('\n', stdout);
     for (int k = 0; k < SHOWN && k < p->classes; k++) {
         int64_t i = ranked(p, k);
         printf("    %5.1f %%  ", 100 * (double)p->probabilities[i]);
-        print_harmless(stdout, class_name(j, i, a, sizeof a), 200);
+        print_harmless(stdout, class_name(j, p, i, a, sizeof a), 200);
         fputc('\n', stdout);
     }
 }
@@ -95,13 +96,13 @@ static void json_prediction(const struct job *j, const struct prediction *p)
     struct json to = json_new(stdout);
     json_open(&to, '{');
     json_subject(&to, p->sample, p->file);
-    json_text_of(&to, "class", class_name(j, ranked(p, 0), buffer, sizeof buffer));
+    json_text_of(&to, "class", class_name(j, p, ranked(p, 0), buffer, sizeof buffer));
     if (p->label >= 0)
-        json_text_of(&to, "label", class_name(j, p->label, buffer, sizeof buffer));
+        json_text_of(&to, "label", class_name(j, p, p->label, buffer, sizeof buffer));
     json_key(&to, "probabilities");
     json_open(&to, '{');
     for (int64_t i = 0; i < p->classes; i++)
-        json_number_of(&to, class_name(j, i, buffer, sizeof buffer), (double)p->probabilities[i]);
+        json_number_of(&to, class_name(j, p, i, buffer, sizeof buffer), (double)p->probabilities[i]);
     json_close(&to, '}');
     json_close(&to, '}');
     json_end(&to);

@@ -5,6 +5,9 @@
  */
 #include <telar/nn.h>
 
+#include <telar/registry.h>
+
+#include "files.h"
 #include "golden.h"
 
 /* The message is read after the call that may set it. */
@@ -188,6 +191,46 @@ static void test_activations(void)
     counts("mobilenet_v2", "width=0.1", "ReLU6()", 35);
 }
 
+/* What `telar predict` says of a picture, with weights that were saved without notes of where they come from. */
+static const char *predict(const char *options)
+{
+    static char said[2000];
+    char command[1600], path[400];
+    tl_module *m = tl_model_build("mobilenet_v1", options);
+    snprintf(path, sizeof path, "%s", files_name("mobilenet.safetensors"));
+    ok(tl_module_save(m, path) == TL_OK, "weights of mobilenet_v1 %s: saved", options);
+    tl_module_free(m);
+    snprintf(command, sizeof command, "'%s/cli/telar' predict mobilenet_v1 -o %s --weights '%s' '%s/tests/golden/pictures/birds/rgb.png' 2>&1", TEST_BUILDDIR,
+             options, path, TEST_SRCDIR);
+    FILE *f = popen(command, "r");
+    size_t n = f ? fread(said, 1, sizeof said - 1, f) : 0;
+    said[n] = 0;
+    if (f)
+        pclose(f);
+    const char *name = strstr(said, "rgb.png: ");
+    return name ? name + strlen("rgb.png: ") : said;
+}
+
+static void test_labels(void)
+{
+    const struct tl_model *m = tl_model_find("resnet18");
+    int n = 0;
+    while (m && m->labels && m->labels[n])
+        n++;
+    is_int(n, 1000, "ImageNet's classes");
+    is_string(n == 1000 ? m->labels[207] : NULL, "golden retriever", "number 207");
+    is_string(n == 1000 ? m->labels[999] : NULL, "toilet tissue", "the last");
+    if (!tl_plugin_open("data", "folder", TL_DATA_ABI)) {
+        tl_error_clear();
+        skip(4, "the data plugin folder is not built: pictures were NOT predicted");
+        return;
+    }
+    const char *said = predict("width=0.01,input-height=32,input-width=32");
+    ok(strchr("0123456789", said[0]) == NULL, "a network of 1000 classes names them: %.60s", said);
+    said = predict("width=0.01,input-height=32,input-width=32,classes=3");
+    ok(said[0] >= '0' && said[0] <= '2', "one of three classes does not: %.60s", said);
+}
+
 static void test_scale(void)
 {
     TL_SCOPE {
@@ -213,7 +256,9 @@ static void test_scale(void)
 
 int main(void)
 {
+    files_begin("models");
     test_scale();
+    test_labels();
     test_activations();
     test_names();
     test_numbers();
@@ -230,5 +275,6 @@ int main(void)
     trains("inception_v3", "classes=4,aux=no,dropout=0", 96);
     trains("xception", "classes=4", 48);
     trains("resnet20", "classes=4,width=8", 16);
+    files_end();
     return done_testing();
 }

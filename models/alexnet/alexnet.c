@@ -81,6 +81,7 @@ static const struct tl_model alexnet = {
     .weights = weights,
     .input_shape = convnet_input_shape,
     .build = build,
+    .labels = imagenet_labels,
     .pictures = &imagenet_224,
 };
 

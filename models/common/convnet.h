@@ -32,6 +32,9 @@ tl_module *convnet_init(tl_module *m, double linear_deviation);
 #define TORCHVISION_WEIGHTS(name_, file, digest, note_) \
     {.name = name_, .url = "https://download.pytorch.org/models/" file "-" digest ".pth", .sha256 = digest, .note = note_}
 
+/* ImageNet's 1000 classes, as torchvision names them; made from imagenet.txt. */
+extern const char *const imagenet_labels[];
+
 /* How torchvision's transform for these networks treats pictures. */
 extern const struct tl_picture_form imagenet_224;
 

@@ -157,5 +157,6 @@ const struct tl_model googlenet = {
     .input_shape = convnet_input_shape,
     .build = build,
     .step = step,
+    .labels = imagenet_labels,
     .pictures = &imagenet_224,
 };

@@ -239,5 +239,6 @@ const struct tl_model inception_v3 = {
     .input_shape = convnet_input_shape,
     .build = build,
     .step = step,
+    .labels = imagenet_labels,
     .pictures = &pictures,
 };

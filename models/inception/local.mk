@@ -1,8 +1,8 @@
 # GoogLeNet and Inception: googlenet, inception_v3.
 models_LTLIBRARIES += %D%/inception.la
-models_inception_inception_la_SOURCES = $(convnet_SOURCES)
+models_inception_inception_la_SOURCES =
 models_inception_inception_la_LDFLAGS = $(PLUGIN_LDFLAGS)
-models_inception_inception_la_LIBADD = nn/libtelar-nn.la core/libtelar.la $(LIBM)
+models_inception_inception_la_LIBADD = models/common/libconvnet.la nn/libtelar-nn.la core/libtelar.la $(LIBM)
 
 # sources models_inception_inception_la_SOURCES: *.c *.h
 models_inception_inception_la_SOURCES += \

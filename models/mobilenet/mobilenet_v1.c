@@ -95,5 +95,6 @@ const struct tl_model mobilenet_v1 = {
     .weights = weights,
     .input_shape = convnet_input_shape,
     .build = build,
+    .labels = imagenet_labels,
     .pictures = &imagenet_224,
 };

@@ -107,5 +107,6 @@ const struct tl_model mobilenet_v2 = {
     .weights = weights,
     .input_shape = convnet_input_shape,
     .build = build,
+    .labels = imagenet_labels,
     .pictures = &imagenet_224,
 };

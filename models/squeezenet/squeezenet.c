@@ -123,6 +123,7 @@ static const struct tl_model_weights weights_1_1[] = {
         .weights = weights_##version,                 \
         .input_shape = convnet_input_shape,           \
         .build = build_##version,                     \
+        .labels = imagenet_labels,                    \
         .pictures = &imagenet_224,                    \
     }
 static const struct tl_model squeezenet1_0 = SQUEEZENET(1_0, "SqueezeNet, the first version");

@@ -89,6 +89,7 @@ static const struct tl_plugin_option options[] = {
         .weights = variable##_weights,                                                                                   \
         .input_shape = convnet_input_shape,                                                                              \
         .build = build_##variable,                                                                                       \
+        .labels = imagenet_labels,                                                                                       \
         .pictures = &imagenet_224,                                                                                       \
     }
 

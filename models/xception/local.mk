@@ -1,8 +1,8 @@
 # Xception.
 models_LTLIBRARIES += %D%/xception.la
-models_xception_xception_la_SOURCES = $(convnet_SOURCES)
+models_xception_xception_la_SOURCES =
 models_xception_xception_la_LDFLAGS = $(PLUGIN_LDFLAGS)
-models_xception_xception_la_LIBADD = nn/libtelar-nn.la core/libtelar.la $(LIBM)
+models_xception_xception_la_LIBADD = models/common/libconvnet.la nn/libtelar-nn.la core/libtelar.la $(LIBM)
 
 # sources models_xception_xception_la_SOURCES: *.c *.h
 models_xception_xception_la_SOURCES += \

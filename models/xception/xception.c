@@ -136,6 +136,7 @@ static const struct tl_model xception = {
     .weights = weights,
     .input_shape = convnet_input_shape,
     .build = build,
+    .labels = imagenet_labels,
     .pictures = &pictures,
 };
 
