@@ -22,12 +22,12 @@ enum kind { FLAG, INTEGER, NUMBER, WORD, CHOICE, FILE_NAME, MODEL_NAME, DATA_NAM
 
 /* Values of all options of all commands. Absent texts are NULL. */
 struct settings {
-    int64_t epochs, batch, seed, workers, threads, patience, count, runs;
+    int64_t epochs, batch, seed, workers, threads, patience, count, runs, resize;
     double lr, momentum, weight_decay, clip, hold_out, seconds;
     const char *optimizer, *schedule, *save, *resume, *weights, *device, *plot, *history, *data, *path, *split, *label, *mode,
-        *input, *page;
+        *input, *page, *freeze, *replace, *dtype;
     char *options, *data_options; /* of the model and of the data set: "name=value,name=value" */
-    bool quiet, json, no_header, standardize, confusion, help, version, strict;
+    bool quiet, json, no_header, standardize, confusion, help, version, strict, cache_features;
 };
 
 struct option {
@@ -43,7 +43,7 @@ struct option {
 };
 
 enum { MAX_FOUND = 512 }; /* plugins and names that are listed */
-enum { MAX_OPTIONS = 32, MAX_EXAMPLES = 6, MAX_ARGUMENTS = 64 };
+enum { MAX_OPTIONS = 48, MAX_EXAMPLES = 8, MAX_ARGUMENTS = 64 };
 
 struct example {
     const char *command, *what;
@@ -133,6 +133,11 @@ struct job {
     struct tl_config *config;
     char *options; /* as text, with sizes taken from the data */
     tl_module *net;
+    tl_module *trained;  /* net, or the part of it that is trained on cached features */
+    const char *freeze, *replace; /* of the command line or the weights' notes, or NULL */
+    int64_t resize;      /* pictures are brought to this height and width; 0: they stay */
+    tl_dtype dtype;      /* of weights and inputs */
+    struct tl_dataset_info shown; /* the data as the model sees them; size 0: not known */
     struct tl_job work; /* the task, once the data are open */
     struct tl_data_options data_options;
     char *data_text; /* data_options.options */
@@ -143,6 +148,20 @@ struct job {
     const char **class_names;
     int64_t n_class_names;
 };
+
+/* A batch's inputs as the network wants them: resized, in the model's form, of the network's type. */
+tl_tensor *job_prepare(const struct job *j, tl_tensor *x);
+/* Train only what --replace put in, on the features of the rest, which are computed here, once. */
+tl_status job_cache_features(struct job *j, const struct invocation *v);
+
+/* transfer.c: the layer NAME of "NAME=N,N,…" becomes linear layers of these sizes, one after the other. */
+tl_status replace_layer(tl_module *net, const char *text);
+/* Its NAME, in `name`. */
+void replaced_name(const char *text, char name[128]);
+/* How many numbers are trained. */
+int64_t trainable_count(tl_module *m);
+/* An error if anything outside the layer `name` is trained. */
+tl_status check_frozen(tl_module *net, const char *name);
 
 /* A model is never called so: does this argument name a picture? */
 bool names_picture(const char *argument);

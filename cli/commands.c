@@ -9,6 +9,7 @@
 
 static const char *const optimizers[] = {"sgd", "adam", "adamw", "adadelta", "rmsprop", NULL};
 static const char *const schedules[] = {"none", "step", "exponential", "cosine", "one-cycle", "plateau", NULL};
+static const char *const dtypes[] = {"f32", "f16", "bf16", "f64", NULL};
 static const char *const modes[] = {"infer", "train", NULL};
 static const char *const splits[] = {"train", "test", "all", NULL};
 
@@ -64,6 +65,16 @@ static const struct option
               AT(resume), 0, 0, NULL},
     weights = {"weights", 'W', FILE_NAME, "FILE", "weights to load: a checkpoint, any weight file, or a name that MODEL lists (telar models MODEL)",
                NULL, AT(weights), 0, 0, NULL},
+    freeze = {"freeze", 0, WORD, "PATTERN", "do not train the parameters whose names match: '*' is all, 'layer1.*,conv1.*' some", NULL, AT(freeze), 0,
+              0, NULL},
+    replace = {"replace", 0, WORD, "NAME=N[,N…]",
+               "put linear layers of these sizes in the place of the layer NAME, after weights and --freeze: fc=10, classifier.6=200,10", NULL,
+               AT(replace), 0, 0, NULL},
+    resize = {"resize", 0, INTEGER, "N", "bring pictures to N x N; 0: as they are", "0", AT(resize), 0, 8192, NULL},
+    dtype = {"dtype", 0, CHOICE, "TYPE", "type of weights and inputs", "f32", AT(dtype), 0, 0, dtypes},
+    cache_features = {"cache-features", 0, FLAG, NULL,
+                      "compute what reaches the layer of --replace once, and train on that; all else must be frozen, and is in evaluation mode", NULL,
+                      AT(cache_features), 0, 0, NULL},
     plot = {"plot", 'p', FILE_NAME, "FILE", "draw the learning curve, as .svg or .png (needs gnuplot)", NULL, AT(plot), 0, 0, NULL},
     history = {"history", 0, FILE_NAME, "FILE", "write the learning curve's numbers as CSV", NULL, AT(history), 0, 0, NULL},
     confusion = {"confusion", 'c', FLAG, NULL, "print the confusion matrix, too", NULL, AT(confusion), 0, 0, NULL},
@@ -117,13 +128,17 @@ const struct command commands[] = {
              "and saved with the model, its options and the data set's name, so that eval, predict and --resume need not "
              "be told again. At the end a classification report is printed, or of a regression R² and the mean absolute error.\n\n"
              "An interrupt (Ctrl-C) stops after the current batch; with --save the checkpoint lets --resume go on from "
-             "there, bit for bit. --resume goes on saving to the file that it read, unless --save names another.",
+             "there, bit for bit. --resume goes on saving to the file that it read, unless --save names another.\n\n"
+             "To transfer what a network has learnt to other data, load its --weights, --freeze them, and --replace its last layer. What reaches "
+             "that layer is then the same in every epoch; with --cache-features it is computed once.",
      .options = {DATA_OPTIONS, &hold_out, &model_option, &epochs, &batch, &optimizer, &lr, &momentum, &weight_decay, &schedule, &clip,
-                 &patience, &seed, &workers, &weights, &save, &resume, &plot, &history, &confusion, MACHINE_OPTIONS, &quiet, &json,
+                 &patience, &seed, &workers, &weights, &freeze, &replace, &resize, &dtype, &cache_features, &save, &resume, &plot, &history, &confusion, MACHINE_OPTIONS, &quiet, &json,
                  &help},
      .examples = {{"telar train digits-cnn --epochs 15 --save digits.safetensors --plot digits.svg", "learn to read digits"},
                   {"telar train mnist-cnn --data mnist --path ~/mnist --optimizer adadelta --epochs 3", "a larger one"},
                   {"telar train --resume digits.safetensors --epochs 30", "go on, to 30 epochs in all"},
+                  {"telar train resnet18 --weights IMAGENET1K_V1 --freeze '*' --replace fc=200,10 --data cifar10 --resize 224 --cache-features",
+                   "transfer: ten classes of small pictures from a network that knows large ones"},
                   {"telar train mlp --data wine --standardize -o hidden=32", "a table"},
                   {"telar train mlp --data wine --label alcohol --data-option drop=class --standardize -o hidden= --lr 0.1 --batch 16", "numbers: a regression"}}},
 
@@ -131,7 +146,7 @@ const struct command commands[] = {
      .summary = "measure a trained model",
      .text = "Load weights, run the model over a part of a data set and print loss, accuracy and the classification report. MODEL and "
              "the data set may be left out when the weight file was saved by telar train.",
-     .options = {&weights, DATA_OPTIONS, &split, &model_option, &batch, &workers, &confusion, MACHINE_OPTIONS, &quiet, &json, &help},
+     .options = {&weights, DATA_OPTIONS, &resize, &dtype, &split, &model_option, &batch, &workers, &confusion, MACHINE_OPTIONS, &quiet, &json, &help},
      .examples = {{"telar eval --weights digits.safetensors --confusion", "on the test part"},
                   {"telar eval lenet --weights lenet.safetensors --data mnist", "with everything said"}}},
 
@@ -141,7 +156,7 @@ const struct command commands[] = {
              "Small pictures are drawn in the terminal; of a model that reconstructs its input, input and output side by side.\n\n"
              "A PICTURE is a JPEG or PNG file, known by a name ending in .jpg, .jpeg or .png: it is made grey if the model takes one channel, "
              "resized to the model's height and width, and its values go from 0 for black to 1 for white.",
-     .options = {&weights, DATA_OPTIONS, &split, &count, &draw_seed, &model_option, MACHINE_OPTIONS, &quiet, &json, &help},
+     .options = {&weights, DATA_OPTIONS, &resize, &dtype, &split, &count, &draw_seed, &model_option, MACHINE_OPTIONS, &quiet, &json, &help},
      .examples = {{"telar predict --weights digits.safetensors", "three held-out digits"},
                   {"telar predict --weights digits.safetensors --count 100 --json", "for another program"},
                   {"telar predict --weights digits.safetensors seven.png", "a picture of one's own"}}},

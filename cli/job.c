@@ -245,25 +245,100 @@ tl_status job_data(struct job *j, const struct invocation *v, bool train, bool t
 
 /* ---- Network ---------------------------------------------------------------------------------------------------------- */
 
-static const struct tl_dataset_info *info_of(const struct job *j)
+static const struct tl_dataset_info *raw_info(const struct job *j)
 {
     return j->train || j->test ? tl_dataset_info(j->train ? j->train : j->test) : NULL;
 }
 
-/* Sizes that the data determine need not be given. */
+static const struct tl_dataset_info *info_of(const struct job *j)
+{
+    return j->shown.size ? &j->shown : raw_info(j);
+}
+
+/* What is asked for, or was when the weights were trained. */
+static tl_status recall_transfer(struct job *j, const struct invocation *v)
+{
+    static const struct {
+        const char *name;
+        tl_dtype dtype;
+    } types[] = {{"f32", TL_F32}, {"f16", TL_F16}, {"bf16", TL_BF16}, {"f64", TL_F64}};
+    const char *resize = note(j, "telar.resize"), *dtype = given(v, "dtype") ? v->set.dtype : note(j, "telar.dtype");
+    j->freeze = v->set.freeze ? v->set.freeze : v->set.resume ? note(j, "telar.freeze") : NULL;
+    j->replace = v->set.replace ? v->set.replace : note(j, "telar.replace");
+    j->resize = v->set.resize ? v->set.resize : resize ? strtoll(resize, NULL, 10) : 0;
+    j->dtype = dtype ? TL_DEFAULT : TL_F32;
+    for (size_t i = 0; dtype && i < sizeof types / sizeof *types; i++)
+        if (strcmp(dtype, types[i].name) == 0)
+            j->dtype = types[i].dtype;
+    if (j->dtype == TL_DEFAULT)
+        return tl_fail(TL_ERR_FORMAT, "the weights' note telar.dtype = \"%.60s\": expected f32, f16, bf16 or f64", dtype);
+    if (j->resize < 0 || j->resize > 8192)
+        return tl_fail(TL_ERR_FORMAT, "the weights' note telar.resize = \"%.60s\": expected a size up to 8192", resize);
+    return TL_OK;
+}
+
+/* Resized pictures are what the model sees of the data. */
+static tl_status show_data(struct job *j)
+{
+    const struct tl_dataset_info *raw = raw_info(j);
+    if (!raw || !j->resize)
+        return TL_OK;
+    if (raw->ndim < 2)
+        return tl_fail(TL_ERR_SHAPE, "--resize: the samples of %s are no pictures; they have %d dimension%s", j->data_name, raw->ndim, raw->ndim == 1 ? "" : "s");
+    j->shown = *raw;
+    j->shown.shape[raw->ndim - 2] = j->shown.shape[raw->ndim - 1] = j->resize;
+    return TL_OK;
+}
+
+/* Sizes that the data determine need not be given. A layer that is replaced by hand is not the data's affair. */
 static tl_status fit_options_to_data(struct job *j)
 {
-    char *fitting = info_of(j) ? tl_model_options_for(j->model, j->options, info_of(j)) : NULL;
+    struct tl_dataset_info info;
+    if (!info_of(j))
+        return TL_OK;
+    info = *info_of(j);
+    if (j->replace)
+        info.n_classes = info.n_targets = 0;
+    char *fitting = tl_model_options_for(j->model, j->options, &info);
     if (!fitting)
-        return info_of(j) ? tl_error_code() : TL_OK;
+        return tl_error_code();
     free(j->options);
     j->options = fitting;
     return TL_OK;
 }
 
+static tl_status load_own_weights(struct job *j, const struct invocation *v)
+{
+    tl_state *weights = tl_state_weights(j->weights);
+    tl_status s = weights ? tl_module_load_state(j->net, weights, true) : tl_error_code();
+    tl_state_free(weights);
+    if (s != TL_OK)
+        tl_error_prefix("%s: ", weight_file(v));
+    return s;
+}
+
+/* Weights of the network as it was before a layer was replaced come in before, those of one with the layer after. */
+static tl_status shape_net(struct job *j, const struct invocation *v)
+{
+    const char *had = note(j, "telar.replace");
+    bool load = j->weights && !v->set.resume, with_layer = j->replace && had && strcmp(had, j->replace) == 0;
+    tl_status s = load && !with_layer ? load_own_weights(j, v) : TL_OK;
+    if (s == TL_OK && j->freeze)
+        s = tl_module_freeze(j->net, j->freeze, NULL);
+    if (s == TL_OK && j->replace)
+        s = replace_layer(j->net, j->replace);
+    if (s == TL_OK && load && with_layer)
+        s = load_own_weights(j, v);
+    return s;
+}
+
 tl_status job_net(struct job *j, const struct invocation *v)
 {
-    tl_status s = fit_options_to_data(j);
+    tl_status s = recall_transfer(j, v);
+    if (s == TL_OK)
+        s = show_data(j);
+    if (s == TL_OK)
+        s = fit_options_to_data(j);
     if (s != TL_OK)
         return s;
     if (!(j->config = tl_model_configure(j->model, j->options)))
@@ -275,14 +350,59 @@ tl_status job_net(struct job *j, const struct invocation *v)
     if (!(j->net = tl_model_build_with(j->model, j->config)))
         return tl_error_code();
     const char *device = tl_default_device();
-    s = device ? tl_module_to(j->net, device) : tl_error_code();
-    if (s != TL_OK || !j->weights || v->set.resume)
-        return s;
-    tl_state *weights = tl_state_weights(j->weights);
-    s = weights ? tl_module_load_state(j->net, weights, true) : tl_error_code();
-    tl_state_free(weights);
-    if (s != TL_OK)
-        tl_error_prefix("%s: ", weight_file(v));
+    s = device ? shape_net(j, v) : tl_error_code();
+    if (s == TL_OK)
+        s = tl_module_to(j->net, device);
+    if (s == TL_OK && j->dtype != TL_F32)
+        s = tl_module_to_dtype(j->net, j->dtype);
+    j->trained = j->net;
+    return s;
+}
+
+tl_tensor *job_prepare(const struct job *j, tl_tensor *x)
+{
+    if (x && j->resize)
+        x = tl_image_resize(x, j->resize, j->resize);
+    x = x ? tl_model_preprocess(j->model, j->config, x) : NULL;
+    return x && tl_dtype_of(x) != j->dtype && tl_dtype_is_float(tl_dtype_of(x)) ? tl_cast(x, j->dtype) : x;
+}
+
+/* ---- Cached features ---------------------------------------------------------------------------------------------------- */
+
+/* The job stands in for itself: struct job begins elsewhere than struct tl_job. */
+static tl_tensor *prepare_input(tl_tensor *x, void *ctx)
+{
+    return job_prepare(ctx, x);
+}
+
+static tl_status cache_part(struct job *j, const struct invocation *v, const char *layer, tl_dataset **part)
+{
+    if (!*part)
+        return TL_OK;
+    tl_dataset *features = tl_features(j->net, layer, *part, .batch = v->set.batch, .workers = (int)v->set.workers, .prepare = prepare_input,
+                                       .function_ctx = j, .progress = v->set.quiet || v->set.json ? NULL : stderr);
+    if (!features)
+        return tl_error_code();
+    tl_dataset_free(*part);
+    *part = features;
+    return TL_OK;
+}
+
+tl_status job_cache_features(struct job *j, const struct invocation *v)
+{
+    char layer[128];
+    if (!j->replace)
+        return tl_fail(TL_ERR_ARGUMENT, "--cache-features: of what? It needs --replace NAME=N, the layer to train, and --freeze '*'");
+    replaced_name(j->replace, layer);
+    tl_status s = check_frozen(j->net, layer);
+    if (s == TL_OK && !j->shown.size)
+        j->shown = *raw_info(j); /* the features are not what the model takes */
+    if (s == TL_OK)
+        s = cache_part(j, v, layer, &j->train);
+    if (s == TL_OK)
+        s = cache_part(j, v, layer, &j->test);
+    if (s == TL_OK)
+        j->trained = tl_module_child(j->net, layer);
     return s;
 }
 
@@ -301,9 +421,19 @@ void job_free(struct job *j)
 
 /* ---- What it computes --------------------------------------------------------------------------------------------------- */
 
+/* The functions of struct tl_job get a pointer to it, the first of what is handed on; what prepares inputs needs more. */
+static tl_tensor *prepare_for_net(tl_tensor *x, void *ctx)
+{
+    const struct job *j = (const struct job *)(const void *)((const char *)ctx - offsetof(struct job, work));
+    return job_prepare(j, x);
+}
+
 void job_functions(struct job *j, struct tl_fit_options *o)
 {
     tl_job_fit_options(&j->work, o);
+    o->prepare = j->trained == j->net ? prepare_for_net : NULL;
+    if (j->trained != j->net)
+        o->whole = j->net;
 }
 
 const char *const *job_classes(const struct job *j, int64_t *n)
@@ -388,7 +518,7 @@ tl_status job_measure(struct job *j, const struct invocation *v, tl_dataset *dat
         return tl_error_code();
     tl_loader *loader = tl_loader_new(data, .batch_size = v->set.batch > 1 ? v->set.batch : 256, .workers = (int)v->set.workers);
     bool scored = scorer.confusion || scorer.regression;
-    tl_status s = loader ? tl_evaluate(j->net, loader, &o, scored ? score : NULL, &scorer, &m->evaluation) : tl_error_code();
+    tl_status s = loader ? tl_evaluate(j->trained, loader, &o, scored ? score : NULL, &scorer, &m->evaluation) : tl_error_code();
     m->regression = scorer.regression != NULL;
     m->scores = tl_regression_scores(scorer.regression);
     tl_regression_free(scorer.regression);

@@ -21,7 +21,8 @@ cli_telar_SOURCES += \
 	%D%/parse.c \
 	%D%/picture.c \
 	%D%/predict.c \
-	%D%/train.c
+	%D%/train.c \
+	%D%/transfer.c
 # end (kept by build-aux/update-sources)
 
 man_MANS = %D%/telar.1 %D%/telar.7

@@ -115,7 +115,7 @@ static tl_tensor *output_of(struct job *j, tl_tensor *input, tl_tensor **x)
 {
     const char *device = tl_default_device();
     *x = device ? tl_to_device(input, device) : NULL;
-    *x = *x ? tl_model_preprocess(j->model, j->config, *x) : NULL;
+    *x = job_prepare(j, *x);
     return *x ? tl_forward(j->net, *x) : NULL;
 }
 

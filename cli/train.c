@@ -152,14 +152,17 @@ static tl_status prepare_training(struct training *t, struct invocation *v)
     if (status != TL_OK)
         return status;
     choose_seed(t, v);
-    if ((status = job_net(&t->job, v)) != TL_OK)
+    if ((status = job_net(&t->job, v)) != TL_OK || (v->set.cache_features && (status = job_cache_features(&t->job, v)) != TL_OK))
         return status;
+    if (trainable_count(t->job.trained) == 0)
+        return tl_fail(TL_ERR_ARGUMENT, "--freeze %s: all parameters are frozen, and nothing is left to train; --replace puts in a fresh layer",
+                       t->job.freeze ? t->job.freeze : "");
     t->train = tl_loader_new(t->job.train, .batch_size = s->batch, .shuffle = true, .workers = (int)s->workers);
     t->validation = tl_loader_new(t->job.test, .batch_size = s->batch > 256 ? s->batch : 256, .workers = (int)s->workers);
     /* A zero that was asked for is one; else zero stands for the optimizer's default. */
     double lr = s->lr == 0 && given(v, "lr") ? TL_ZERO : s->lr;
     double decay = s->weight_decay == 0 && given(v, "weight-decay") ? TL_ZERO : s->weight_decay;
-    t->optimizer = t->train && t->validation ? tl_optimizer_named(s->optimizer, t->job.net, lr, s->momentum, decay) : NULL;
+    t->optimizer = t->train && t->validation ? tl_optimizer_named(s->optimizer, t->job.trained, lr, s->momentum, decay) : NULL;
     t->history = t->optimizer ? tl_history_new() : NULL;
     if (!t->history)
         return tl_error_code();
@@ -181,6 +184,8 @@ static void print_head(const struct training *t, const struct invocation *v)
     const struct job *j = &t->job;
     printf("model:     %s%s%s%s, %lld parameters\n", j->model->name, *j->options ? " (" : "", j->options, *j->options ? ")" : "",
            (long long)tl_module_parameter_count(j->net));
+    if (trainable_count(j->net) != tl_module_parameter_count(j->net))
+        printf("trained:   %lld of them%s\n", (long long)trainable_count(j->net), j->trained != j->net ? ", on cached features" : "");
     printf("data:      %s, %lld samples to learn from, %lld to validate on\n", j->data_name, (long long)tl_dataset_size(j->train),
            (long long)tl_dataset_size(j->test));
     printf("optimizer: %s, learning rate %g, batches of %lld\n", tl_optimizer_name(t->optimizer), tl_optimizer_lr(t->optimizer, 0),
@@ -234,8 +239,9 @@ static tl_status fit(struct training *t, const struct invocation *v)
     const struct settings *s = &v->set;
     const struct job *j = &t->job;
     char *classes = class_list(j);
-    char batch[24], hold_out[24], patience[24], clip[24], threads[24];
+    char resize[24], batch[24], hold_out[24], patience[24], clip[24], threads[24];
     snprintf(threads, sizeof threads, "%d", tl_get_num_threads());
+    snprintf(resize, sizeof resize, "%lld", (long long)j->resize);
     snprintf(batch, sizeof batch, "%lld", (long long)s->batch);
     snprintf(hold_out, sizeof hold_out, "%.17g", s->hold_out);
     snprintf(patience, sizeof patience, "%lld", (long long)s->patience);
@@ -255,6 +261,10 @@ static tl_status fit(struct training *t, const struct invocation *v)
                                  "telar.clip",        clip,
                                  "telar.threads",     threads,
                                  "telar.backend",     tl_backend_name(),
+                                 "telar.freeze",      j->freeze ? j->freeze : "",
+                                 "telar.replace",     j->replace ? j->replace : "",
+                                 "telar.resize",      j->resize ? resize : "",
+                                 "telar.dtype",       tl_dtype_name(j->dtype),
                                  NULL};
     bool talk = !s->quiet && !s->json;
     struct tl_fit_options o = {.struct_size = sizeof o, .epochs = s->epochs, .validation = t->validation, .schedule = t->schedule};
@@ -264,6 +274,7 @@ static tl_status fit(struct training *t, const struct invocation *v)
     o.patience = s->patience;
     o.restore_best = s->patience > 0;
     o.on_batch = stop_if_interrupted;
+    o.on_batch_needs_no_loss = true;
     o.on_epoch = json_epoch;
     o.callback_ctx = (void *)(uintptr_t)v;
     o.history = t->history;
@@ -273,7 +284,7 @@ static tl_status fit(struct training *t, const struct invocation *v)
     o.resume = s->resume;
     o.notes = notes;
     catch_interrupts();
-    tl_status status = tl_fit_with(j->net, t->train, t->optimizer, &o);
+    tl_status status = tl_fit_with(j->trained, t->train, t->optimizer, &o);
     free(classes);
     return status;
 }

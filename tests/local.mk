@@ -44,6 +44,7 @@ C_TESTS = \
 	%D%/nn_layers \
 	%D%/nn_locale \
 	%D%/nn_module \
+	%D%/nn_transfer \
 	%D%/ops_arguments \
 	%D%/ops_golden \
 	%D%/ops_special \
@@ -74,6 +75,7 @@ SH_TESTS = \
 	%D%/cuda_search.sh \
 	%D%/weights_torch.sh \
 	%D%/templates.sh \
+	%D%/transfer.sh \
 	%D%/demo.sh \
 	%D%/hostile.sh
 
@@ -83,6 +85,7 @@ TSAN_TESTS = \
 	%D%/plans \
 	%D%/autograd_threads \
 	%D%/nn_module \
+	%D%/nn_transfer \
 	%D%/data_loader \
 	%D%/rng
 
@@ -367,6 +370,7 @@ EXTRA_DIST += \
 	%D%/tap.sh \
 	%D%/template_backend.sh \
 	%D%/templates.sh \
+	%D%/transfer.sh \
 	%D%/weights_torch.sh
 # end
 

@@ -131,6 +131,10 @@ TL_PUBLIC const double *tl_scaler_deviation(const tl_scaler *s);
 TL_PUBLIC tl_status tl_scaler_save(const tl_scaler *s, tl_state *to, const char *prefix);
 TL_PUBLIC tl_scaler *tl_scaler_load(const tl_state *from, const char *prefix);
 
+/** Pictures [… x h x w] resized to height x width, with antialiasing, as torchvision's Resize (bilinear) does it on Pillow's pictures, but not rounded
+ *  to 255 levels; integers become f32. On any device; differentiable. Neither size may be over 65536. */
+TL_PUBLIC tl_tensor *tl_image_resize(tl_tensor *x, int64_t height, int64_t width);
+
 #ifdef __cplusplus
 }
 #endif

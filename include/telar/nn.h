@@ -102,6 +102,13 @@ TL_PUBLIC void tl_zero_grad(tl_module *m);
 TL_PUBLIC tl_status tl_module_to(tl_module *m, const char *device);
 TL_PUBLIC tl_status tl_module_to_dtype(tl_module *m, tl_dtype dtype);
 
+/** Stop training the parameters whose dotted names match, and start again: patterns as of a shell, several with commas, "*" for all
+ *  ("layer1.*,conv1.weight"). Frozen parameters need no memory for gradients, and the backward pass stops where all below is frozen. Running
+ *  statistics of batch norms are no parameters: keep a frozen part in evaluation mode to leave them alone. *n (NULL is allowed): how many matched.
+ *  A pattern that matches nothing is TL_ERR_NOT_FOUND, and changes nothing. Make the optimizer afterwards. */
+TL_PUBLIC tl_status tl_module_freeze(tl_module *m, const char *patterns, size_t *n);
+TL_PUBLIC tl_status tl_module_unfreeze(tl_module *m, const char *patterns, size_t *n);
+
 /** Parameters and buffers by name (sharing storage); free with tl_state_free(). */
 TL_PUBLIC tl_state *tl_module_state(tl_module *m);
 /** How names of a state meet those of a module. Zero: strictly, and "module." is taken off where every name begins with it, as PyTorch's

@@ -96,7 +96,7 @@ struct tl_fit_event {
     int64_t epoch, epochs;         /**< current, from 1, and how many there will be */
     int64_t batch, batches;        /**< within the epoch, from 1 */
     int64_t step;                  /**< optimizer steps done since the beginning */
-    double loss;                   /**< of this batch */
+    double loss;                   /**< of this batch; NaN on a device with on_batch_needs_no_loss */
     double running_loss;           /**< mean over the epoch so far */
     const struct tl_epoch *record; /**< on_epoch only */
 };
@@ -145,6 +145,8 @@ struct tl_fit_options {
     const char *const *notes;       /**< key, text, key, text, …, NULL: kept in the checkpoint */
     tl_generator *generator;        /**< the training loader's own generator, if it has one: kept in the checkpoint */
     tl_state *extra;                /**< kept in the checkpoint, and read back, as that of struct tl_checkpoint */
+    tl_module *whole;               /**< of which the trained module is a part: checkpoints hold its weights; default: the trained module */
+    bool on_batch_needs_no_loss;    /**< on_batch does not look at loss, which is NaN then on a device: reading it there would wait for the device */
 };
 
 /** Train: for each epoch, for each batch: forward, loss, backward, step. On failure the module keeps the weights of the
@@ -165,6 +167,25 @@ struct tl_evaluation {
 TL_PUBLIC tl_status tl_evaluate(tl_module *m, tl_loader *loader, const struct tl_fit_options *o,
                                 tl_status (*each)(tl_tensor *output, tl_tensor *const *batch, int n, void *ctx), void *ctx,
                                 struct tl_evaluation *result);
+
+/* ---- Features --------------------------------------------------------------------------------------------------- */
+
+struct tl_feature_options {
+    size_t struct_size;
+    int64_t batch; /**< default 64 */
+    int workers;   /**< of the loader */
+    tl_tensor *(*prepare)(tl_tensor *input, void *ctx); /**< as in tl_fit_options */
+    void *function_ctx;
+    FILE *progress;
+};
+/** What reaches the layer `name` (dotted) of m for each sample of d, computed once, in evaluation mode and without gradients, kept in host
+ *  memory: a data set whose first field is that, and whose others, and names of classes, are d's. When all but that layer is frozen, training
+ *  the layer on it, tl_fit(tl_module_child(m, name), …), is training m, without the time for the frozen part. The layer must be applied once in a
+ *  pass. Free it with tl_dataset_free(); NULL and an error on failure. */
+#define tl_features(m, name, ...)                                \
+    tl_features_with(m, name, TL_FIRST_(__VA_ARGS__, 0),         \
+                     &(struct tl_feature_options){TL_REST_(__VA_ARGS__, .struct_size = sizeof(struct tl_feature_options))})
+TL_PUBLIC tl_dataset *tl_features_with(tl_module *m, const char *name, tl_dataset *d, const struct tl_feature_options *o);
 
 /* ---- Checkpoints ----------------------------------------------------------------------------------------------- */
 

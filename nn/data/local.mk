@@ -6,6 +6,7 @@ nn_libtelar_nn_la_SOURCES += \
 	%D%/loader.c \
 	%D%/nearest.c \
 	%D%/open.c \
+	%D%/resize.c \
 	%D%/scaler.c \
 	%D%/split.c \
 	%D%/tensor_dataset.c

@@ -4,6 +4,7 @@ nn_libtelar_nn_la_SOURCES += \
 	%D%/conv.c \
 	%D%/dropout.c \
 	%D%/embedding.c \
+	%D%/freeze.c \
 	%D%/function.c \
 	%D%/init.c \
 	%D%/layer.c \

@@ -446,7 +446,7 @@ static tl_schedule **list_schedules(const struct tl_fit_options *o)
 static tl_early_stopping *make_stopping(tl_module *m, const struct tl_fit_options *o)
 {
     return tl_early_stopping_new(.patience = o->patience > 0 ? o->patience - 1 : INT64_MAX, .min_delta = o->min_delta,
-                                 .rises = o->watch_metric && !o->metric_falls, .module = o->restore_best ? m : NULL);
+                                 .rises = o->watch_metric && !o->metric_falls, .module = !o->restore_best ? NULL : o->whole ? o->whole : m);
 }
 
 static tl_status prepare(struct run *r)
@@ -457,7 +457,7 @@ static tl_status prepare(struct run *r)
     r->schedules = r->history ? list_schedules(o) : NULL;
     if (!r->schedules)
         return tl_error_code();
-    r->at = (struct tl_checkpoint){.struct_size = sizeof r->at, .module = r->module, .optimizer = r->optimizer, .schedules = r->schedules,
+    r->at = (struct tl_checkpoint){.struct_size = sizeof r->at, .module = o->whole ? o->whole : r->module, .optimizer = r->optimizer, .schedules = r->schedules,
                                    .generator = o->generator, .history = r->history, .extra = o->extra, .notes = o->notes};
     if ((o->patience > 0 || o->restore_best) && !(r->at.stopping = make_stopping(r->module, o)))
         return tl_error_code();
@@ -472,7 +472,7 @@ tl_status tl_fit_with(tl_module *m, tl_loader *train, tl_optimizer *optimizer, c
     if (s != TL_OK)
         return s;
     struct run r = {.module = m, .train = train, .optimizer = optimizer, .o = &o};
-    r.reads_late = strcmp(module_device(m), "cpu") != 0 && !o.on_batch && !o.schedule_by_batch;
+    r.reads_late = strcmp(module_device(m), "cpu") != 0 && (!o.on_batch || o.on_batch_needs_no_loss) && !o.schedule_by_batch;
     s = prepare(&r);
     if (s == TL_OK)
         s = loop(&r);

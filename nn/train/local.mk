@@ -4,6 +4,7 @@ nn_libtelar_nn_la_SOURCES += \
 	%D%/checkpoint.h \
 	%D%/checkpoint_load.c \
 	%D%/evaluate.c \
+	%D%/features.c \
 	%D%/fit.c \
 	%D%/functions.c \
 	%D%/history.c \
