@@ -17,6 +17,8 @@ CLEANFILES += %D%/kernels/sources.c
 GPU_KERNELS += \
 	%D%/kernels/cat.cl \
 	%D%/kernels/common.cl \
+	%D%/kernels/conv.cl \
+	%D%/kernels/conv_weight.cl \
 	%D%/kernels/copy.cl \
 	%D%/kernels/cuda.cl \
 	%D%/kernels/fill.cl \
@@ -25,7 +27,8 @@ GPU_KERNELS += \
 	%D%/kernels/optimizer.cl \
 	%D%/kernels/pad.cl \
 	%D%/kernels/pointwise.cl \
-	%D%/kernels/pool.cl
+	%D%/kernels/pool.cl \
+	%D%/kernels/unfold.cl
 # end (kept by build-aux/update-sources)
 
 # sources backends_gpu_libgpu_la_SOURCES: *.c *.h ops/*.c ops/*.h
@@ -33,12 +36,15 @@ backends_gpu_libgpu_la_SOURCES += \
 	%D%/gpu.h \
 	%D%/helpers.c \
 	%D%/ops/cat.c \
+	%D%/ops/conv2d.c \
+	%D%/ops/conv2d_grad_weight.c \
 	%D%/ops/copy.c \
 	%D%/ops/matmul.c \
 	%D%/ops/ops.h \
 	%D%/ops/optimizer_step.c \
 	%D%/ops/pad.c \
 	%D%/ops/pool.c \
+	%D%/ops/unfold.c \
 	%D%/pointwise.c \
 	%D%/source.c \
 	%D%/table.c

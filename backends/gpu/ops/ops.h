@@ -23,7 +23,23 @@
     F(flip)                     \
     F(pad)                      \
     F(matmul)                   \
-    F(addmm)
+    F(addmm)                    \
+    F(max_pool2d_channels_last) \
+    F(max_pool2d)               \
+    F(max_pool2d_grad)          \
+    F(max_pool2d_pick)          \
+    F(avg_pool2d)               \
+    F(avg_pool2d_grad)          \
+    F(adaptive_avg_pool2d)      \
+    F(adaptive_avg_pool2d_grad) \
+    F(cat)                      \
+    F(flip)                     \
+    F(pad)                      \
+    F(conv2d)                   \
+    F(conv2d_grad_input)        \
+    F(conv2d_grad_weight)       \
+    F(unfold)                   \
+    F(fold)
 
 #define GPU_DECLARE_(name) extern const struct tl_kernel gpu_##name##_kernel;
 GPU_KERNELS(GPU_DECLARE_)
