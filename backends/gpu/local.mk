@@ -23,7 +23,8 @@ GPU_KERNELS += \
 	%D%/kernels/matmul.cl \
 	%D%/kernels/opencl.cl \
 	%D%/kernels/optimizer.cl \
-	%D%/kernels/pointwise.cl
+	%D%/kernels/pointwise.cl \
+	%D%/kernels/sort.cl
 # end (kept by build-aux/update-sources)
 
 # sources backends_gpu_libgpu_la_SOURCES: *.c *.h ops/*.c ops/*.h
@@ -35,7 +36,10 @@ backends_gpu_libgpu_la_SOURCES += \
 	%D%/ops/matmul.c \
 	%D%/ops/ops.h \
 	%D%/ops/optimizer_step.c \
+	%D%/ops/sort.c \
 	%D%/pointwise.c \
+	%D%/sorting.c \
+	%D%/sorting.h \
 	%D%/source.c \
 	%D%/table.c
 # end (kept by build-aux/update-sources)
