@@ -24,6 +24,7 @@ GPU_KERNELS += \
 	%D%/kernels/opencl.cl \
 	%D%/kernels/optimizer.cl \
 	%D%/kernels/pointwise.cl \
+	%D%/kernels/scatter.cl \
 	%D%/kernels/sort.cl
 # end (kept by build-aux/update-sources)
 
@@ -36,6 +37,7 @@ backends_gpu_libgpu_la_SOURCES += \
 	%D%/ops/matmul.c \
 	%D%/ops/ops.h \
 	%D%/ops/optimizer_step.c \
+	%D%/ops/scatter_add.c \
 	%D%/ops/sort.c \
 	%D%/pointwise.c \
 	%D%/sorting.c \
