@@ -22,12 +22,15 @@ GPU_KERNELS += \
 	%D%/kernels/copy.cl \
 	%D%/kernels/cuda.cl \
 	%D%/kernels/fill.cl \
+	%D%/kernels/gather.cl \
 	%D%/kernels/matmul.cl \
 	%D%/kernels/opencl.cl \
 	%D%/kernels/optimizer.cl \
 	%D%/kernels/pad.cl \
 	%D%/kernels/pointwise.cl \
 	%D%/kernels/pool.cl \
+	%D%/kernels/scatter.cl \
+	%D%/kernels/sort.cl \
 	%D%/kernels/unfold.cl
 # end (kept by build-aux/update-sources)
 
@@ -39,13 +42,18 @@ backends_gpu_libgpu_la_SOURCES += \
 	%D%/ops/conv2d.c \
 	%D%/ops/conv2d_grad_weight.c \
 	%D%/ops/copy.c \
+	%D%/ops/gather.c \
 	%D%/ops/matmul.c \
 	%D%/ops/ops.h \
 	%D%/ops/optimizer_step.c \
 	%D%/ops/pad.c \
 	%D%/ops/pool.c \
+	%D%/ops/scatter_add.c \
+	%D%/ops/sort.c \
 	%D%/ops/unfold.c \
 	%D%/pointwise.c \
+	%D%/sorting.c \
+	%D%/sorting.h \
 	%D%/source.c \
 	%D%/table.c
 # end (kept by build-aux/update-sources)

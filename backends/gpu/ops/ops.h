@@ -24,22 +24,19 @@
     F(pad)                      \
     F(matmul)                   \
     F(addmm)                    \
-    F(max_pool2d_channels_last) \
-    F(max_pool2d)               \
-    F(max_pool2d_grad)          \
-    F(max_pool2d_pick)          \
-    F(avg_pool2d)               \
-    F(avg_pool2d_grad)          \
-    F(adaptive_avg_pool2d)      \
-    F(adaptive_avg_pool2d_grad) \
-    F(cat)                      \
-    F(flip)                     \
-    F(pad)                      \
     F(conv2d)                   \
     F(conv2d_grad_input)        \
     F(conv2d_grad_weight)       \
     F(unfold)                   \
-    F(fold)
+    F(fold)                     \
+    F(gather)                   \
+    F(index_select)             \
+    F(embedding)                \
+    F(sort)                     \
+    F(topk)                     \
+    F(scatter_add)              \
+    F(index_add)                \
+    F(embedding_grad)
 
 #define GPU_DECLARE_(name) extern const struct tl_kernel gpu_##name##_kernel;
 GPU_KERNELS(GPU_DECLARE_)
