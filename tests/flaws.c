@@ -33,7 +33,7 @@ static int run(const char *list)
 
 static void said_by(const char *program, const char *flaw, const char *list, const char *part)
 {
-    char command[1400], text[4000];
+    char command[1400], text[32000];
     snprintf(command, sizeof command, "TELAR_PLUGIN_PATH='%s' TELAR_CHECK=memory TELAR_BACKEND='%s' FLAW=%s %s 2>&1", root, list, flaw, program);
     FILE *f = popen(command, "r");
     size_t n = f ? fread(text, 1, sizeof text - 1, f) : 0;

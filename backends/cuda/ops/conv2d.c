@@ -334,7 +334,9 @@ static void release(void *p)
 {
     struct conv_plan *plan = p;
     pthread_mutex_lock(&plan->device->lock);
-    graph_plan_free(&plan->plan);
+    /* Kernels that a plan has compiled are unloaded from the current context. */
+    if (CU(cuCtxSetCurrent)(plan->device->context) == CUDA_SUCCESS)
+        graph_plan_free(&plan->plan);
     pthread_mutex_unlock(&plan->device->lock);
     if (plan->sum_plan && plan->sum->release)
         plan->sum->release(plan->sum_plan);
