@@ -451,6 +451,7 @@ static void check_bad_pictures(void)
     for (size_t i = 0; i + 9 < n; i++)
         if (bytes[i] == 0xff && bytes[i + 1] == 0xc0)
             memcpy(bytes + i + 5, "\xff\xdc\xff\xdc", 4);
+    bad("as a set of its own, before room is made for it", tl_data_open(files_write("huge.jpg", bytes, n)), TL_ERR_LIMIT, "65500");
     files_write("one/class/a.jpg", bytes, n);
     bad_picture("a JPEG of 65,500 x 65,500 pixels", "a.jpg", TL_ERR_LIMIT, "65500");
 

@@ -84,7 +84,7 @@ static tl_status decode(const char *path, const unsigned char *data, size_t size
     if (r->jpeg.num_components != 1 && r->jpeg.num_components != 3)
         return tl_fail(TL_ERR_UNSUPPORTED, "\"%s\": a JPEG picture of %d colour components (CMYK?); convert it to RGB", path,
                        r->jpeg.num_components);
-    return only_size ? TL_OK : read_rows(path, size, r);
+    return only_size ? picture_check(path, size, &r->picture) : read_rows(path, size, r);
 }
 
 tl_status picture_decode_jpeg(const char *path, const unsigned char *data, size_t size, bool only_size, struct picture *out)

@@ -29,7 +29,7 @@ tl_status picture_decode(const char *path, const unsigned char *data, size_t siz
     return tl_fail(TL_ERR_FORMAT, "\"%s\": neither JPEG nor PNG by its first bytes", path);
 }
 
-tl_status picture_allocate(const char *path, size_t size, struct picture *p)
+tl_status picture_check(const char *path, size_t size, const struct picture *p)
 {
     uint64_t pixels;
 
@@ -39,7 +39,16 @@ tl_status picture_allocate(const char *path, size_t size, struct picture *p)
     if (pixels / MAX_PIXELS_PER_BYTE > size)
         return tl_fail(TL_ERR_FORMAT, "\"%s\": %" PRId64 " x %" PRId64 " pixels are declared, more than its %zu bytes can hold", path,
                        p->height, p->width, size);
-    p->pixels = malloc((size_t)pixels * 3);
+    return TL_OK;
+}
+
+tl_status picture_allocate(const char *path, size_t size, struct picture *p)
+{
+    tl_status s = picture_check(path, size, p);
+
+    if (s != TL_OK)
+        return s;
+    p->pixels = malloc((size_t)(p->height * p->width) * 3);
     return p->pixels ? TL_OK : tl_fail(TL_ERR_NOMEM, "\"%s\": no memory for %" PRId64 " x %" PRId64 " pixels", path, p->height, p->width);
 }
 

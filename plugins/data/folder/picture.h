@@ -19,6 +19,8 @@ tl_status picture_decode(const char *path, const unsigned char *data, size_t siz
 tl_status picture_decode_jpeg(const char *path, const unsigned char *data, size_t size, bool only_size, struct picture *out);
 tl_status picture_decode_png(const char *path, const unsigned char *data, size_t size, bool only_size, struct picture *out);
 
+/** Is a declared size one that a file of `size` bytes can have? */
+tl_status picture_check(const char *path, size_t size, const struct picture *p);
 /** Room for a declared size, if a file of `size` bytes can hold so much: pixels is allocated. */
 tl_status picture_allocate(const char *path, size_t size, struct picture *p);
 

@@ -92,7 +92,7 @@ static tl_status decode(const char *path, size_t size, bool only_size, struct re
     png_read_info(r->png, r->info);
     r->picture.height = png_get_image_height(r->png, r->info);
     r->picture.width = png_get_image_width(r->png, r->info);
-    return only_size ? TL_OK : read_rows(path, size, r);
+    return only_size ? picture_check(path, size, &r->picture) : read_rows(path, size, r);
 }
 
 tl_status picture_decode_png(const char *path, const unsigned char *data, size_t size, bool only_size, struct picture *out)
