@@ -38,6 +38,7 @@ C_TESTS = \
 	%D%/print \
 	%D%/nn_function \
 	%D%/nn_layers \
+	%D%/nn_recurrent \
 	%D%/nn_locale \
 	%D%/nn_module \
 	%D%/ops_arguments \
@@ -275,6 +276,7 @@ EXTRA_DIST += \
 	%D%/golden/make_parity.py \
 	%D%/golden/make_pictures.py \
 	%D%/golden/make_print.py \
+	%D%/golden/make_recurrent.py \
 	%D%/golden/make_reference.py \
 	%D%/golden/make_report.py \
 	%D%/golden/make_rng.py \
@@ -307,6 +309,7 @@ EXTRA_DIST += \
 	%D%/golden/parity_wine64.txt \
 	%D%/golden/pictures.txt \
 	%D%/golden/print.txt \
+	%D%/golden/recurrent.txt \
 	%D%/golden/reference.txt \
 	%D%/golden/report.txt \
 	%D%/golden/rng.txt \

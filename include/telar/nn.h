@@ -273,8 +273,8 @@ TL_PUBLIC tl_status tl_init_kaiming_normal(tl_tensor *t, double a, bool fan_out)
 /** Normal, where what falls outside of [low, high] is drawn again. Where most would, uniform numbers are accepted by their density
  *  instead; either way in the order of PyTorch 2.15. low must be less than high, and std more than 0. */
 TL_PUBLIC tl_status tl_init_trunc_normal(tl_tensor *t, double mean, double std, double low, double high);
-/** The rows or, of a wide t, the columns are orthogonal and of length gain (t seen as a matrix of its first size): what a vector is multiplied with again
- *  and again then neither explodes nor vanishes. */
+/** Seen as a matrix of its first size, t gets orthogonal columns of length gain, or rows, where it is wider than high. Multiplied with it again and
+ *  again, a vector neither grows nor vanishes. Needs two dimensions or more. */
 TL_PUBLIC tl_status tl_init_orthogonal(tl_tensor *t, double gain);
 
 #ifdef __cplusplus
