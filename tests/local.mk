@@ -42,6 +42,7 @@ C_TESTS = \
 	%D%/print \
 	%D%/nn_function \
 	%D%/nn_layers \
+	%D%/nn_recurrent \
 	%D%/nn_locale \
 	%D%/nn_module \
 	%D%/nn_transfer \
@@ -309,6 +310,7 @@ EXTRA_DIST += \
 	%D%/golden/make_parity.py \
 	%D%/golden/make_pictures.py \
 	%D%/golden/make_print.py \
+	%D%/golden/make_recurrent.py \
 	%D%/golden/make_reference.py \
 	%D%/golden/make_report.py \
 	%D%/golden/make_rng.py \
@@ -344,6 +346,7 @@ EXTRA_DIST += \
 	%D%/golden/pictures_cropped.txt \
 	%D%/golden/pictures_tall.png \
 	%D%/golden/print.txt \
+	%D%/golden/recurrent.txt \
 	%D%/golden/reference.txt \
 	%D%/golden/report.txt \
 	%D%/golden/rng.txt \

@@ -100,6 +100,18 @@ static tl_tensor *i(int ndim, const int64_t *shape)
     X(tl_fold(f(TL_SHAPE(1, 8, 4)), .kernel = {2}, .size = {1, 3}), TL_ERR_SHAPE, "fold: a window of 2 x 2")                   \
     X(tl_adaptive_avg_pool2d(f(TL_SHAPE(1, 1, 0, 2)), 1, 1), TL_ERR_SHAPE, "has nothing to average")                           \
     X(tl_layer_norm(f(TL_SHAPE(2, 3)), 1, f(TL_SHAPE(2)), TL_NONE, 1e-5), TL_ERR_SHAPE, "the weight must be [3]")              \
+    X(tl_rnn(f(TL_SHAPE(2, 3)), f(TL_SHAPE(3, 4)), TL_NONE, f(TL_SHAPE(4, 2)), f(TL_SHAPE(4, 4)), TL_NONE, TL_NONE, TL_NONE, NULL, NULL),  \
+      TL_ERR_SHAPE, "rnn: the input must be [steps, samples, features]")                                                          \
+    X(tl_rnn(f(TL_SHAPE(2, 3, 2)), f(TL_SHAPE(3, 4)), TL_NONE, f(TL_SHAPE(4, 2)), f(TL_SHAPE(4, 5)), TL_NONE, TL_NONE, TL_NONE, NULL, NULL),  \
+      TL_ERR_SHAPE, "rnn: w_hh must be [4 x 4], not [4 x 5]")                                                                     \
+    X(tl_rnn(f(TL_SHAPE(2, 3, 2)), f(TL_SHAPE(3, 4)), TL_NONE, f(TL_SHAPE(16, 2)), f(TL_SHAPE(16, 4)), TL_NONE, TL_NONE, TL_NONE, NULL, NULL, \
+             .mode = TL_RNN_LSTM), TL_ERR_ARGUMENT, "rnn: an LSTM needs c0")                                                      \
+    X(tl_rnn(f(TL_SHAPE(2, 3, 2)), f(TL_SHAPE(3, 4)), TL_NONE, f(TL_SHAPE(4, 2)), f(TL_SHAPE(4, 4)), TL_NONE, TL_NONE, TL_NONE, NULL, NULL,   \
+             .mode = 4), TL_ERR_ARGUMENT, "rnn: there is no mode 4")                                                              \
+    X(tl_rnn(i(TL_SHAPE(2, 3, 2)), f(TL_SHAPE(3, 4)), TL_NONE, f(TL_SHAPE(4, 2)), f(TL_SHAPE(4, 4)), TL_NONE, TL_NONE, TL_NONE, NULL, NULL),  \
+      TL_ERR_DTYPE, "rnn: the input is i64")                                                                                      \
+    X(tl_rnn(f(TL_SHAPE(2, 3, 2)), f(TL_SHAPE(3, 4)), TL_NONE, f(TL_SHAPE(4, 2)), f(TL_SHAPE(4, 4)), TL_NONE, TL_NONE, f(TL_SHAPE(3)), NULL,  \
+             NULL), TL_ERR_DTYPE, "the indices are f32; expected i64 or i32")                                                     \
     X(tl_conv_transpose2d(f(TL_SHAPE(1, 3, 2, 2)), f(TL_SHAPE(2, 3, 1, 1)), TL_NONE), TL_ERR_SHAPE, "has 3 channels")          \
     X(tl_max_pool2d(f(TL_SHAPE(2, 0, 3)), .kernel = {2}, .padding = {1}), TL_ERR_SHAPE, "[1 x 2 x 0 x 3] has no elements")     \
     X(tl_max_pool2d(f(TL_SHAPE(2, 3)), .kernel = {2}), TL_ERR_SHAPE, "max_pool2d: the input must have 4 dimensions")           \

@@ -10,7 +10,7 @@
 
 #include "tap.h"
 
-enum { MAX_OPERANDS = 6, MAX_KERNELS = 512 };
+enum { MAX_OPERANDS = 12, MAX_KERNELS = 512 };
 
 static const struct tl_backend *backend;
 static struct tl_device *device;
@@ -47,7 +47,7 @@ struct family {
 };
 #define FAMILY(name) static const struct tl_attr_field name##_fields[] = {TL_ATTR_TABLE(name)};
 #define FAMILIES(X) \
-    X(pointwise) X(fill) X(reduce) X(along) X(addmm) X(conv2d) X(pool2d) X(adaptive_pool2d) X(unfold) X(batch_norm) X(layer_norm) X(loss) \
+    X(pointwise) X(fill) X(reduce) X(along) X(addmm) X(conv2d) X(pool2d) X(adaptive_pool2d) X(unfold) X(batch_norm) X(layer_norm) X(rnn) X(loss) \
     X(nll) X(shape) X(pad) X(order) X(embedding)
 FAMILIES(FAMILY)
 #define ENTRY(name) {#name, name##_fields},

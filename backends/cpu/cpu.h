@@ -77,7 +77,9 @@ bool cpu_table_add(struct cpu_table *table, const struct tl_kernel *kernel);
     X(softmax)            \
     X(index)              \
     X(avg_pool2d)         \
-    X(unfold)
+    X(unfold)             \
+    X(rnn)                \
+    X(rnn_grad)
 #define DECLARE(file) bool cpu_add_##file(struct cpu_table *table);
 CPU_OP_FILES(DECLARE)
 #undef DECLARE

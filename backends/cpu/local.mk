@@ -48,9 +48,13 @@ backends_cpu_cpu_la_SOURCES += \
 	%D%/ops/dense.c \
 	%D%/ops/index.c \
 	%D%/ops/matmul.c \
+	%D%/ops/matmul.h \
 	%D%/ops/max_pool2d.c \
 	%D%/ops/pointwise.c \
 	%D%/ops/reduce.c \
+	%D%/ops/rnn.c \
+	%D%/ops/rnn.h \
+	%D%/ops/rnn_grad.c \
 	%D%/ops/softmax.c \
 	%D%/ops/unfold.c \
 	%D%/pi.c \
@@ -71,6 +75,7 @@ backends_cpu_vector_libbase_la_SOURCES += \
 	%D%/vector/pointwise_type.h \
 	%D%/vector/pool.c \
 	%D%/vector/reduce.c \
+	%D%/vector/rnn.c \
 	%D%/vector/simd.h \
 	%D%/vector/softmax.c \
 	%D%/vector/stream.h \

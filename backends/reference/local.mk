@@ -61,6 +61,9 @@ backends_reference_reference_la_SOURCES += \
 	%D%/ops/pointwise.c \
 	%D%/ops/pool2d.h \
 	%D%/ops/prod.c \
+	%D%/ops/rnn.c \
+	%D%/ops/rnn.h \
+	%D%/ops/rnn_grad.c \
 	%D%/ops/scatter_add.c \
 	%D%/ops/softmax.c \
 	%D%/ops/softmax_grad.c \

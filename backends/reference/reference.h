@@ -69,6 +69,7 @@ extern const char unknown_type[];
     X(adaptive_avg_pool2d) X(adaptive_avg_pool2d_grad)                                                  \
     X(unfold) X(fold)                                                                                   \
     X(batch_norm) X(batch_norm_grad) X(layer_norm) X(layer_norm_grad)                                   \
+    X(rnn) X(rnn_grad)                                                                                  \
     X(nll_loss) X(nll_loss_grad) X(mse_loss) X(mse_loss_grad)
 #define DECLARE(name) extern const struct tl_kernel reference_##name;
 REFERENCE_KERNELS(DECLARE)

@@ -48,6 +48,9 @@ core_libtelar_la_SOURCES += \
 	%D%/reduce.c \
 	%D%/reduce.h \
 	%D%/registry.c \
+	%D%/rnn.c \
+	%D%/rnn.h \
+	%D%/rnn_steps.c \
 	%D%/scatter_add.c \
 	%D%/shape_util.c \
 	%D%/shape_util.h \

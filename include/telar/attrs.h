@@ -146,6 +146,11 @@ enum {
 #define TL_ATTRS_layer_norm(F) F(layer_norm, I64, ndim) F(layer_norm, F64, eps)
 TL_ATTRS(layer_norm)
 
+/** rnn and its gradient. mode: TL_RNN_TANH (0), TL_RNN_RELU, TL_RNN_LSTM or TL_RNN_GRU. reverse: the last step comes first. */
+#define TL_ATTRS_rnn(F) F(rnn, I64, mode) F(rnn, BOOL, reverse)
+TL_ATTRS(rnn)
+enum { TL_RNN_TANH = 0, TL_RNN_RELU = 1, TL_RNN_LSTM = 2, TL_RNN_GRU = 3 };
+
 /** dropout. eval: do nothing (zero value: training, as torch.nn.functional has it). */
 #define TL_ATTRS_dropout(F) F(dropout, BOOL, eval)
 TL_ATTRS(dropout)

@@ -151,6 +151,10 @@ struct tl_layer_options {
     bool padding_row; /**< embedding: padding_idx is given */
     int64_t padding_idx;
     bool in_place; /**< relu: overwrite the input */
+    int64_t num_layers; /**< recurrent layers: how many, one on the other (1) */
+    bool batch_first, bidirectional;
+    double dropout; /**< between them */
+    bool relu;      /**< rnn: relu in place of tanh */
 };
 #define TL_LAYER_(...) (&(struct tl_layer_options){TL_REST_(__VA_ARGS__, .struct_size = sizeof(struct tl_layer_options))})
 
@@ -197,6 +201,32 @@ TL_PUBLIC tl_module *tl_nn_layer_norm_with(int ndim, const int64_t *shape, const
 /** Rows of a table [rows, columns] by index. Options: padding_row padding_idx. */
 #define tl_nn_embedding(rows, ...) tl_nn_embedding_with(rows, TL_FIRST_(__VA_ARGS__, 0), TL_LAYER_(__VA_ARGS__))
 TL_PUBLIC tl_module *tl_nn_embedding_with(int64_t rows, int64_t columns, const struct tl_layer_options *o);
+/** Recurrent layers, tl_nn_lstm(features, hidden, .num_layers = 2), over sequences [t, n, features] or, with batch_first, [n, t, features]; a
+ *  single sample may come without its n. Gives the state of the last layer after every step, [t, n, hidden], of both directions side by side
+ *  with bidirectional. Formulas: tl_rnn(). Options: num_layers no_bias batch_first dropout bidirectional, and of rnn relu. Dropout is applied to the
+ *  result of every layer but the last, while training. tl_forward_n() also takes the state to begin with: x, h, and c of an LSTM. */
+#define tl_nn_rnn(features, ...) tl_nn_rnn_with(features, TL_FIRST_(__VA_ARGS__, 0), TL_LAYER_(__VA_ARGS__))
+#define tl_nn_lstm(features, ...) tl_nn_lstm_with(features, TL_FIRST_(__VA_ARGS__, 0), TL_LAYER_(__VA_ARGS__))
+#define tl_nn_gru(features, ...) tl_nn_gru_with(features, TL_FIRST_(__VA_ARGS__, 0), TL_LAYER_(__VA_ARGS__))
+TL_PUBLIC tl_module *tl_nn_rnn_with(int64_t features, int64_t hidden, const struct tl_layer_options *o);
+TL_PUBLIC tl_module *tl_nn_lstm_with(int64_t features, int64_t hidden, const struct tl_layer_options *o);
+TL_PUBLIC tl_module *tl_nn_gru_with(int64_t features, int64_t hidden, const struct tl_layer_options *o);
+/** One step of them, [n, features] -> [n, hidden]. Options: no_bias, and of rnn relu. */
+#define tl_nn_rnn_cell(features, ...) tl_nn_rnn_cell_with(features, TL_FIRST_(__VA_ARGS__, 0), TL_LAYER_(__VA_ARGS__))
+#define tl_nn_lstm_cell(features, ...) tl_nn_lstm_cell_with(features, TL_FIRST_(__VA_ARGS__, 0), TL_LAYER_(__VA_ARGS__))
+#define tl_nn_gru_cell(features, ...) tl_nn_gru_cell_with(features, TL_FIRST_(__VA_ARGS__, 0), TL_LAYER_(__VA_ARGS__))
+TL_PUBLIC tl_module *tl_nn_rnn_cell_with(int64_t features, int64_t hidden, const struct tl_layer_options *o);
+TL_PUBLIC tl_module *tl_nn_lstm_cell_with(int64_t features, int64_t hidden, const struct tl_layer_options *o);
+TL_PUBLIC tl_module *tl_nn_gru_cell_with(int64_t features, int64_t hidden, const struct tl_layer_options *o);
+/** The state of a recurrent layer: h, and c of an LSTM, [num_layers * directions, n, hidden] each (layer by layer, forward before backward;
+ *  a single sample has no n); of a cell [n, hidden]. */
+struct tl_rnn_state {
+    tl_tensor *h, *c;
+};
+/** Apply a recurrent layer or a cell, and carry its state: *state is what it begins with, zeros where h is NULL or TL_NONE, and becomes what
+ *  it ends with. To go on from there in another backward pass, tl_detach() both. state NULL: from zeros, and the end is not told. lengths [n] i64,
+ *  or TL_NONE: sample j has lengths[j] steps, as in PyTorch's packed sequences, in any order; beyond them the result is 0. Not for cells. */
+TL_PUBLIC tl_tensor *tl_rnn_forward(tl_module *m, tl_tensor *x, tl_tensor *lengths, struct tl_rnn_state *state);
 /** The largest of each window. tl_nn_max_pool2d(kernel, .stride = {1}): kernel is the side of a square; tl_nn_max_pool2d_rect()
  *  takes two. Options: stride (default: kernel) padding dilation ceil_mode. */
 #define tl_nn_max_pool2d(...) tl_nn_max_pool2d_with(TL_FIRST_(__VA_ARGS__, 0), TL_FIRST_(__VA_ARGS__, 0), TL_LAYER_(__VA_ARGS__))
@@ -263,6 +293,9 @@ TL_PUBLIC tl_status tl_init_kaiming_normal(tl_tensor *t, double a, bool fan_out)
 /** Normal, where what falls outside of [low, high] is drawn again. Where most would, uniform numbers are accepted by their density
  *  instead; either way in the order of PyTorch 2.15. low must be less than high, and std more than 0. */
 TL_PUBLIC tl_status tl_init_trunc_normal(tl_tensor *t, double mean, double std, double low, double high);
+/** Seen as a matrix of its first size, t gets orthogonal columns of length gain, or rows, where it is wider than high. Multiplied with it again and
+ *  again, a vector neither grows nor vanishes. Needs two dimensions or more. */
+TL_PUBLIC tl_status tl_init_orthogonal(tl_tensor *t, double gain);
 
 #ifdef __cplusplus
 }

@@ -274,6 +274,25 @@ TL_PUBLIC tl_tensor *tl_layer_norm(tl_tensor *x, int ndim, tl_tensor *weight, tl
 #define tl_dropout(x, ...) tl_dropout_with(x, TL_OPT_(dropout, __VA_ARGS__))
 TL_PUBLIC tl_tensor *tl_dropout_with(tl_tensor *x, double p, const struct tl_dropout_attrs *o);
 
+/* ---- Recurrence ----------------------------------------------------------------------------------------------------- */
+
+/** One recurrent layer, in one direction, over whole sequences x [t,n,i] of n samples: tl_rnn(x, h0, c0, w_ih, w_hh, b_ih, b_hh, lengths,
+ *  &h_n, &c_n, .mode = TL_RNN_LSTM). Gives the state after every step, y [t,n,h], and after the last one, h_n and (LSTM) c_n [n,h], where
+ *  a place for it is given. h0, c0: the states to begin with [n,h], c0 of an LSTM only. Weights [gates h, i] and [gates h, h], biases
+ *  [gates h] or TL_NONE, their gates in PyTorch's order. .mode: one gate for TL_RNN_TANH (the default) and TL_RNN_RELU,
+ *      h' = tanh(w_ih x + b_ih + w_hh h + b_hh);
+ *  four, i f g o, for TL_RNN_LSTM, each a = w_ih x + b_ih + w_hh h + b_hh of its own rows,
+ *      c' = sigmoid(f) c + sigmoid(i) tanh(g)          h' = sigmoid(o) tanh(c');
+ *  three, r z n, for TL_RNN_GRU, where r and z are sigmoids of the same sum and
+ *      n = tanh(w_ih x + b_ih + r (w_hh h + b_hh))          h' = (1 - z) n + z h.
+ *  .reverse = true goes from the last step to the first. lengths [n], 0 to t each, or TL_NONE: sample j has lengths[j] steps, from the
+ *  first on, as in a packed sequence: beyond them y is 0, x is not looked at, and the state stays. */
+#define tl_rnn(x, h0, c0, w_ih, w_hh, b_ih, b_hh, lengths, h_n, ...) \
+    tl_rnn_with(x, h0, c0, w_ih, w_hh, b_ih, b_hh, lengths, h_n, TL_OPT_(rnn, __VA_ARGS__))
+TL_PUBLIC tl_tensor *tl_rnn_with(tl_tensor *x, tl_tensor *h0, tl_tensor *c0, tl_tensor *w_ih, tl_tensor *w_hh, tl_tensor *b_ih,
+                                 tl_tensor *b_hh, tl_tensor *lengths, tl_tensor **h_n, tl_tensor **c_n,
+                                 const struct tl_rnn_attrs *o);
+
 /* ---- Losses. .reduction = TL_MEAN (default), TL_SUM, TL_NO_REDUCTION ------------------------------------------------
  *
  * Input and target are promoted to one floating dtype (PyTorch's losses refuse some pairs). mse, l1, smooth_l1 and kl_div broadcast,

@@ -163,6 +163,56 @@ tl_status tl_init_trunc_normal(tl_tensor *t, double mean, double std, double low
     return s;
 }
 
+/* ---- Orthogonal ------------------------------------------------------------------------------------------------------ */
+
+/* Make the n rows of m numbers orthonormal, from the first on (Gram and Schmidt's method, twice, which leaves rounding errors only).
+ * Row k keeps a positive part along what it was, so this is the Q of the QR decomposition whose R has a positive diagonal. */
+static void orthonormalise(double *row, int64_t n, int64_t m)
+{
+    for (int64_t k = 0; k < n; k++) {
+        double *r = row + k * m, length = 0;
+        for (int pass = 0; pass < 2; pass++)
+            for (int64_t before = 0; before < k; before++) {
+                double dot = 0;
+                for (int64_t i = 0; i < m; i++)
+                    dot += r[i] * row[before * m + i];
+                for (int64_t i = 0; i < m; i++)
+                    r[i] -= dot * row[before * m + i];
+            }
+        for (int64_t i = 0; i < m; i++)
+            length += r[i] * r[i];
+        for (int64_t i = 0; i < m; i++)
+            r[i] /= sqrt(length);
+    }
+}
+
+/* A tall matrix has orthogonal columns, a wide one rows. */
+static tl_status orthogonal(tl_tensor *t, double gain)
+{
+    int64_t rows = tl_shape(t)[0], columns = rows ? tl_numel(t) / rows : 0;
+    bool tall = rows >= columns;
+    tl_tensor *drawn = tl_randn(TL_SHAPE(rows, columns), (struct tl_options){.device = "cpu"});
+    drawn = tl_contiguous(tl_cast(tall ? tl_t(drawn) : drawn, TL_F64));
+    double *row = tl_data_mut(drawn);
+    if (!row)
+        return tl_error_code();
+    orthonormalise(row, tall ? columns : rows, tall ? rows : columns);
+    tl_tensor *q = tl_mul_s(tall ? tl_t(drawn) : drawn, gain);
+    return tl_copy_(t, tl_to_device(tl_reshape(q, tl_ndim(t), tl_shape(t)), tl_device_of(t))) ? TL_OK : tl_error_code();
+}
+
+tl_status tl_init_orthogonal(tl_tensor *t, double gain)
+{
+    tl_status s = t ? TL_OK : tl_error_code();
+    if (!t)
+        return s != TL_OK ? s : tl_fail(TL_ERR_ARGUMENT, "init: the tensor is NULL, and no earlier call failed");
+    if (tl_ndim(t) < 2)
+        return tl_fail(TL_ERR_SHAPE, "init: orthogonal rows need a weight of two or more dimensions, not %d", tl_ndim(t));
+    if (tl_numel(t) > 0)
+        TL_NO_GRAD TL_SCOPE s = orthogonal(t, gain);
+    return s;
+}
+
 tl_status layer_init(tl_tensor *weight, tl_tensor *bias)
 {
     tl_status status = tl_init_kaiming_uniform(weight, sqrt(5.0), false);

@@ -14,6 +14,7 @@ nn_libtelar_nn_la_SOURCES += \
 	%D%/norm.c \
 	%D%/pooling.c \
 	%D%/print.c \
+	%D%/recurrent.c \
 	%D%/sequential.c \
 	%D%/shape.c \
 	%D%/state.c \

@@ -368,7 +368,13 @@ const struct tl_module_observer *tl_module_observe(const struct tl_module_observ
     return before;
 }
 
-tl_tensor *tl_forward_n(tl_module *m, tl_tensor *const *x, int n)
+static tl_tensor *class_forward(tl_module *m, tl_tensor *const *x, int n, void *ctx)
+{
+    (void)ctx;
+    return m->class->forward(m, x, n);
+}
+
+tl_tensor *module_run(tl_module *m, tl_tensor *const *x, int n, module_body *body, void *ctx)
 {
     if (!m || n < 1 || !x) {
         tl_fail(TL_ERR_ARGUMENT, "%s: needs a module and at least one input", m ? m->name : "forward");
@@ -387,13 +393,18 @@ tl_tensor *tl_forward_n(tl_module *m, tl_tensor *const *x, int n)
     if (watching && watching->before)
         watching->before(m, watching->ctx);
     tl_scope scope = tl_scope_begin();
-    tl_tensor *y = tl_scope_return(m->class->forward(m, x, n));
+    tl_tensor *y = tl_scope_return(body(m, x, n, ctx));
     tl_scope_end(&scope);
     if (watching && watching->after)
         watching->after(m, x, n, y, watching->ctx);
     if (!y && tl_error_code() == TL_OK)
         tl_fail(TL_ERR_STATE, "%s: its forward function gave NULL without an error", m->name);
     return y;
+}
+
+tl_tensor *tl_forward_n(tl_module *m, tl_tensor *const *x, int n)
+{
+    return module_run(m, x, n, class_forward, NULL);
 }
 
 tl_tensor *tl_forward(tl_module *m, tl_tensor *x)

@@ -49,6 +49,11 @@ static inline tl_tensor *buffer_at(const tl_module *m, size_t i)
     return m->buffers.items[i].tensor;
 }
 
+/* tl_forward_n() with another body than the class's, for modules that give more than one tensor: what else it makes it hands out by
+ * ctx, kept or returned beyond the scope that it runs in. */
+typedef tl_tensor *module_body(tl_module *m, tl_tensor *const *x, int n, void *ctx);
+tl_tensor *module_run(tl_module *m, tl_tensor *const *x, int n, module_body *body, void *ctx);
+
 /* A fresh parameter of this shape, not initialised. NULL and an error. */
 tl_tensor *layer_parameter(tl_module *m, const char *name, int ndim, const int64_t *shape);
 /* PyTorch's default for weights and biases of linear and convolution layers: kaiming_uniform(a = sqrt 5) on the weight, then

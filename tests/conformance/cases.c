@@ -15,6 +15,7 @@
 #define T(...) {.fill = TIES, .ndim = sizeof((int64_t[]){__VA_ARGS__}) / 8, .shape = {__VA_ARGS__}}
 #define I(below, ...) {.fill = INDEX, .limit = below, .ndim = sizeof((int64_t[]){__VA_ARGS__}) / 8, .shape = {__VA_ARGS__}}
 #define C(...) {.fill = UNIT, .constant = true, .ndim = sizeof((int64_t[]){__VA_ARGS__}) / 8, .shape = {__VA_ARGS__}}
+#define SMALL(...) {.fill = TENTH, .ndim = sizeof((int64_t[]){__VA_ARGS__}) / 8, .shape = {__VA_ARGS__}}
 #define S {.fill = NORMAL, .ndim = 0}
 #define NONE {.fill = ABSENT}
 
@@ -235,6 +236,22 @@ const struct test_case cases[] = {
     {"layer_norm", "last", A(layer_norm, .ndim = 1), {N(4, 9), N(9), N(9)}, 3, 0, 2e-5},
     {"layer_norm", "last two, plain", A(layer_norm, .ndim = 2), {N(3, 4, 5), NONE, NONE}, 3, 0, 2e-5},
     {"layer_norm_grad", "last", A(layer_norm, .ndim = 1), {N(4, 9), N(4, 9), N(9)}, 3, NO_GRADIENT, 2e-5},
+
+    /* Recurrence: x, h0, c0, w_ih, w_hh, b_ih, b_hh, lengths */
+    {"rnn", "tanh", NULL, {U(5, 3, 4), U(3, 6), NONE, U(6, 4), U(6, 6), U(6), U(6), NONE}, 8, 0, 0},
+    {"rnn", "relu, reverse", A(rnn, .mode = TL_RNN_RELU, .reverse = true), {N(4, 3, 4), N(3, 6), NONE, U(6, 4), U(6, 6), NONE, NONE, NONE}, 8, 0, 0},
+    {"rnn", "tanh, lengths, reverse", A(rnn, .reverse = true), {U(5, 4, 3), U(4, 7), NONE, U(7, 3), U(7, 7), U(7), U(7), I(6, 4)}, 8, 0, 0},
+    {"rnn", "lstm", A(rnn, .mode = TL_RNN_LSTM), {N(5, 3, 4), U(3, 6), U(3, 6), U(24, 4), U(24, 6), N(24), N(24), NONE}, 8, 0, 0},
+    {"rnn", "lstm, lengths", A(rnn, .mode = TL_RNN_LSTM), {N(6, 5, 3), U(5, 4), U(5, 4), N(16, 3), U(16, 4), N(16), N(16), I(7, 5)}, 8, 0, 0},
+    {"rnn", "lstm, lengths, reverse", A(rnn, .mode = TL_RNN_LSTM, .reverse = true), {N(6, 5, 3), U(5, 4), U(5, 4), N(16, 3), U(16, 4), NONE, N(16), I(7, 5)}, 8, 0, 0},
+    {"rnn", "lstm, one step", A(rnn, .mode = TL_RNN_LSTM), {N(1, 2, 3), U(2, 5), U(2, 5), N(20, 3), U(20, 5), N(20), NONE, NONE}, 8, 0, 0},
+    {"rnn", "lstm, wide", A(rnn, .mode = TL_RNN_LSTM), {N(7, 9, 33), U(9, 67), U(9, 67), SMALL(268, 33), SMALL(268, 67), SMALL(268), SMALL(268), NONE}, 8, NO_HALF | NO_DIFFERENCES, 2e-5},
+    {"rnn", "gru", A(rnn, .mode = TL_RNN_GRU), {N(5, 3, 4), U(3, 6), NONE, U(18, 4), N(18, 6), N(18), N(18), NONE}, 8, 0, 0},
+    {"rnn", "gru, lengths, reverse", A(rnn, .mode = TL_RNN_GRU, .reverse = true), {N(6, 5, 3), U(5, 4), NONE, N(12, 3), N(12, 4), N(12), N(12), I(7, 5)}, 8, 0, 0},
+    {"rnn", "gru, wide, lengths", A(rnn, .mode = TL_RNN_GRU), {N(7, 9, 33), U(9, 67), NONE, SMALL(201, 33), SMALL(201, 67), SMALL(201), NONE, I(8, 9)}, 8, NO_HALF | NO_DIFFERENCES, 2e-5},
+    {"rnn", "no samples", A(rnn, .mode = TL_RNN_LSTM), {N(3, 0, 4), N(0, 5), N(0, 5), N(20, 4), N(20, 5), N(20), N(20), NONE}, 8, NO_GRADIENT, 0},
+    {"rnn_grad", "lstm, foreign residual", A(rnn, .mode = TL_RNN_LSTM), {N(4, 3, 5), U(3, 4), U(3, 4), U(16, 5), U(16, 4), U(16), U(16), I(5, 3), N(4, 3, 4), N(4, 3, 4), N(3, 4), N(3, 4)}, 12, NO_GRADIENT, 0},
+    {"rnn_grad", "gru, reverse", A(rnn, .mode = TL_RNN_GRU, .reverse = true), {N(4, 3, 5), U(3, 4), NONE, U(12, 5), U(12, 4), U(12), U(12), NONE, N(4, 3, 4), N(4, 3, 4), N(3, 4), NONE}, 12, NO_GRADIENT, 0},
 
     /* Losses */
     {"mse_loss", "mean", NULL, {N(4, 5), N(4, 5)}, 2, 0, 0},

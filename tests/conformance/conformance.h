@@ -9,13 +9,14 @@
 #include <stdio.h>
 #include <telar/telar.h>
 
-enum { MAX_IN = 6 };
+enum { MAX_IN = 12 };
 
 /** What an operand is filled with. */
 enum fill {
     ABSENT,   /**< TL_NONE */
     NORMAL,   /**< about -3 to 3 */
     UNIT,     /**< strictly between 0.1 and 0.9 */
+    TENTH,    /**< -0.3 to 0.3: weights of sums over many */
     WIDE,     /**< -7 to 7: beyond every bend of the activations */
     DISTINCT, /**< like NORMAL, but no two elements closer than a hundredth: for max, sort */
     BOOLEAN,

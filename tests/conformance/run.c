@@ -34,6 +34,7 @@ static void fill_values(const struct test_case *c, int k, double *v, int64_t n, 
         double u = draw(&state);
         switch (o->fill) {
         case UNIT: v[i] = integers ? 1 + floor(3 * u) : 0.1 + 0.8 * u; break;
+        case TENTH: v[i] = 0.6 * u - 0.3; break;
         case WIDE: v[i] = integers ? floor(15 * u) - 7 : 14 * u - 7; break;
         case INDEX: v[i] = floor(u * (double)o->limit); break;
         case BOOLEAN: v[i] = u < 0.5; break;

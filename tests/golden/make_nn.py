@@ -57,6 +57,17 @@ LAYERS = {
     "embedding": lambda: nn.Embedding(20, 6),
     "embedding_padding": lambda: nn.Embedding(20, 6, padding_idx=3),
     "net": Net,
+    "rnn": lambda: nn.RNN(5, 7),
+    "rnn_relu": lambda: nn.RNN(5, 7, num_layers=2, nonlinearity="relu", batch_first=True),
+    "lstm": lambda: nn.LSTM(5, 7),
+    "lstm_stacked": lambda: nn.LSTM(5, 7, num_layers=3, batch_first=True, bidirectional=True),
+    "lstm_dropout": lambda: nn.LSTM(5, 7, num_layers=2, dropout=0.5, batch_first=True),
+    "lstm_sample": lambda: nn.LSTM(5, 7, bias=False),
+    "gru": lambda: nn.GRU(5, 7, bias=False, bidirectional=True),
+    "gru_stacked": lambda: nn.GRU(5, 7, num_layers=2),
+    "rnn_cell": lambda: nn.RNNCell(5, 7, nonlinearity="relu"),
+    "lstm_cell": lambda: nn.LSTMCell(5, 7),
+    "gru_cell": lambda: nn.GRUCell(5, 7, bias=False),
 }
 
 PRINTED = dict(LAYERS)
@@ -110,6 +121,8 @@ INPUTS = {
     "relu": (3, 5), "relu6": (3, 5), "leaky_relu": (3, 5), "elu": (3, 5), "gelu": (3, 5), "silu": (3, 5), "sigmoid": (3, 5),
     "hard_sigmoid": (3, 5), "hardswish": (3, 5), "selu": (3, 5), "mish": (3, 5), "log_sigmoid": (3, 5), "tanh": (3, 5), "softplus": (3, 5), "softmax": (3, 5), "log_softmax": (3, 5), "nested": (4, 1),
     "net": (5, 1, 12, 12),
+    "rnn": (4, 3, 5), "rnn_relu": (3, 4, 5), "lstm": (4, 3, 5), "lstm_stacked": (3, 6, 5), "lstm_dropout": (3, 6, 5), "lstm_sample": (4, 5),
+    "gru": (4, 3, 5), "gru_stacked": (4, 3, 5), "rnn_cell": (3, 5), "lstm_cell": (3, 5), "gru_cell": (5,),
 }
 
 
@@ -141,6 +154,12 @@ def write_printed():
             print(f"{name} {len(text.splitlines())}\n{text}", file=f)
 
 
+def output(m, x):
+    """What tl_forward() gives: of recurrent layers the result without the state, of LSTMCell h."""
+    y = m(x)
+    return y[0] if isinstance(y, tuple) else y
+
+
 def write_forward():
     """Two forwards in training, one in evaluation; the loss's gradients; the state after."""
     with open(os.path.join(HERE, "nn_forward.txt"), "w") as f:
@@ -149,15 +168,15 @@ def write_forward():
             m = PRINTED[name]()
             x = torch.randn(*shape) * 2
             print(name, "input", len(shape), *shape, file=f)
-            y = m(x.clone())
+            y = output(m, x.clone())
             print(name, "first", numbers(y), file=f)
-            (m(x.clone()) * torch.linspace(-1, 1, y.numel()).reshape(y.shape)).sum().backward() if list(m.parameters()) else None
+            (output(m, x.clone()) * torch.linspace(-1, 1, y.numel()).reshape(y.shape)).sum().backward() if list(m.parameters()) else None
             for key, p in m.named_parameters():
                 print(name, "grad", key, numbers(p.grad), file=f)
             for key, b in m.named_buffers():
                 print(name, "buffer", key, numbers(b.double()), file=f)
             m.eval()
-            print(name, "eval", numbers(m(x.clone())), file=f)
+            print(name, "eval", numbers(output(m, x.clone())), file=f)
 
 
 if __name__ == "__main__":

@@ -395,7 +395,43 @@ def losses():
         case("mse_loss_grad", reduction, [g, x, target], gradient(y, [l], g), family="loss", reduction=number)
 
 
-for part in (pointwise, integers, copies, reductions, products, indices, convolutions, pools, unfolds, norms, losses):
+def recurrences():
+    gates = {"RNN_TANH": 1, "RNN_RELU": 1, "LSTM": 4, "GRU": 3}
+    for (number, (mode, g)), reverse, packed, bias in itertools.product(enumerate(gates.items()), [False, True], [False, True], [True, False]):
+        if bias == packed and mode != "LSTM":
+            continue
+        steps, samples, features, hidden = 3, 2, 3, 2
+        x, h0, c0 = rand(steps, samples, features), rand(samples, hidden), rand(samples, hidden) if mode == "LSTM" else None
+        w_ih, w_hh = rand(g * hidden, features) / 2, rand(g * hidden, hidden) / 2
+        b_ih, b_hh = (rand(g * hidden) / 2, rand(g * hidden) / 2) if bias else (None, None)
+        lengths = torch.tensor([2, 3]) if packed else None
+        leaves = [leaf(t) for t in (x, h0, c0, w_ih, w_hh, b_ih, b_hh)]
+        # PyTorch has the reverse direction as the second one of a layer that has two.
+        layer = torch.nn.RNNBase(mode, features, hidden, bias=bias, bidirectional=True, dtype=torch.float64)
+        layer.__class__ = {"LSTM": torch.nn.LSTM, "GRU": torch.nn.GRU}.get(mode, torch.nn.RNN)
+        for p in layer.parameters():
+            p.data.zero_()
+        weights = [l for l in leaves[3:] if l is not None]
+        own = [n for n, _ in layer.named_parameters() if n.endswith("_reverse") == reverse]
+        there = lambda s: torch.stack([torch.zeros_like(s), s] if reverse else [s, torch.zeros_like(s)])
+        state = (there(leaves[1]), there(leaves[2])) if mode == "LSTM" else there(leaves[1])
+        given = leaves[0] if lengths is None else torch.nn.utils.rnn.pack_padded_sequence(leaves[0], lengths, enforce_sorted=False)
+        y, last = torch.func.functional_call(layer, dict(zip(own, weights)), (given, state))
+        if packed:
+            y = torch.nn.utils.rnn.pad_packed_sequence(y)[0]
+        y, last = y[..., hidden:] if reverse else y[..., :hidden], [s[int(reverse)] for s in (last if mode == "LSTM" else [last])]
+        arriving = [rand(steps, samples, hidden), *(rand(samples, hidden) for _ in last)]
+        wanted = [l for l in leaves if l is not None]
+        d = iter(torch.autograd.grad([y, *last], wanted, arriving))
+        ins = [x, h0, c0, w_ih, w_hh, b_ih, b_hh, lengths]
+        attrs = dict(family="rnn", mode=number, reverse=reverse)
+        variant = f"{mode}{'reverse' if reverse else ''}{'packed' if packed else ''}{'bias' if bias else ''}"
+        none = [None] * (2 - len(last))
+        case("rnn", variant, ins, [y, *last, *none], **attrs)
+        case("rnn_grad", variant, [*ins, y, *arriving, *none], [next(d) if l is not None else None for l in leaves], **attrs)
+
+
+for part in (pointwise, integers, copies, reductions, products, indices, convolutions, pools, unfolds, norms, losses, recurrences):
     seed(part.__name__)
     part()
 out.close()

@@ -212,6 +212,11 @@ static struct tl_layer_options *layer_options(void)
     DRAW_BOOL(padding_row)
     DRAW_I64(padding_idx)
     DRAW_BOOL(in_place)
+    DRAW_I64(num_layers)
+    DRAW_BOOL(batch_first)
+    DRAW_BOOL(bidirectional)
+    DRAW_F64(dropout)
+    DRAW_BOOL(relu)
     return SELDOM ? NULL : &a;
 }
 

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "../layouts.h"
+#include "matmul.h"
 
 enum {
     SMALL = 12288,      /* multiplications below which the library call costs more */
@@ -14,32 +15,17 @@ enum {
     STRICT_ROWS = 128    /* of a product that one thread makes, in strict mode */
 };
 
-/* One matrix: element (i, j) at data[i * row + j * column]. */
-struct matrix {
-    float *data;
-    int64_t row, column;
-};
-
-/* y = beta c + alpha a b, `batches` times. */
-struct product {
-    int64_t batches, m, n, k;
-    struct matrix a, b, c, y;
-    int64_t a_step, b_step, y_step; /* between batches */
-    double alpha, beta;
-    bool has_c;
-};
-
-static struct matrix matrix_of(const struct tl_view *v)
+static struct cpu_matrix matrix_of(const struct tl_view *v)
 {
     int d = v->ndim - 2;
-    return (struct matrix){cpu_data(v), v->stride[d], v->stride[d + 1]};
+    return (struct cpu_matrix){cpu_data(v), v->stride[d], v->stride[d + 1]};
 }
 
-static struct product matmul_of(const struct tl_call *call)
+static struct cpu_product matmul_of(const struct tl_call *call)
 {
     const struct tl_view *a = &call->in[0], *b = &call->in[1], *y = &call->out[0];
     int d = a->ndim - 2;
-    struct product p = {.batches = 1, .m = a->shape[d], .k = a->shape[d + 1], .n = b->shape[d + 1], .a = matrix_of(a),
+    struct cpu_product p = {.batches = 1, .m = a->shape[d], .k = a->shape[d + 1], .n = b->shape[d + 1], .a = matrix_of(a),
                         .b = matrix_of(b), .y = matrix_of(y), .alpha = 1};
     if (d > 0) {
         p.batches = a->shape[0];
@@ -50,11 +36,11 @@ static struct product matmul_of(const struct tl_call *call)
     return p;
 }
 
-static struct product addmm_of(const struct tl_call *call)
+static struct cpu_product addmm_of(const struct tl_call *call)
 {
     const struct tl_addmm_attrs *attrs = call->attrs;
     const struct tl_view *c = &call->in[0], *a = &call->in[1], *b = &call->in[2];
-    struct product p = {.batches = 1, .m = a->shape[0], .k = a->shape[1], .n = b->shape[1], .a = matrix_of(a), .b = matrix_of(b),
+    struct cpu_product p = {.batches = 1, .m = a->shape[0], .k = a->shape[1], .n = b->shape[1], .a = matrix_of(a), .b = matrix_of(b),
                         .y = matrix_of(&call->out[0]), .alpha = attrs->alpha, .beta = attrs->beta, .has_c = attrs->beta != 0};
     if (p.alpha == 0)
         p.k = 0; /* a and b do not count, not even as NaN */
@@ -68,7 +54,7 @@ static struct product addmm_of(const struct tl_call *call)
 /* ---- the addend ---- */
 
 /* y = beta c, or 0. */
-static void start(const struct product *p)
+static void start(const struct cpu_product *p)
 {
     for (int64_t i = 0; i < p->m; i++) {
         float *y = p->y.data + i * p->y.row;
@@ -93,7 +79,7 @@ static bool only_f32(const struct tl_call *call)
     return true;
 }
 
-static const char *refuses_small_product(const struct tl_call *call, const struct product *p)
+static const char *refuses_small_product(const struct tl_call *call, const struct cpu_product *p)
 {
     if (!only_f32(call))
         return "only f32";
@@ -107,7 +93,7 @@ static const char *refuses_small_product(const struct tl_call *call, const struc
     return NULL;
 }
 
-static void run_small(struct product *p)
+static void run_small(struct cpu_product *p)
 {
     float packed[SMALL_PACKED];
     for (int64_t s = 0; s < p->batches; s++) {
@@ -133,7 +119,7 @@ static void run_small(struct product *p)
 /* ---- large ---- */
 
 /* How BLAS sees an m by n matrix: 'N' in rows, 'T' in columns, 0 neither; and the distance between them. */
-static char order_of(const struct matrix *x, int64_t m, int64_t n, int64_t *distance)
+static char order_of(const struct cpu_matrix *x, int64_t m, int64_t n, int64_t *distance)
 {
     if ((x->column == 1 || n == 1) && (x->row >= n || m == 1)) {
         *distance = m == 1 || x->row < n ? n : x->row;
@@ -146,7 +132,7 @@ static char order_of(const struct matrix *x, int64_t m, int64_t n, int64_t *dist
     return 0;
 }
 
-static const char *refuses_blas(const struct tl_call *call, const struct product *p)
+static const char *refuses_blas(const struct tl_call *call, const struct cpu_product *p)
 {
     int64_t distance;
     if (!only_f32(call))
@@ -159,7 +145,7 @@ static const char *refuses_blas(const struct tl_call *call, const struct product
 }
 
 /* One product through oneDNN, into a y that holds beta c already. */
-static dnnl_status_t blas(const struct product *p, int64_t batch, float beta)
+static dnnl_status_t blas(const struct cpu_product *p, int64_t batch, float beta)
 {
     int64_t lda = 1, ldb = 1, ldc = 1;
     char ta = order_of(&p->a, p->m, p->k, &lda), tb = order_of(&p->b, p->k, p->n, &ldb);
@@ -168,14 +154,14 @@ static dnnl_status_t blas(const struct product *p, int64_t batch, float beta)
                       p->b.data + batch * p->b_step, ldb, beta, p->y.data + batch * p->y_step, ldc);
 }
 
-static tl_status run_blas(const struct tl_call *call, const struct product *p)
+tl_status cpu_multiply(const struct tl_call *call, const struct cpu_product *p)
 {
     dnnl_status_t status = dnnl_success;
     if (p->m == 0 || p->n == 0 || p->batches == 0)
         return TL_OK;
     if (p->k == 0 || p->has_c)
         for (int64_t s = 0; s < p->batches; s++) {
-            struct product one = *p;
+            struct cpu_product one = *p;
             one.y.data += s * p->y_step;
             start(&one);
         }
@@ -193,7 +179,7 @@ static tl_status run_blas(const struct tl_call *call, const struct product *p)
         int failed = 0;
 #pragma omp parallel for schedule(static) num_threads(threads) reduction(| : failed)
         for (int64_t task = 0; task < p->batches * blocks; task++) {
-            struct product part = *p;
+            struct cpu_product part = *p;
             int64_t first = task % blocks * rows;
             part.m = p->m - first < rows ? p->m - first : rows;
             part.a.data += first * p->a.row;
@@ -215,21 +201,21 @@ static tl_status run_blas(const struct tl_call *call, const struct product *p)
     static const char *op_##_refuses_small(const struct tl_device *device, const struct tl_call *call)                      \
     {                                                                                                                       \
         (void)device;                                                                                                       \
-        struct product p = product_of(call);                                                                                \
+        struct cpu_product p = product_of(call);                                                                                \
         return refuses_small_product(call, &p);                                                                             \
     }                                                                                                                       \
     static tl_status op_##_run_small(struct tl_stream *stream, const void *plan, const struct tl_call *call,                \
                                      struct tl_mem workspace)                                                               \
     {                                                                                                                       \
         (void)stream, (void)plan, (void)workspace;                                                                          \
-        struct product p = product_of(call);                                                                                \
+        struct cpu_product p = product_of(call);                                                                                \
         run_small(&p);                                                                                                      \
         return TL_OK;                                                                                                       \
     }                                                                                                                       \
     static const char *op_##_refuses_strided(const struct tl_device *device, const struct tl_call *call)                    \
     {                                                                                                                       \
         (void)device;                                                                                                       \
-        struct product p = product_of(call);                                                                                \
+        struct cpu_product p = product_of(call);                                                                                \
         return refuses_blas(call, &p);                                                                                      \
     }                                                                                                                       \
     static const char *op_##_refuses(const struct tl_device *device, const struct tl_call *call)                            \
@@ -241,8 +227,8 @@ static tl_status run_blas(const struct tl_call *call, const struct product *p)
                                struct tl_mem workspace)                                                                     \
     {                                                                                                                       \
         (void)stream, (void)plan, (void)workspace;                                                                          \
-        struct product p = product_of(call);                                                                                \
-        return run_blas(call, &p);                                                                                          \
+        struct cpu_product p = product_of(call);                                                                                \
+        return cpu_multiply(call, &p);                                                                                          \
     }                                                                                                                       \
     static const struct tl_kernel op_##_small = {                                                                           \
         .struct_size = sizeof(struct tl_kernel), .flags = TL_KERNEL_STRIDED, .op = #op_, .maker = "cpu:vector",             \

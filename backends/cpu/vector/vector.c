@@ -13,6 +13,7 @@ extern const struct cpu_pool_loops LEVEL(cpu_pool_loops);
 extern const struct cpu_reduce_loops LEVEL(cpu_reduce_loops);
 extern const struct cpu_convert_loops LEVEL(cpu_convert_loops);
 extern const struct cpu_softmax_loops LEVEL(cpu_softmax_loops);
+extern const struct cpu_rnn_loops LEVEL(cpu_rnn_loops);
 extern cpu_outer_products LEVEL(cpu_outer_products);
 extern cpu_direct_row LEVEL(cpu_direct_row);
 extern cpu_small_matmul LEVEL(cpu_small_matmul);
@@ -39,6 +40,7 @@ const struct cpu_vector LEVEL(cpu_vector) = {
     .reduce = &LEVEL(cpu_reduce_loops),
     .convert = &LEVEL(cpu_convert_loops),
     .softmax = &LEVEL(cpu_softmax_loops),
+    .rnn = &LEVEL(cpu_rnn_loops),
     .outer_products = LEVEL(cpu_outer_products),
     .pair = 2 * VECTOR_FLOATS,
     .convolutions = VECTOR_BYTES < 64,

@@ -92,6 +92,24 @@ struct cpu_softmax_loops {
     void (*log_softmax_grad)(float *dx, const float *dy, const float *y, int64_t rows, int64_t n);
 };
 
+/** One step of n units of a recurrent layer, of one sample. Gates lie `stride` floats apart, i f g o or r z n, the sums of their products
+ *  before, their values after. h, c: before and after the step. In the gradients dy and dh are what arrives at h, dc what arrives at c; da are
+ *  the gradients of the sums; dh becomes what goes past them to the state before, and dc what goes to the c before. */
+struct cpu_rnn_loops {
+    void (*tanh_step)(float *gate, float *h, int64_t n);
+    void (*relu_step)(float *gate, float *h, int64_t n);
+    void (*lstm_step)(float *gates, int64_t stride, const float *c_before, float *c, float *h, int64_t n);
+    /** inner: w_hn h + b_hn. */
+    void (*gru_step)(float *gates, int64_t stride, const float *inner, const float *h_before, float *h, int64_t n);
+    void (*tanh_back)(float *da, const float *gate, const float *dy, float *dh, int64_t n);
+    void (*relu_back)(float *da, const float *gate, const float *dy, float *dh, int64_t n);
+    void (*lstm_back)(float *da, const float *gates, int64_t stride, const float *c_before, const float *c, const float *dy, float *dh,
+                      float *dc, int64_t n);
+    /** db: the gradients of what w_hh was multiplied with. */
+    void (*gru_back)(float *da, float *db, const float *gates, int64_t stride, const float *inner, const float *h_before, const float *dy,
+                     float *dh, int64_t n);
+};
+
 /** y += alpha a b: a is [m, k] of any strides, b [k, n] and y [m, n] lie in rows. */
 typedef void cpu_small_matmul(float *y, int64_t y_row, const float *a, int64_t a_row, int64_t a_column, const float *b,
                               int64_t b_row, int64_t m, int64_t n, int64_t k, float alpha);
@@ -124,6 +142,7 @@ struct cpu_vector {
     const struct cpu_reduce_loops *reduce;
     const struct cpu_convert_loops *convert;
     const struct cpu_softmax_loops *softmax;
+    const struct cpu_rnn_loops *rnn;
     cpu_small_matmul *small_matmul;
     cpu_outer_products *outer_products;
     cpu_direct_row *direct_row;
