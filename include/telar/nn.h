@@ -114,7 +114,7 @@ TL_PUBLIC tl_state *tl_module_state(tl_module *m);
 /** How names of a state meet those of a module. Zero: strictly, and "module." is taken off where every name begins with it, as PyTorch's
  *  DataParallel saves, unless the module has a part of that name. */
 struct tl_load_options {
-    uint32_t struct_size;
+    size_t struct_size;
     bool lenient;       /**< missing and unexpected names are allowed; another shape never is */
     const char *prefix; /**< take this off; names that do not begin with it are passed over. "": take nothing off */
 };
