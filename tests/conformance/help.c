@@ -27,6 +27,7 @@ static const struct {
 } options[] = {
     {"--own", "Leave out what none of the backend's own kernels takes: a backend with few kernels is judged by these. Use it with "
               "TELAR_FALLBACK=error too, which makes every other missing op an error."},
+    {"--op NAME,...", "As --own, but only the cases of these ops."},
     {"--gradients", "Compare every gradient, and the gradients of gradients, with finite differences, on the reference backend."},
     {"--registry", "Check that every op has a case here, a formula, rows in the documentation and, if it is differentiable, a gradient case."},
     {"--table", "Write the table of ops, backends and element types, in Markdown."},

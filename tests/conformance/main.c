@@ -346,6 +346,25 @@ static int judge_all(char **backends, int n, bool own)
     return 0;
 }
 
+/* Keep the cases of the ops in a list with commas. Says whether each has some. */
+static bool keep_ops(const char *list)
+{
+    size_t n = 0;
+    bool all_known = true;
+    for (const char *name = list; *name; name += strcspn(name, ",") + (name[strcspn(name, ",")] != 0)) {
+        size_t length = strcspn(name, ","), before = n;
+        for (size_t i = n; i < n_all; i++)
+            if (strlen(all[i].op) == length && memcmp(all[i].op, name, length) == 0) {
+                struct test_case c = all[n];
+                all[n++] = all[i];
+                all[i] = c;
+            }
+        all_known &= n > before;
+    }
+    n_all = n;
+    return all_known;
+}
+
 static int wrong_usage(const char *what, const char *argument)
 {
     fprintf(stderr, "telar-conformance: %s%s; see telar-conformance --help\n", what, argument);
@@ -360,7 +379,12 @@ static int run(int argc, char **argv)
     for (int i = 0; i < n; i++)
         if (names[i][0] == '-')
             return wrong_usage("one option at a time, in front: ", names[i]);
-    bool known = !option[0] || strcmp(option, "--own") == 0 || strcmp(option, "--table") == 0;
+    bool ops = strcmp(option, "--op") == 0;
+    if (ops && (n == 0 || !keep_ops(names[0])))
+        return wrong_usage("an op without a case here, in: ", n ? names[0] : "nothing");
+    names += ops;
+    n -= ops;
+    bool known = !option[0] || ops || strcmp(option, "--own") == 0 || strcmp(option, "--table") == 0;
     bool alone = strcmp(option, "--gradients") == 0 || strcmp(option, "--registry") == 0;
     if (!known && !alone)
         return wrong_usage("unknown option ", option);
