@@ -138,6 +138,19 @@ static inline struct gpu_index gpu_index(bool small, int64_t value)
 }
 #define GPU_INDEX(index) ((struct gpu_arg){.value = &(index).value, .size = (index).size})
 
+/** A struct that a kernel takes, all of whose fields are INDEX: put together field by field in prepare(), passed as GPU_FIELDS(f). */
+enum { GPU_MOST_FIELDS = 80 };
+struct gpu_fields {
+    int n;
+    bool small;
+    union {
+        int32_t small[GPU_MOST_FIELDS];
+        int64_t large[GPU_MOST_FIELDS];
+    } value;
+};
+void gpu_put(struct gpu_fields *f, int64_t value);
+#define GPU_FIELDS(f) ((struct gpu_arg){.value = &(f).value, .size = (size_t)(f).n * ((f).small ? 4 : 8)})
+
 /** An element as it is stored. */
 union gpu_element {
     float f32;

@@ -40,6 +40,14 @@ void gpu_define_index(struct gpu_defines *d, bool small)
     gpu_define(d, "INDEX %s", small ? "int" : "long");
 }
 
+void gpu_put(struct gpu_fields *f, int64_t value)
+{
+    if (f->small)
+        f->value.small[f->n++] = (int32_t)value;
+    else
+        f->value.large[f->n++] = value;
+}
+
 static void swap(struct tl_view *v, int i, int j)
 {
     int64_t shape = v->shape[i], stride = v->stride[i];

@@ -15,20 +15,29 @@ CLEANFILES += %D%/kernels/sources.c
 
 # sources GPU_KERNELS: kernels/*.cl
 GPU_KERNELS += \
+	%D%/kernels/batch_norm.cl \
 	%D%/kernels/common.cl \
 	%D%/kernels/copy.cl \
 	%D%/kernels/cuda.cl \
 	%D%/kernels/fill.cl \
 	%D%/kernels/opencl.cl \
-	%D%/kernels/pointwise.cl
+	%D%/kernels/pointwise.cl \
+	%D%/kernels/reduce.cl \
+	%D%/kernels/softmax.cl
 # end (kept by build-aux/update-sources)
 
 # sources backends_gpu_libgpu_la_SOURCES: *.c *.h ops/*.c ops/*.h
 backends_gpu_libgpu_la_SOURCES += \
 	%D%/gpu.h \
 	%D%/helpers.c \
+	%D%/ops/batch_norm.c \
 	%D%/ops/copy.c \
 	%D%/ops/ops.h \
+	%D%/ops/reduce.c \
+	%D%/ops/reduce.h \
+	%D%/ops/softmax.c \
+	%D%/ops/team.c \
+	%D%/ops/team.h \
 	%D%/pointwise.c \
 	%D%/source.c \
 	%D%/table.c
