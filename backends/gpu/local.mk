@@ -15,6 +15,7 @@ CLEANFILES += %D%/kernels/sources.c
 
 # sources GPU_KERNELS: kernels/*.cl
 GPU_KERNELS += \
+	%D%/kernels/batch_norm.cl \
 	%D%/kernels/cat.cl \
 	%D%/kernels/common.cl \
 	%D%/kernels/conv.cl \
@@ -29,7 +30,9 @@ GPU_KERNELS += \
 	%D%/kernels/pad.cl \
 	%D%/kernels/pointwise.cl \
 	%D%/kernels/pool.cl \
+	%D%/kernels/reduce.cl \
 	%D%/kernels/scatter.cl \
+	%D%/kernels/softmax.cl \
 	%D%/kernels/sort.cl \
 	%D%/kernels/unfold.cl
 # end (kept by build-aux/update-sources)
@@ -38,6 +41,7 @@ GPU_KERNELS += \
 backends_gpu_libgpu_la_SOURCES += \
 	%D%/gpu.h \
 	%D%/helpers.c \
+	%D%/ops/batch_norm.c \
 	%D%/ops/cat.c \
 	%D%/ops/conv2d.c \
 	%D%/ops/conv2d_grad_weight.c \
@@ -48,8 +52,13 @@ backends_gpu_libgpu_la_SOURCES += \
 	%D%/ops/optimizer_step.c \
 	%D%/ops/pad.c \
 	%D%/ops/pool.c \
+	%D%/ops/reduce.c \
+	%D%/ops/reduce.h \
 	%D%/ops/scatter_add.c \
+	%D%/ops/softmax.c \
 	%D%/ops/sort.c \
+	%D%/ops/team.c \
+	%D%/ops/team.h \
 	%D%/ops/unfold.c \
 	%D%/pointwise.c \
 	%D%/sorting.c \

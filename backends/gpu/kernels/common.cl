@@ -89,6 +89,101 @@ FUNCTION void report_bad(GLOBAL int *r, int site, int code, long value, long pos
     }
 }
 
+/* ---- Teams: the items of a group that work on one result ------------------------------------------------------------------------------ */
+
+/* Defines name(v, box, step, lanes): the v of all items of a team, merged, for each of them. A team is `lanes` items (a power of two) that lie
+ * `step` apart in a group of 256: side by side where step is 1, else step is 256 / lanes. box: room for 256. All items of the group call it. */
+#define TEAM(name, T, merge)                                                                     \
+    FUNCTION T name(T v, LOCAL_POINTER(T) box, int step, int lanes)                              \
+    {                                                                                            \
+        const int item = (int)ITEM_X, lane = step == 1 ? item & (lanes - 1) : item / step;       \
+        if (lanes == 1)                                                                          \
+            return v;                                                                            \
+        TEAM_WARPS(T, merge)                                                                     \
+        BARRIER();                                                                               \
+        box[item] = v;                                                                           \
+        for (int gap = lanes / 2; gap > 0; gap /= 2) {                                        \
+            BARRIER();                                                                           \
+            if (lane < gap)                                                                     \
+                box[item] = merge(box[item], box[item + gap * step]);                           \
+        }                                                                                        \
+        BARRIER();                                                                               \
+        return box[item - lane * step];                                                          \
+    }
+#if WARP > 1
+#define TEAM_WARPS(T, merge)                                                                     \
+    if (step == 1) {                                                                             \
+        const int near = lanes < WARP ? lanes : WARP, warps = lanes / WARP;                      \
+        for (int d = near / 2; d > 0; d /= 2) {                                                  \
+            const T other = SHUFFLE_DOWN(v, d);                                                  \
+            v = merge(v, other);                                                                 \
+        }                                                                                        \
+        if (lanes <= WARP)                                                                       \
+            return SHUFFLE(v, item & (WARP - lanes));                                            \
+        BARRIER();                                                                               \
+        if (item % WARP == 0)                                                                    \
+            box[item / WARP] = v;                                                                \
+        BARRIER();                                                                               \
+        v = box[item / lanes * warps];                                                           \
+        for (int k = 1; k < warps; k++)                                                          \
+            v = merge(v, box[item / lanes * warps + k]);                                         \
+        return v;                                                                                \
+    }
+#else
+#define TEAM_WARPS(T, merge)
+#endif
+
+/* ---- Sums that lose nothing of note, however long ----------------------------------------------------------------------------------- */
+
+#if defined REAL_float || defined REAL_double
+/* A sum, and what was rounded off it. */
+struct total {
+    REAL sum, rest;
+};
+FUNCTION struct total total_none(void)
+{
+    struct total t;
+    t.sum = t.rest = 0;
+    return t;
+}
+FUNCTION struct total total_add(struct total t, REAL v)
+{
+    const REAL sum = t.sum + v, added = sum - t.sum;
+    t.rest += (t.sum - (sum - added)) + (v - added);
+    t.sum = sum;
+    return t;
+}
+FUNCTION struct total total_merge(struct total a, struct total b)
+{
+    a.rest += b.rest;
+    return total_add(a, b.sum);
+}
+/* Of infinity and NaN the rest is NaN. */
+FUNCTION REAL total_value(struct total t)
+{
+    return t.rest - t.rest == 0 ? t.sum + t.rest : t.sum;
+}
+
+/* How many, their mean, and the sum of their squared distances from it: parts are merged without cancellation. */
+struct moments {
+    REAL n, mean, squares;
+};
+FUNCTION struct moments moments_none(void)
+{
+    struct moments m;
+    m.n = m.mean = m.squares = 0;
+    return m;
+}
+FUNCTION struct moments moments_merge(struct moments a, struct moments b)
+{
+    const REAL n = a.n + b.n, share = n > 0 ? b.n / n : 0, apart = b.mean - a.mean;
+    a.mean += apart * share;
+    a.squares += b.squares + apart * (a.n * share) * apart;
+    a.n = n;
+    return a;
+}
+#endif
+
 /* ---- The verbs of <telar/pointwise.def>, for the type REAL ------------------------------------------------------------------------------ */
 
 #ifdef REAL

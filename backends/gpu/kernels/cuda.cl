@@ -9,6 +9,7 @@ typedef unsigned long ulong;
 #define FUNCTION [[maybe_unused]] static __device__ __forceinline__
 #define GLOBAL
 #define LOCAL __shared__
+#define LOCAL_POINTER(T) T *
 #define CONSTANT static __device__ const
 #define ALIGNED(bytes) __attribute__((aligned(bytes)))
 #define UNROLL _Pragma("unroll")
@@ -30,6 +31,23 @@ typedef unsigned long ulong;
 #define GLOBAL_X ((INDEX)blockIdx.x * blockDim.x + threadIdx.x)
 #define GLOBAL_SIZE ((INDEX)gridDim.x * blockDim.x)
 #define BARRIER() __syncthreads()
+
+/* Items that run in step, and may read each other's registers: the value of the item d after this one, or of item i of the WARP. T is of
+ * whole 4 bytes. */
+#define WARP 32
+template <class T> FUNCTION T shuffle(T v, int i, bool down)
+{
+    union {
+        T value;
+        int words[sizeof(T) / 4];
+    } u = {v};
+    UNROLL
+    for (int k = 0; k < (int)(sizeof(T) / 4); k++)
+        u.words[k] = down ? __shfl_down_sync(0xffffffffu, u.words[k], i) : __shfl_sync(0xffffffffu, u.words[k], i);
+    return u.value;
+}
+#define SHUFFLE_DOWN(v, d) shuffle((v), (d), true)
+#define SHUFFLE(v, i) shuffle((v), (i), false)
 
 #ifndef INFINITY
 #define INFINITY __int_as_float(0x7f800000)

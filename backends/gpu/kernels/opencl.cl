@@ -9,6 +9,7 @@
 #define FUNCTION static inline
 #define GLOBAL __global
 #define LOCAL __local
+#define LOCAL_POINTER(T) __local T *
 #define CONSTANT __constant
 #define ALIGNED(bytes) __attribute__((aligned(bytes)))
 #define UNROLL _Pragma("unroll")
@@ -30,6 +31,7 @@
 #define GLOBAL_X ((INDEX)get_global_id(0))
 #define GLOBAL_SIZE ((INDEX)get_global_size(0))
 #define BARRIER() barrier(CLK_LOCAL_MEM_FENCE)
+#define WARP 1 /* OpenCL 1.2 has no shuffles */
 
 #define NAN_ as_float(0x7fc00000)
 #define BITS_OF_FLOAT(x) as_uint(x)

@@ -36,7 +36,21 @@
     F(topk)                     \
     F(scatter_add)              \
     F(index_add)                \
-    F(embedding_grad)
+    F(embedding_grad)           \
+    F(sum)                      \
+    F(mean)                     \
+    F(prod)                     \
+    F(amax)                     \
+    F(amin)                     \
+    F(var)                      \
+    F(argmax)                   \
+    F(argmin)                   \
+    F(softmax)                  \
+    F(log_softmax)              \
+    F(softmax_grad)             \
+    F(log_softmax_grad)         \
+    F(batch_norm)               \
+    F(batch_norm_grad)
 
 #define GPU_DECLARE_(name) extern const struct tl_kernel gpu_##name##_kernel;
 GPU_KERNELS(GPU_DECLARE_)
