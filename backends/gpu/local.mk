@@ -17,6 +17,7 @@ CLEANFILES += %D%/kernels/sources.c
 GPU_KERNELS += \
 	%D%/kernels/cat.cl \
 	%D%/kernels/common.cl \
+	%D%/kernels/conv.cl \
 	%D%/kernels/copy.cl \
 	%D%/kernels/cuda.cl \
 	%D%/kernels/fill.cl \
@@ -33,6 +34,7 @@ backends_gpu_libgpu_la_SOURCES += \
 	%D%/gpu.h \
 	%D%/helpers.c \
 	%D%/ops/cat.c \
+	%D%/ops/conv2d.c \
 	%D%/ops/copy.c \
 	%D%/ops/matmul.c \
 	%D%/ops/ops.h \

@@ -23,7 +23,9 @@
     F(flip)                     \
     F(pad)                      \
     F(matmul)                   \
-    F(addmm)
+    F(addmm)                    \
+    F(conv2d)                   \
+    F(conv2d_grad_input)
 
 #define GPU_DECLARE_(name) extern const struct tl_kernel gpu_##name##_kernel;
 GPU_KERNELS(GPU_DECLARE_)
