@@ -18,6 +18,7 @@ GPU_KERNELS += \
 	%D%/kernels/cat.cl \
 	%D%/kernels/common.cl \
 	%D%/kernels/conv.cl \
+	%D%/kernels/conv_weight.cl \
 	%D%/kernels/copy.cl \
 	%D%/kernels/cuda.cl \
 	%D%/kernels/fill.cl \
@@ -35,6 +36,7 @@ backends_gpu_libgpu_la_SOURCES += \
 	%D%/helpers.c \
 	%D%/ops/cat.c \
 	%D%/ops/conv2d.c \
+	%D%/ops/conv2d_grad_weight.c \
 	%D%/ops/copy.c \
 	%D%/ops/matmul.c \
 	%D%/ops/ops.h \

@@ -25,7 +25,8 @@
     F(matmul)                   \
     F(addmm)                    \
     F(conv2d)                   \
-    F(conv2d_grad_input)
+    F(conv2d_grad_input)        \
+    F(conv2d_grad_weight)
 
 #define GPU_DECLARE_(name) extern const struct tl_kernel gpu_##name##_kernel;
 GPU_KERNELS(GPU_DECLARE_)
