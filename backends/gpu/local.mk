@@ -27,7 +27,8 @@ GPU_KERNELS += \
 	%D%/kernels/optimizer.cl \
 	%D%/kernels/pad.cl \
 	%D%/kernels/pointwise.cl \
-	%D%/kernels/pool.cl
+	%D%/kernels/pool.cl \
+	%D%/kernels/unfold.cl
 # end (kept by build-aux/update-sources)
 
 # sources backends_gpu_libgpu_la_SOURCES: *.c *.h ops/*.c ops/*.h
@@ -43,6 +44,7 @@ backends_gpu_libgpu_la_SOURCES += \
 	%D%/ops/optimizer_step.c \
 	%D%/ops/pad.c \
 	%D%/ops/pool.c \
+	%D%/ops/unfold.c \
 	%D%/pointwise.c \
 	%D%/source.c \
 	%D%/table.c

@@ -26,7 +26,9 @@
     F(addmm)                    \
     F(conv2d)                   \
     F(conv2d_grad_input)        \
-    F(conv2d_grad_weight)
+    F(conv2d_grad_weight)       \
+    F(unfold)                   \
+    F(fold)
 
 #define GPU_DECLARE_(name) extern const struct tl_kernel gpu_##name##_kernel;
 GPU_KERNELS(GPU_DECLARE_)
