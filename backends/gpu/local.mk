@@ -20,6 +20,7 @@ GPU_KERNELS += \
 	%D%/kernels/copy.cl \
 	%D%/kernels/cuda.cl \
 	%D%/kernels/fill.cl \
+	%D%/kernels/gather.cl \
 	%D%/kernels/matmul.cl \
 	%D%/kernels/opencl.cl \
 	%D%/kernels/optimizer.cl \
@@ -34,6 +35,7 @@ backends_gpu_libgpu_la_SOURCES += \
 	%D%/helpers.c \
 	%D%/ops/cat.c \
 	%D%/ops/copy.c \
+	%D%/ops/gather.c \
 	%D%/ops/matmul.c \
 	%D%/ops/ops.h \
 	%D%/ops/optimizer_step.c \

@@ -119,9 +119,13 @@ const struct test_case cases[] = {
     {"log_softmax_grad", "middle", A(along, .dim = 1), {N(3, 4, 5), N(3, 4, 5)}, 2, 0, 0},
     {"gather", "columns", A(along, .dim = 1), {N(4, 6), I(6, 4, 3)}, 2, EXACT | INTEGERS, 0},
     {"gather", "first of three", A(along, .dim = 0), {N(4, 3, 5), I(4, 2, 3, 5)}, 2, EXACT, 0},
+    {"gather", "smaller in two", A(along, .dim = 1), {N(4, 6, 5), I(6, 3, 8, 4)}, 2, EXACT, 0},
+    {"gather", "no indices", A(along, .dim = 1), {N(4, 6), I(6, 4, 0)}, 2, EXACT | NO_GRADIENT, 0},
     {"scatter_add", "columns", A(along, .dim = 1), {N(4, 6), I(6, 4, 8), N(4, 8)}, 3, 0, 0},
     {"index_select", "rows", A(along, .dim = 0), {N(6, 5), I(6, 9)}, 2, EXACT | INTEGERS, 0},
     {"index_select", "last", A(along, .dim = 2), {N(3, 4, 5), I(5, 7)}, 2, EXACT, 0},
+    {"index_select", "middle, wide", A(along, .dim = 1), {N(2, 5, 32), I(5, 7)}, 2, EXACT, 0},
+    {"index_select", "rows of nothing", A(along, .dim = 0), {N(6, 0), I(6, 9)}, 2, EXACT | NO_GRADIENT, 0},
     {"index_add", "rows, repeated", A(along, .dim = 0), {N(6, 5), I(6, 9), N(9, 5)}, 3, 0, 0},
     {"sort", "rows", A(order, .dim = 1), {D(4, 9)}, 1, EXACT | INTEGERS, 0},
     {"sort", "descending columns, ties", A(order, .dim = 0, .descending = true), {T(9, 4)}, 1, EXACT | NO_GRADIENT, 0},
@@ -137,6 +141,7 @@ const struct test_case cases[] = {
     {"pad", "nothing inside", A(pad, .pad = TL_DIMS(0, 0, 1, 0), .value = 0.5), {N(0, 3)}, 1, EXACT | INTEGERS | NO_GRADIENT, 0},
     {"pad", "rows only", A(pad, .pad = TL_DIMS(0, 0, 2, 1), .value = -1), {N(3, 4, 5)}, 1, EXACT, 0},
     {"embedding", "3 x 4 indices", NULL, {N(7, 5), I(7, 3, 4)}, 2, EXACT, 0},
+    {"embedding", "wide", NULL, {N(70, 64), I(70, 90)}, 2, EXACT, 0},
     {"embedding_grad", "padding row", A(embedding, .rows = 7, .padding = true, .padding_idx = 2), {N(3, 4, 5), I(7, 3, 4)}, 2, 0, 0},
 
     /* Convolution */

@@ -167,11 +167,21 @@ static void judge_strictly(struct judgement *j, const struct test_case *c)
 
 /* ---- Indices out of range ------------------------------------------------------------------------------------------------------------ */
 
+/* Without elements no index is spoiled, or no value read. */
+static bool has_nothing(const struct test_case *c)
+{
+    for (int k = 0; k < c->n_in; k++)
+        for (int d = 0; d < c->in[k].ndim; d++)
+            if (c->in[k].shape[d] == 0)
+                return true;
+    return false;
+}
+
 /* The error may come at once or late, but no later than with the first value that is read; and it goes with that. */
 static void judge_bad_index(struct judgement *j, const struct test_case *c)
 {
     for (int k = 0; k < c->n_in; k++) {
-        if (c->in[k].fill != INDEX)
+        if (c->in[k].fill != INDEX || has_nothing(c))
             continue;
         for (int low = 0; low < 2; low++) {
             struct results bad, after;

@@ -23,7 +23,10 @@
     F(flip)                     \
     F(pad)                      \
     F(matmul)                   \
-    F(addmm)
+    F(addmm)                    \
+    F(gather)                   \
+    F(index_select)             \
+    F(embedding)
 
 #define GPU_DECLARE_(name) extern const struct tl_kernel gpu_##name##_kernel;
 GPU_KERNELS(GPU_DECLARE_)
