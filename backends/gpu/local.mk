@@ -26,7 +26,8 @@ GPU_KERNELS += \
 	%D%/kernels/optimizer.cl \
 	%D%/kernels/pad.cl \
 	%D%/kernels/pointwise.cl \
-	%D%/kernels/pool.cl
+	%D%/kernels/pool.cl \
+	%D%/kernels/sort.cl
 # end (kept by build-aux/update-sources)
 
 # sources backends_gpu_libgpu_la_SOURCES: *.c *.h ops/*.c ops/*.h
@@ -41,7 +42,10 @@ backends_gpu_libgpu_la_SOURCES += \
 	%D%/ops/optimizer_step.c \
 	%D%/ops/pad.c \
 	%D%/ops/pool.c \
+	%D%/ops/sort.c \
 	%D%/pointwise.c \
+	%D%/sorting.c \
+	%D%/sorting.h \
 	%D%/source.c \
 	%D%/table.c
 # end (kept by build-aux/update-sources)

@@ -26,7 +26,9 @@
     F(addmm)                    \
     F(gather)                   \
     F(index_select)             \
-    F(embedding)
+    F(embedding)                \
+    F(sort)                     \
+    F(topk)
 
 #define GPU_DECLARE_(name) extern const struct tl_kernel gpu_##name##_kernel;
 GPU_KERNELS(GPU_DECLARE_)
