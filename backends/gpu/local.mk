@@ -27,6 +27,7 @@ GPU_KERNELS += \
 	%D%/kernels/pad.cl \
 	%D%/kernels/pointwise.cl \
 	%D%/kernels/pool.cl \
+	%D%/kernels/scatter.cl \
 	%D%/kernels/sort.cl
 # end (kept by build-aux/update-sources)
 
@@ -42,6 +43,7 @@ backends_gpu_libgpu_la_SOURCES += \
 	%D%/ops/optimizer_step.c \
 	%D%/ops/pad.c \
 	%D%/ops/pool.c \
+	%D%/ops/scatter_add.c \
 	%D%/ops/sort.c \
 	%D%/pointwise.c \
 	%D%/sorting.c \

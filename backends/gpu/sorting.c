@@ -93,8 +93,8 @@ static struct tl_mem part(const struct gpu_sort *sort, struct tl_mem workspace, 
     return (struct tl_mem){workspace.handle, workspace.offset + (size_t)i * sort->half + (values ? sort->values : 0)};
 }
 
-tl_status gpu_sort_run(struct tl_stream *stream, const char *op, const struct gpu_sort *sort, struct tl_mem x, struct tl_mem values, struct tl_mem places,
-                       struct tl_mem workspace)
+tl_status gpu_sort_run(struct tl_stream *stream, const char *op, const struct gpu_sort *sort, struct tl_mem x, struct tl_mem values,
+                       struct tl_mem places, struct tl_mem workspace)
 {
     const bool merged = sort->passes > 0;
     const struct gpu_arg out_values = GPU_MEMORY(values, sort->element), out_places = GPU_MEMORY(places, sort->last_place);

@@ -12,11 +12,14 @@ struct gpu_sorting {
     tl_dtype type;
     int64_t outer, n, inner, keep;
     bool descending;
-    bool small;       /**< indices are of 32 bits */
+    bool small;        /**< indices are of 32 bits */
     bool index_places; /**< places are written as INDEX, else as 64 bits */
 };
 
 enum { GPU_SORT_PASSES = 24 };
+
+/** More elements than these are counted in 64 bits: a grid over runs may have twice as many items. */
+enum { GPU_SORT_SMALL = INT32_MAX / 4 };
 
 /** How it is sorted. */
 struct gpu_sort {
@@ -32,7 +35,7 @@ struct gpu_sort {
 tl_status gpu_sort_prepare(struct gpu *gpu, const char *op, const struct gpu_sorting *what, struct gpu_sort *sort);
 
 /** Enqueue it; `workspace` has sort->workspace bytes. Nothing overlaps. */
-tl_status gpu_sort_run(struct tl_stream *stream, const char *op, const struct gpu_sort *sort, struct tl_mem x, struct tl_mem values, struct tl_mem places,
-                       struct tl_mem workspace);
+tl_status gpu_sort_run(struct tl_stream *stream, const char *op, const struct gpu_sort *sort, struct tl_mem x, struct tl_mem values,
+                       struct tl_mem places, struct tl_mem workspace);
 
 #endif

@@ -127,6 +127,11 @@ const struct test_case cases[] = {
     {"index_select", "middle, wide", A(along, .dim = 1), {N(2, 5, 32), I(5, 7)}, 2, EXACT, 0},
     {"index_select", "rows of nothing", A(along, .dim = 0), {N(6, 0), I(6, 9)}, 2, EXACT | NO_GRADIENT, 0},
     {"index_add", "rows, repeated", A(along, .dim = 0), {N(6, 5), I(6, 9), N(9, 5)}, 3, 0, 0},
+    {"scatter_add", "few places, first of three", A(along, .dim = 0), {N(2, 3, 5), I(2, 300, 2, 5), N(300, 2, 5)}, 3, INTEGERS, 0},
+    {"scatter_add", "no indices", A(along, .dim = 1), {N(4, 6), I(6, 4, 0), N(4, 0)}, 3, INTEGERS, 0},
+    {"index_add", "middle, many rows to few", A(along, .dim = 1), {N(2, 3, 40), I(3, 400), N(2, 400, 40)}, 3, INTEGERS | NO_HALF, 0},
+    {"index_add", "last, long", A(along, .dim = 1), {N(3, 50), I(50, 3000), N(3, 3000)}, 3, NO_HALF, 0},
+    {"index_add", "nothing", A(along, .dim = 0), {N(6, 5), I(6, 0), N(0, 5)}, 3, 0, 0},
     {"sort", "rows", A(order, .dim = 1), {D(4, 9)}, 1, EXACT | INTEGERS, 0},
     {"sort", "descending columns, ties", A(order, .dim = 0, .descending = true), {T(9, 4)}, 1, EXACT | NO_GRADIENT, 0},
     {"sort", "many short lines, ties", A(order, .dim = 1), {T(70, 3, 5)}, 1, EXACT | NO_GRADIENT | INTEGERS, 0},
@@ -150,6 +155,8 @@ const struct test_case cases[] = {
     {"pad", "rows only", A(pad, .pad = TL_DIMS(0, 0, 2, 1), .value = -1), {N(3, 4, 5)}, 1, EXACT, 0},
     {"embedding", "3 x 4 indices", NULL, {N(7, 5), I(7, 3, 4)}, 2, EXACT, 0},
     {"embedding", "wide", NULL, {N(70, 64), I(70, 90)}, 2, EXACT, 0},
+    {"embedding_grad", "wide, few rows", A(embedding, .rows = 3), {N(500, 70), I(3, 500)}, 2, NO_HALF, 0},
+    {"embedding_grad", "many rows", A(embedding, .rows = 5000), {N(9, 3), I(5000, 9)}, 2, 0, 0},
     {"embedding_grad", "padding row", A(embedding, .rows = 7, .padding = true, .padding_idx = 2), {N(3, 4, 5), I(7, 3, 4)}, 2, 0, 0},
 
     /* Convolution */

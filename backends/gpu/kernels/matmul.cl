@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Matrix products y[s, i, j] = sum over k of a[s, i, k] b[s, k, j]; addmm's y = beta c + alpha a b. Strides are free, y is row-major. gpu/ops/matmul.c
- * defines
+ * Matrix products y[s, i, j] = sum over k of a[s, i, k] b[s, k, j]; addmm's y = beta c + alpha a b. Strides are free, y is row-major.
+ * gpu/ops/matmul.c defines
  *
- *   T, SUM       the elements' type and the type of sums: float, double, and uint or ulong for integers, which wrap around
- *   FOLDED       sums in float: every 256 products are added up by themselves, so that the error does not grow with k
- *   PARTIAL      k is split: the kernel writes the sums of its part, and matmul_finish adds up the parts, always in the same order
- *   ADDEND       addmm: 0 neither reads c nor scales, 1 only scales, 2 also reads c
- *
- * and for matmul_tiled BM, BN, BK, the sizes of a tile, TM, TN, those of an item's share of it, and A_ALONG_K, B_ALONG_K: neighbours in memory, and so
- * the items that fetch them, are neighbours along k; for matmul_vector LANES, how many items share a row, and A_ALONG_K; for matmul_finish LANES.
+ *   T, SUM     the elements' type and the type of sums: float, double, and uint or ulong for integers, which wrap around
+ *   FOLDED     sums in float: every 256 products are added up by themselves, so that the error does not grow with k
+ *   PARTIAL    k is split: the kernel writes the sums of its part, and matmul_finish adds up the parts, always in the same order
+ *   ADDEND     addmm: 0 neither reads c nor scales, 1 only scales, 2 also reads c
+ *   A_ALONG_K  a's neighbours in memory, and so the items that fetch them, are neighbours along k; B_ALONG_K likewise
+ *   BM BN BK   matmul_tiled: sizes of a tile; TM, TN: of an item's share of it
+ *   LANES      matmul_vector: how many items share a row; matmul_finish: an element
  */
 
 /* b_column, c_column, tiles_n are matmul_tiled's. Sizes of parts are even for all but the last one. */

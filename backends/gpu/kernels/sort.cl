@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Stable sorting of lines [outer, n, inner] along n: blocks in local memory, then runs that are merged, several at a time. Of each line only the first
- * `keep` are wanted. gpu/sorting.c defines
+ * Stable sorting of lines [outer, n, inner] along n: blocks in local memory, then runs that are merged, several at a time. Of each line only the
+ * first `keep` are wanted. gpu/sorting.c defines
  *
  *   T, NUMBER     the elements' type and what they are compared as; FLOATING: there may be NaNs, which are the largest
  *   DESCENDING    the largest first
@@ -50,7 +50,8 @@ enum { ALL = BLOCK * LINES };
 #define PLACE_OF(e) ((e) / LINES)
 #endif
 
-/* Bitonic. Equal elements are told apart by their places, so that the order is that of a stable sort; BLOCK is the place of what lies beyond the end. */
+/* Bitonic. Equal elements are told apart by their places, so that the order is that of a stable sort; BLOCK is the place of what lies beyond the
+ * end. */
 KERNEL(256, 1) sort_blocks(BUFFER(const STORAGE(T), x), BUFFER(STORAGE(T), values), BUFFER(PLACE, places), struct sorting p)
 {
     OPEN(const STORAGE(T), x)

@@ -28,7 +28,10 @@
     F(index_select)             \
     F(embedding)                \
     F(sort)                     \
-    F(topk)
+    F(topk)                     \
+    F(scatter_add)              \
+    F(index_add)                \
+    F(embedding_grad)
 
 #define GPU_DECLARE_(name) extern const struct tl_kernel gpu_##name##_kernel;
 GPU_KERNELS(GPU_DECLARE_)

@@ -19,7 +19,7 @@ static tl_status prepare(const struct tl_device *device, const struct tl_call *c
     if (tl_view_numel(y) == 0)
         return TL_OK;
     struct gpu_sorting what = {.type = x->dtype, .outer = 1, .n = 1, .inner = 1, .keep = 1, .descending = attrs->descending,
-                               .small = gpu_small(x, 1) && gpu_small(y, 1)};
+                               .small = gpu_small(x, 1) && tl_view_numel(x) < GPU_SORT_SMALL};
     for (int d = 0; d < x->ndim; d++)
         *(d < attrs->dim ? &what.outer : d == attrs->dim ? &what.n : &what.inner) *= x->shape[d];
     if (x->ndim)
