@@ -241,6 +241,11 @@ const struct variable variables[] = {
     {"TELAR_ALLOW_TF32", "1 or 0",
      "1: the cuda backend may multiply f32 as TF32, whose ten bits of fraction tensor cores take: several times as fast on large products and "
      "convolutions, and exact to about three digits. Not in strict arithmetic. 0, or unset: f32 is multiplied as f32."},
+    {"CUDA_HOME", "FOLDER",
+     "The CUDA toolkit whose libraries the cuda backend opens where the dynamic linker does not find them. Unset: CUDA_PATH, else the toolkit that Telar was built "
+     "with. Ignored in set-user-id programs."},
+    {"CUDA_VISIBLE_DEVICES", "NUMBER[,NUMBER]…",
+     "The GPUs that NVIDIA's driver shows, and their order: cuda:0 is the first of them. Unset: all; empty: none."},
     {"TELAR_CPU_ISA", "LEVEL",
      "The most that the cpu backend and its oneDNN may use of the processor: avx512, avx2 or base. Unset: all that it has. For finding out "
      "whether a difference comes from there."},

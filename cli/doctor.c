@@ -147,7 +147,7 @@ static void print_environment(void)
     printf("environment:\n");
     for (const struct variable *e = variables; e->name; e++) {
         const char *value = getenv(e->name);
-        printf("  %-18s %s\n", e->name, value ? value : "(not set)");
+        printf("  %-20s %s\n", e->name, value ? value : "(not set)");
     }
 }
 

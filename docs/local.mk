@@ -1,5 +1,5 @@
 # Documentation. It is installed as it lies here, below the README, so that links between the pages hold in both places.
-# sources nobase_dist_doc_DATA: *.md adr/*.md models/*.md
+# sources nobase_dist_doc_DATA: *.md adr/*.md backends/*.md models/*.md
 nobase_dist_doc_DATA += \
 	%D%/add-a-backend.md \
 	%D%/add-a-data-set.md \
@@ -22,6 +22,8 @@ nobase_dist_doc_DATA += \
 	%D%/adr/015-zero-means-default.md \
 	%D%/adr/016-automake-and-tap.md \
 	%D%/adr/017-own-zip-reader.md \
+	%D%/backends/cuda.md \
+	%D%/backends/opencl.md \
 	%D%/cplusplus.md \
 	%D%/design.md \
 	%D%/from-pytorch.md \

@@ -58,6 +58,9 @@ SH_TESTS = \
 	%D%/template_backend.sh \
 	%D%/check_reference.sh \
 	%D%/conformance/cpu.sh \
+	%D%/conformance/cuda.sh \
+	%D%/conformance/cuda_kernels.sh \
+	%D%/conformance/opencl.sh \
 	%D%/conformance/flaws.sh \
 	%D%/conformance/cpu_levels.sh \
 	%D%/conformance/gradients.sh \
@@ -116,14 +119,22 @@ LOG_DRIVER = env AM_TAP_AWK='$(AWK)' TAP_VERBOSE='$(V)' $(SHELL) $(top_srcdir)/b
 SH_LOG_DRIVER = $(LOG_DRIVER)
 SH_LOG_COMPILER = $(SHELL)
 
-# The user's settings and caches stay out of the tests. Several tests run at a time, so threads that wait do not spin.
+# The user's settings and caches stay out of the tests, and so does a GPU, which would else be the default device: conformance/cuda.sh shows it. Several tests run at a time, so threads that wait do not spin.
 AM_TESTS_ENVIRONMENT = \
 	unset TELAR_BACKEND TELAR_PLUGIN_PATH TELAR_LOG TELAR_FALLBACK TELAR_CHECK TELAR_MATH TELAR_RNG TELAR_PASSES TELAR_PROFILE; \
+	TEST_VISIBLE_DEVICES=$${CUDA_VISIBLE_DEVICES-all} CUDA_VISIBLE_DEVICES=; export TEST_VISIBLE_DEVICES CUDA_VISIBLE_DEVICES; \
 	TEST_SRCDIR='$(abs_top_srcdir)'; export TEST_SRCDIR; \
 	TEST_BUILDDIR='$(abs_top_builddir)'; export TEST_BUILDDIR; \
 	XDG_CACHE_HOME='$(abs_top_builddir)/tests/cache'; export XDG_CACHE_HOME; \
 	OMP_WAIT_POLICY=passive; export OMP_WAIT_POLICY; \
 	NO_COLOR=1; export NO_COLOR;
+
+# What takes minutes: every kernel in every type, compiled for every architecture that there is, or compared on an OpenCL device.
+check-cuda-kernels: all $(check_LTLIBRARIES)
+	TELAR_TEST_KERNELS=all $(MAKE) $(AM_MAKEFLAGS) check TESTS=%D%/conformance/cuda_kernels.sh
+check-opencl: all
+	TELAR_TEST_KERNELS=all $(MAKE) $(AM_MAKEFLAGS) check TESTS=%D%/conformance/opencl.sh
+.PHONY: check-cuda-kernels check-opencl
 
 # Models and data sets whose tables or code break their word, and good ones of every task.
 check_LTLIBRARIES += %D%/crooked/models.la %D%/crooked/data.la
@@ -377,8 +388,8 @@ EXTRA_DIST += \
 # The conformance suite: installed, so that anybody's backend can be judged.
 bin_PROGRAMS += %D%/telar-conformance
 %C%_telar_conformance_SOURCES = %D%/conformance/cases.c %D%/conformance/conformance.h %D%/conformance/help.c \
-	%D%/conformance/judge.c %D%/conformance/main.c %D%/conformance/network.c %D%/conformance/replay.c \
-	%D%/conformance/run.c %D%/conformance/tally.c
+	%D%/conformance/judge.c %D%/conformance/main.c %D%/conformance/network.c %D%/conformance/options.c \
+	%D%/conformance/replay.c %D%/conformance/run.c %D%/conformance/run_only.c %D%/conformance/tally.c
 man_MANS += %D%/telar-conformance.1
 CLEANFILES += %D%/telar-conformance.1
 %D%/telar-conformance.1: %D%/telar-conformance$(EXEEXT)

@@ -117,9 +117,30 @@ const char *kernel_name(const char *op);
 void print_help(FILE *to);
 void print_man_page(FILE *to);
 
-/** All points about one backend (judge.c). `own`: leave out what none of its kernels takes. `some`: only about these cases, not about its table of
- *  kernels, nor with networks. */
-void judge_backend(const char *backend, bool own, bool some, const struct test_case *all, size_t n_all);
+/** The command line (options.c). */
+struct request {
+    const char *mode; /**< "", or the option that says what is to be done: "--own" */
+    char **ops;       /**< lists of names; none: all ops */
+    int n_ops;
+    bool types[TL_DTYPE_COUNT]; /**< element types to run in */
+    bool some;                  /**< some ops or types only */
+    char **backends;
+    int n_backends;
+};
+/** 0; else the exit status, after a message. request_free() it in any case. */
+int read_command_line(int argc, char **argv, struct request *r);
+void request_free(struct request *r);
+
+/** The element types that cases run in, and whether a case does (judge.c). */
+enum { CASE_TYPES = 8 };
+extern const tl_dtype case_types[CASE_TYPES];
+bool case_applies(const struct test_case *c, tl_dtype dtype);
+
+/** All points about one backend (judge.c); with "--own" without what none of its kernels takes; of some ops or types without its table of
+ *  kernels and without networks. */
+void judge_backend(const char *backend, const struct request *r, const struct test_case *all, size_t n_all);
+/** Every case on the backend, forward and backward, without looking at values (run_only.c). */
+void run_only(const char *backend, const struct request *r, const struct test_case *all, size_t n_all);
 /** Did every case of the op that applies to the type run on the backend, and agree with the reference? */
 bool known_to_work(const char *backend, const char *op, tl_dtype dtype, const struct test_case *all, size_t n_all);
 /** A point: a network on this list of backends gives the reference's losses (network.c). */

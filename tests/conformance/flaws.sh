@@ -65,6 +65,19 @@ point $? "--op wants one"
 [ $? = 2 ] && grep -q -e '--registry is about all ops' "$folder/out"
 point $? "--registry takes none"
 
+"$conformance" --types f32,i64 --op abs "$folder/backends/opaque.so" >"$folder/out" 2>&1 && grep -q '^ok .* abs, .*, 2 types$' "$folder/out"
+point $? "--types judges only some types"
+"$conformance" --types f32,x64 "$folder/backends/opaque.so" >"$folder/out" 2>&1
+[ $? = 2 ] && grep -q '"x64" is no element type' "$folder/out"
+point $? "a type that there is not is told"
+OPAQUE_FLAW=no-plan "$conformance" --run-only --op sort,sum "$folder/backends/opaque.so" >"$folder/out" 2>&1
+[ $? = 1 ] && grep -q '^not ok [0-9]* - opaque: sort, rows' "$folder/out" && grep -q '^ok [0-9]* - opaque: sum, all.*: runs$' "$folder/out"
+point $? "--run-only runs, and finds what does not"
+OPAQUE_FLAW=forgetful "$conformance" --run-only --op gather "$folder/backends/opaque.so" >"$folder/out" 2>&1
+point $? "but looks at no value"
+"$conformance" --list --op gather >"$folder/out" 2>&1 && grep -q '^gather, ' "$folder/out" && ! grep -q -v '^gather, ' "$folder/out"
+point $? "--list lists cases"
+
 "$conformance" --help >"$folder/out" 2>&1 && grep -q -e '--own' "$folder/out"
 point $? "--help is no backend"
 "$conformance" --nonsense >"$folder/out" 2>&1

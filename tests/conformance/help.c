@@ -7,7 +7,7 @@
 #include <string.h>
 
 static const char summary[] = "judge a backend for Telar";
-static const char usage[] = "telar-conformance [--op NAME]... [OPTION] BACKEND...";
+static const char usage[] = "telar-conformance [--op NAME]... [--types TYPES] [OPTION] BACKEND...";
 static const char text[] =
     "Runs every op on each BACKEND, in every element type that the op has, on operands that are row-major, transposed, spaced and expanded, "
     "forward and backward, and compares with the reference backend. Then the same in strict arithmetic, on one thread and on three, which must "
@@ -30,6 +30,10 @@ static const struct {
     {"--op NAME", "Run only the cases of this op, and of those that kernels know by its name: matmul also means mm and bmm. NAME may be a list, "
                   "sum,mean, and the option may be repeated. The table of kernels is not looked at, and no network is run. Also with --own, and with "
                   "--gradients."},
+    {"--types TYPES", "Run the cases in these element types only, f32,i64. Otherwise as --op."},
+    {"--run-only", "Run every case, forward and backward, and look at no value: what a backend plans, compiles and enqueues is done, also on a device "
+                   "that does not compute, such as a stand-in. With TELAR_FALLBACK=error a case is skipped that needs an op without a kernel."},
+    {"--list", "List the cases."},
     {"--gradients", "Compare every gradient, and the gradients of gradients, with finite differences, on the reference backend."},
     {"--registry", "Check that every op has a case here, a formula, rows in the documentation and, if it is differentiable, a gradient case."},
     {"--table", "Write the table of ops, backends and element types, in Markdown."},

@@ -12,15 +12,17 @@
 
 static const char *const layout_name[LAYOUTS] = {"row-major", "reversed", "spaced", "mixed"};
 
+const tl_dtype case_types[CASE_TYPES] = {TL_F32, TL_F64, TL_F16, TL_BF16, TL_I64, TL_I32, TL_U8, TL_BOOL};
+
 struct judgement {
     const char *backend;
-    bool own; /* what its kernels do not take is left out */
+    const bool *types; /* to run in */
+    bool own;          /* what its kernels do not take is left out */
     struct tally *tally;
     uint64_t taken; /* calls that they took, of the ops that the cases are about */
 };
 
-/* Does the case apply to this type? */
-static bool applies(const struct test_case *c, tl_dtype dtype)
+bool case_applies(const struct test_case *c, tl_dtype dtype)
 {
     if (dtype == TL_F16 || dtype == TL_BF16)
         return !(c->flags & NO_HALF);
@@ -90,7 +92,7 @@ bool known_to_work(const char *backend, const char *op, tl_dtype dtype, const st
     char text[800];
     uint64_t own = 0;
     for (size_t k = 0; k < n_all && good; k++)
-        if (strcmp(all[k].op, op) == 0 && applies(&all[k], dtype)) {
+        if (strcmp(all[k].op, op) == 0 && case_applies(&all[k], dtype)) {
             any = true;
             good = judge_type(&j, &all[k], dtype, &own, text, sizeof text) == AGREES;
         }
@@ -100,16 +102,17 @@ bool known_to_work(const char *backend, const char *op, tl_dtype dtype, const st
 
 static void judge_case(struct judgement *j, const struct test_case *c)
 {
-    static const tl_dtype types[] = {TL_F32, TL_F64, TL_F16, TL_BF16, TL_I64, TL_I32, TL_U8, TL_BOOL};
     char text[800] = "";
     bool good = true;
     int n = 0;
     uint64_t own = 0;
-    for (size_t t = 0; t < sizeof types / sizeof *types && good; t++)
-        if (applies(c, types[t])) {
-            good = DIFFERS != judge_type(j, c, types[t], &own, text, sizeof text);
+    for (int t = 0; t < CASE_TYPES && good; t++)
+        if (j->types[case_types[t]] && case_applies(c, case_types[t])) {
+            good = DIFFERS != judge_type(j, c, case_types[t], &own, text, sizeof text);
             n++;
         }
+    if (n == 0)
+        return;
     if (j->own && !own && good)
         skip_point("%s has no kernel of its own for %s, %s", j->backend, c->op, c->variant);
     else if (!point(good, "%s: %s, %s, %d types", j->backend, c->op, c->variant, n))
@@ -146,6 +149,8 @@ static void judge_strictly(struct judgement *j, const struct test_case *c)
     uint64_t own = 0;
     tl_set_math(TL_MATH_STRICT);
     for (int t = 0; t < 2 && good; t++) {
+        if (!j->types[types[t]])
+            continue;
         struct results one, three, want;
         tl_set_num_threads(1);
         own += run_here(j, c, types[t], CONTIGUOUS, gradients, &one);
@@ -170,7 +175,7 @@ static void judge_strictly(struct judgement *j, const struct test_case *c)
 /* The error may come at once or late, but no later than with the first value that is read; and it goes with that. */
 static void judge_bad_index(struct judgement *j, const struct test_case *c)
 {
-    for (int k = 0; k < c->n_in; k++) {
+    for (int k = 0; k < c->n_in && j->types[TL_F32]; k++) {
         if (c->in[k].fill != INDEX)
             continue;
         for (int low = 0; low < 2; low++) {
@@ -271,15 +276,15 @@ static void print_tally(struct judgement *j)
              (unsigned long long)r->widened, (unsigned long long)r->decomposed, (unsigned long long)r->host);
 }
 
-void judge_backend(const char *backend, bool own, bool some, const struct test_case *all, size_t n_all)
+void judge_backend(const char *backend, const struct request *r, const struct test_case *all, size_t n_all)
 {
-    struct judgement j = {.backend = backend, .own = own, .tally = tally_new()};
+    struct judgement j = {.backend = backend, .types = r->types, .own = strcmp(r->mode, "--own") == 0, .tally = tally_new()};
     if (!j.tally) {
         point(false, "%s: memory for the tally", backend);
         return;
     }
     tl_watch_kernels(true);
-    if (!some)
+    if (!r->some)
         judge_names(backend);
     for (size_t i = 0; i < n_all; i++)
         judge_case(&j, &all[i]);
@@ -289,7 +294,7 @@ void judge_backend(const char *backend, bool own, bool some, const struct test_c
         judge_bad_index(&j, &all[i]);
     point(j.taken > 0, "%s: its own kernels took calls", backend);
     tl_watch_kernels(false);
-    if (!some)
+    if (!r->some)
         judge_together(backend);
     print_tally(&j);
     free(j.tally);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * telar-conformance: judges a backend. TAP on stdout. help.c says what it does, judge.c does it; here are the command line and what
+ * telar-conformance: judges a backend. TAP on stdout. help.c says what it does, judge.c does it; here is what
  * concerns all backends: gradients, the registry, the table of ops.
  */
 #include "conformance.h"
@@ -375,82 +375,44 @@ static const char *opened(const char *argument, char plain[64])
     return plain;
 }
 
-/* `some`: not all cases are there. */
-static int judge_all(char **backends, int n, bool own, bool some)
+static int run_on_all(const struct request *r)
 {
-    for (int i = 0; i < n; i++) {
+    for (int i = 0; i < r->n_backends; i++) {
         char plain[64];
-        const char *name = opened(backends[i], plain);
+        const char *name = opened(r->backends[i], plain);
         if (!name || tl_set_backend(name) != TL_OK) {
             fprintf(stderr, "telar-conformance: %s\n", tl_error_message());
             return 1;
         }
-        judge_backend(name, own, some, all, n_all);
+        if (strcmp(r->mode, "--run-only") == 0)
+            run_only(name, r, all, n_all);
+        else
+            judge_backend(name, r, all, n_all);
     }
     return 0;
 }
 
-static int wrong_usage(const char *what, const char *argument)
+static int run(const struct request *r)
 {
-    fprintf(stderr, "telar-conformance: %s%s; see telar-conformance --help\n", what, argument);
-    return 2;
-}
-
-/* Moves the lists of all --op to the front of argv, and returns how many there are; -1: one has no list. The other arguments, *argc of them, come
- * after these. */
-static int take_ops(int *argc, char **argv)
-{
-    int n = 0, rest = 0;
-    char **others = calloc((size_t)*argc + 1, sizeof *others);
-    if (!others)
-        exit(1);
-    for (int i = 0; i < *argc; i++)
-        if (strcmp(argv[i], "--op") != 0)
-            others[rest++] = argv[i];
-        else if (++i < *argc)
-            argv[n++] = argv[i];
-        else
-            n = -1 - *argc;
-    for (int i = 0; i < rest && n >= 0; i++)
-        argv[n + i] = others[i];
-    free(others);
-    *argc = rest;
-    return n < 0 ? -1 : n;
-}
-
-static int run(int argc, char **argv)
-{
-    int rest = argc - 1, n_ops = take_ops(&rest, argv + 1);
-    if (n_ops < 0)
-        return wrong_usage("which op", "?");
-    char **ops = argv + 1, **names = ops + n_ops;
-    const char *option = rest > 0 && names[0][0] == '-' ? names[0] : "";
-    names += option[0] != 0;
-    int n = rest - (option[0] != 0), status = 0;
-    for (int i = 0; i < n; i++)
-        if (names[i][0] == '-')
-            return wrong_usage("one option at a time, in front: ", names[i]);
-    bool judging = !option[0] || strcmp(option, "--own") == 0, gradients = strcmp(option, "--gradients") == 0;
-    bool table = strcmp(option, "--table") == 0, registry = strcmp(option, "--registry") == 0;
-    if (!judging && !gradients && !table && !registry)
-        return wrong_usage("unknown option ", option);
-    if ((gradients || registry) && n > 0)
-        return wrong_usage(option, " takes no backend");
-    if ((judging || table) && n == 0)
-        return wrong_usage("which backend", "?");
-    if (n_ops > 0 && !judging && !gradients)
-        return wrong_usage(option, " is about all ops: it takes no --op");
-    if (!keep_only(ops, n_ops))
+    int status = 0;
+    if (!keep_only(r->ops, r->n_ops))
         return 2;
-    if (gradients)
+    if (strcmp(r->mode, "--table") == 0) {
+        print_table(r->backends, r->n_backends);
+        return 0;
+    }
+    if (strcmp(r->mode, "--list") == 0) {
+        for (size_t i = 0; i < n_all; i++)
+            printf("%s, %s\n", all[i].op, all[i].variant);
+        return 0;
+    }
+    if (strcmp(r->mode, "--gradients") == 0)
         check_gradients();
-    else if (registry)
+    else if (strcmp(r->mode, "--registry") == 0)
         check_registry();
-    else if (table)
-        print_table(names, n);
     else
-        status = judge_all(names, n, option[0] != 0, n_ops > 0);
-    return table ? status : done_testing() || status;
+        status = run_on_all(r);
+    return done_testing() || status;
 }
 
 int main(int argc, char **argv)
@@ -472,10 +434,15 @@ int main(int argc, char **argv)
         tl_shutdown();
         return code;
     }
-    setenv("TELAR_CHECK", "memory", 0);
-    gather();
-    int status = run(argc, argv);
-    free(all);
-    tl_shutdown();
+    struct request r;
+    int status = read_command_line(argc, argv, &r);
+    if (status == 0) {
+        setenv("TELAR_CHECK", "memory", 0);
+        gather();
+        status = run(&r);
+        free(all);
+        tl_shutdown();
+    }
+    request_free(&r);
     return status;
 }

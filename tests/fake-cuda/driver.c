@@ -229,7 +229,7 @@ FAKE_API CUresult CUDAAPI cuModuleLoadDataEx(CUmodule *module, const void *image
         m->image = image;
         *module = m;
     }
-    fake_log("module%s", m ? "" : ": refused");
+    fake_log("module %s%s", memcmp(image, "\177ELF", 4) == 0 ? "binary" : "ptx", m ? "" : ": refused");
     pthread_mutex_unlock(&fake_lock);
     return code;
 }
@@ -284,6 +284,33 @@ static int gather_addresses(const struct kernel_info *info, void **values, CUdev
     return n;
 }
 
+static void launch_locked(CUcontext c, const char *name, CUstream stream, const CUdeviceptr *addresses, int n)
+{
+    long long failure = CUDA_SUCCESS;
+    fake_fault_at("fail", ++c->n_launched, &failure);
+    for (int i = 0; i < n; i++)
+        fake_block_locked(c, addresses[i], 0, name);
+    fake_enqueue_launch_locked(stream, addresses, n, (CUresult)failure);
+}
+
+FAKE_API bool fake_driver_launch(const char *name, CUstream stream, const uint64_t *addresses, int n);
+bool fake_driver_launch(const char *name, CUstream stream, const uint64_t *addresses, int n)
+{
+    CUresult code;
+    CUdeviceptr at[FAKE_PARAMETERS];
+    CUcontext c = fake_enter(name, &code);
+    bool done = c && fake_is_stream_locked(stream);
+    for (int i = 0; i < n; i++)
+        at[i] = addresses[i];
+    if (done)
+        launch_locked(c, name, stream, at, n);
+    else if (c)
+        fake_flaw("%s: launched on no stream", name);
+    fake_log("library %s%s", name, done ? "" : ": refused");
+    pthread_mutex_unlock(&fake_lock);
+    return done;
+}
+
 FAKE_API CUresult CUDAAPI cuLaunchKernel(CUfunction f, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by, unsigned bz,
                                          unsigned shared, CUstream stream, void **values, void **extra)
 {
@@ -301,11 +328,7 @@ FAKE_API CUresult CUDAAPI cuLaunchKernel(CUfunction f, unsigned gx, unsigned gy,
     } else if (c) {
         CUdeviceptr addresses[FAKE_PARAMETERS];
         int n = gather_addresses(&f->info, values, addresses, FAKE_PARAMETERS);
-        long long failure = CUDA_SUCCESS;
-        fake_fault_at("fail", ++c->n_launched, &failure);
-        for (int i = 0; i < n; i++)
-            fake_block_locked(c, addresses[i], 0, f->name);
-        fake_enqueue_launch_locked(stream, addresses, n, (CUresult)failure);
+        launch_locked(c, f->name, stream, addresses, n);
         fake_log("launch %s groups %u %u %u items %u %u %u arguments %d addresses %d", f->name, gx, gy, gz, bx, by, bz, f->info.n, n);
     }
     pthread_mutex_unlock(&fake_lock);

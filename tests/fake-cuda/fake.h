@@ -39,6 +39,9 @@ bool fake_fault(const char *word, long long *value);
 bool fake_fault_at(const char *word, long long number, long long *value);
 long long fake_number(const char *variable, long long otherwise);
 
+/** For the other libraries: enqueues on the driver's queue what reads and writes at these addresses. False: it is refused. */
+bool fake_launch(const char *name, void *stream, const uint64_t *addresses, int n);
+
 /** What a function does that the table of library.h names and no file here defines. */
 int fake_default(const char *name);
 

@@ -1,0 +1,20 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# The conformance suite: opencl, on the first device that there is, in two element types; with TELAR_TEST_KERNELS=all (make check-opencl) in all.
+# The first run compiles hundreds of kernels; they are kept in the build tree.
+set -u
+conformance=$TEST_BUILDDIR/tests/telar-conformance
+cases=$("$conformance" --list | wc -l)
+[ -e "$TEST_BUILDDIR/plugins-tree/backends/opencl.so" ] || { echo "1..0 # SKIP the opencl backend was not built: $cases cases are not run"; exit 0; }
+if [ -n "${XDG_CACHE_HOME:-}" ]; then
+    POCL_CACHE_DIR=$XDG_CACHE_HOME/pocl
+    export POCL_CACHE_DIR
+    mkdir -p "$POCL_CACHE_DIR"
+fi
+if ! why=$("$TEST_BUILDDIR/cli/telar" summary mlp --device opencl 2>&1 >/dev/null); then
+    echo "1..0 # SKIP $cases cases are not run: $(printf '%s' "$why" | tail -1 | tr '#' ' ')"
+elif [ "${TELAR_TEST_KERNELS:-}" = all ]; then
+    "$conformance" --own opencl
+else
+    "$conformance" --own --types f32,i64 opencl
+fi
