@@ -22,6 +22,7 @@ good_kernels() { # NAME
     output=$(grep -A3 '^not ok' "$work/out" | head -30)
     [ "$status" = 0 ] && grep -q '^ok' "$work/out"
     point $? "$1: $(grep '^ok' "$work/out" | grep -vc '# SKIP') cases run, $(grep -c '# SKIP' "$work/out") need ops without kernels; $(grep -c '^module' "$log") kernels, of which $(compiled) were compiled now"
+    sed -n 's/^ok [0-9]* # SKIP \([^,]*\),.*/\1/p' "$work/out" | sort -u | xargs echo "# not run, for want of kernels:"
     output=$(grep -A8 'the compiler warns about' "$work/err" | head -40)
     [ -z "$output" ]
     point $? "$1: the compiler has nothing to say"
