@@ -39,7 +39,7 @@ static tl_tensor *weights(int64_t from, int64_t to, tl_tensor *x)
 tl_tensor *tl_image_resize(tl_tensor *x, int64_t height, int64_t width)
 {
     if (!x) {
-        tl_fail(TL_ERR_ARGUMENT, "image_resize: the picture is NULL");
+        tl_fail(TL_ERR_ARGUMENT, "image_resize: the picture is NULL, and no earlier call failed");
         return NULL;
     }
     if (tl_is_none(x) || tl_ndim(x) < 2 || tl_size(x, -2) < 1 || tl_size(x, -1) < 1) {

@@ -7,7 +7,7 @@ set -u
 . "$TEST_SRCDIR/tests/fake-cuda/environment.sh"
 needs_nvrtc
 conformance=$TEST_BUILDDIR/tests/telar-conformance
-TELAR_LOG=warn,+cuda,-fallback; export TELAR_LOG
+TELAR_LOG=warn,+cuda TELAR_FALLBACK=error; export TELAR_LOG TELAR_FALLBACK
 
 suite() { # FAULTS ARGUMENTS of telar-conformance: sets $status, leaves $work/out and $work/err
     FAKE_CUDA_FAULT=$1; export FAKE_CUDA_FAULT
@@ -21,7 +21,8 @@ compiled() { grep -c '\[cuda\] compiling ' "$work/err"; }
 good_kernels() { # NAME
     output=$(grep -A3 '^not ok' "$work/out" | head -30)
     [ "$status" = 0 ] && grep -q '^ok' "$work/out"
-    point $? "$1: $(grep -c '^ok' "$work/out") cases run, $(grep -c '^module' "$log") kernels, of which $(compiled) were compiled now"
+    point $? "$1: $(grep '^ok' "$work/out" | grep -vc '# SKIP') cases run, $(grep -c '# SKIP' "$work/out") need ops without kernels; $(grep -c '^module' "$log") kernels, of which $(compiled) were compiled now"
+    sed -n 's/^ok [0-9]* # SKIP \([^,]*\),.*/\1/p' "$work/out" | sort -u | xargs echo "# not run, for want of kernels:"
     output=$(grep -A8 'the compiler warns about' "$work/err" | head -40)
     [ -z "$output" ]
     point $? "$1: the compiler has nothing to say"

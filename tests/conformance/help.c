@@ -32,7 +32,7 @@ static const struct {
                   "--gradients."},
     {"--types TYPES", "Run the cases in these element types only, f32,i64. Otherwise as --op."},
     {"--run-only", "Run every case, forward and backward, and look at no value: what a backend plans, compiles and enqueues is done, also on a device "
-                   "that does not compute, such as a stand-in."},
+                   "that does not compute, such as a stand-in. With TELAR_FALLBACK=error a case is skipped that needs an op without a kernel."},
     {"--list", "List the cases."},
     {"--gradients", "Compare every gradient, and the gradients of gradients, with finite differences, on the reference backend."},
     {"--registry", "Check that every op has a case here, a formula, rows in the documentation and, if it is differentiable, a gradient case."},

@@ -146,6 +146,7 @@ BEGIN {
     plain["float*"] = "floats()"
     plain["_Bool*"] = "flag()"
     plain["int*"] = "an_int()"
+    plain["size_t*"] = "a_size()"
     plain["void*"] = "memory()"
     plain["FILE*"] = "file()"
     plain["unsignedchar*"] = "generator_state()"

@@ -143,6 +143,12 @@ static int *an_int(void)
     return SELDOM ? NULL : &room;
 }
 
+static size_t *a_size(void)
+{
+    static size_t room;
+    return SELDOM ? NULL : &room;
+}
+
 /* As large as any tensor that is drawn. */
 static void *memory(void)
 {
