@@ -92,14 +92,6 @@ int gpu_order(const struct tl_view *v, int order[TL_MAX_DIMS])
     return n;
 }
 
-void gpu_put(struct gpu_fields *f, int64_t value)
-{
-    if (f->small)
-        f->value.small[f->n++] = (int32_t)value;
-    else
-        f->value.large[f->n++] = value;
-}
-
 static void swap(struct tl_view *v, int i, int j)
 {
     int64_t shape = v->shape[i], stride = v->stride[i];
