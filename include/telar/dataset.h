@@ -157,6 +157,9 @@ TL_PUBLIC const struct tl_data_source *tl_data_find(const char *name);
 /** The source that reads this file or folder, by the name's ending or by what lies in it; NULL and an error. */
 TL_PUBLIC const struct tl_data_source *tl_data_find_path(const char *path);
 
+/** The source that tl_data_open() would ask for this: a name, a path, or a name and a path, "text:file.txt"; NULL and an error. */
+TL_PUBLIC const struct tl_data_source *tl_data_source_of(const char *name);
+
 static_assert(offsetof(struct tl_dataset_class, labels) == 4 * sizeof(void *), "tl_dataset_class only grows at its end");
 static_assert(offsetof(struct tl_dataset_info, columns) == 5 * 8 + 8 * TL_MAX_DIMS + sizeof(void *) ||
                   sizeof(void *) != 8, "tl_dataset_info only grows at its end");

@@ -249,6 +249,19 @@ static const char *split_name(const char *name, char *source, size_t size)
     return find_listed(source) ? colon : NULL;
 }
 
+static bool is_a_path(const char *name)
+{
+    return name && (strchr(name, '/') || strchr(name, '.'));
+}
+
+const struct tl_data_source *tl_data_source_of(const char *name)
+{
+    char source[64];
+    if (split_name(name, source, sizeof source))
+        return tl_data_find(source);
+    return is_a_path(name) ? tl_data_find_path(name) : tl_data_find(name);
+}
+
 tl_dataset *tl_data_open_with(const char *name, const struct tl_data_options *given)
 {
     struct tl_data_options o = {0};
@@ -267,7 +280,7 @@ tl_dataset *tl_data_open_with(const char *name, const struct tl_data_options *gi
         o.path = colon + 1;
         name = source;
     }
-    bool is_path = !colon && name && (strchr(name, '/') || strchr(name, '.'));
+    bool is_path = !colon && is_a_path(name);
     if (is_path && o.path) {
         tl_fail(TL_ERR_ARGUMENT, "data_open: \"%s\" is a path, and the option path gives another: \"%s\"", name, o.path);
         return NULL;
