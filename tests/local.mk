@@ -39,6 +39,7 @@ C_TESTS = \
 	%D%/nn_function \
 	%D%/nn_layers \
 	%D%/nn_recurrent \
+	%D%/language \
 	%D%/nn_locale \
 	%D%/nn_module \
 	%D%/ops_arguments \
@@ -266,8 +267,11 @@ EXTRA_DIST += \
 	%D%/files.h \
 	%D%/golden.h \
 	%D%/golden/autograd.txt \
+	%D%/golden/language.txt \
+	%D%/golden/language_text.txt \
 	%D%/golden/loader.txt \
 	%D%/golden/make_autograd.py \
+	%D%/golden/make_language.py \
 	%D%/golden/make_loader.py \
 	%D%/golden/make_models.py \
 	%D%/golden/make_nn.py \
