@@ -204,6 +204,43 @@ static void test_advance(void)
     tl_error_clear();
 }
 
+/* Tokens are i64: a summary is made of what the model takes. */
+static void test_summary(void)
+{
+    const struct tl_model *m = tl_model_find("gru");
+    struct tl_config *c = tl_model_configure(m, "vocabulary=9,hidden=6,embedding=4");
+    tl_module *net = tl_model_build_with(m, c);
+    tl_tensor *tokens = tl_model_example(m, c, TL_SHAPE(2, 7));
+    tl_summary *s = tl_summarize_inputs(net, &tokens, 1, false);
+    const struct tl_summary_row *r = tl_summary_at(s, 2);
+    ok(r && strcmp(r->kind, "GRU") == 0 && r->parameters == 3 * 6 * (4 + 6 + 2) && r->multiply_adds == 14 * 3 * 6 * (4 + 6),
+       "the row of a recurrent layer: %s", tl_error_message());
+    ok(s && tl_summary_totals(s).input_bytes == 14 * 8, "the input's bytes are those of i64");
+    tl_summary_free(s);
+    REFUSED(tl_summarize(net, TL_SHAPE(2, 7)), TL_ERR_SHAPE, "takes tokens");
+    REFUSED(tl_summarize_inputs(net, NULL, 1, false), TL_ERR_ARGUMENT, "input 0 is NULL");
+    tl_module_free(net);
+    tl_config_free(c);
+    tl_error_clear();
+}
+
+/* Lengths come as the middle field of a batch. */
+static void test_lengths(void)
+{
+    const struct tl_model *m = tl_model_find("sequence-classifier");
+    struct tl_config *c = tl_model_configure(m, "steps=6,features=3,hidden=5,bidirectional,layers=2");
+    tl_module *net = tl_model_build_with(m, c);
+    tl_tensor *x = tl_randn(TL_SHAPE(2, 6, 3), (struct tl_options){0}), *labels = tl_tensor_i64(TL_SHAPE(2), 0, 1);
+    tl_tensor *batch[3] = {x, tl_tensor_i64(TL_SHAPE(2), 4, 6), labels}, *y = m->forward(c, net, batch, 3);
+    tl_tensor *first = tl_forward(net, tl_narrow(tl_narrow(x, 0, 0, 1), 1, 0, 4));
+    ok(tl_allclose(tl_narrow(y, 0, 0, 1), first, 1e-5, 1e-6), "a shorter sample is what it is alone: %s", tl_error_message());
+    ok(tl_allclose(tl_select(y, 0, 1), tl_select(tl_forward(net, x), 0, 1), 1e-5, 1e-6), "and one of full length what it was");
+    ok(tl_equal(m->forward(c, net, (tl_tensor *[]){x, labels}, 2), tl_forward(net, x)), "without lengths all steps count");
+    tl_module_free(net);
+    tl_config_free(c);
+    tl_error_clear();
+}
+
 int main(void)
 {
     const char *folder = getenv("TEST_SRCDIR");
@@ -215,6 +252,8 @@ int main(void)
     TL_SCOPE test_refusals();
     TL_SCOPE test_sampling();
     TL_SCOPE test_advance();
+    TL_SCOPE test_summary();
+    TL_SCOPE test_lengths();
     files_end();
     return done_testing();
 }

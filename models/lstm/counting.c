@@ -32,8 +32,8 @@ static int input_shape(const struct tl_config *c, int64_t shape[TL_MAX_DIMS])
 
 static const struct tl_plugin_option options[] = {
     {.name = "steps", .help = "numbers in a sequence", .kind = TL_OPTION_INT, .fallback = "10", .low = 1, .high = 1 << 16, .role = TL_ROLE_FEATURES},
-    {.name = "U", .help = "initial weight of the input", .kind = TL_OPTION_FLOAT, .fallback = "-2", .low = -10, .high = 10},
-    {.name = "W", .help = "initial weight of the state", .kind = TL_OPTION_FLOAT, .fallback = "0", .low = -10, .high = 10},
+    {.name = "U", .help = "initial weight of the input", .kind = TL_OPTION_FLOAT, .fallback = "0.5", .low = -10, .high = 10},
+    {.name = "W", .help = "initial weight of the state", .kind = TL_OPTION_FLOAT, .fallback = "0.5", .low = -10, .high = 10},
     {0},
 };
 
