@@ -35,7 +35,7 @@ static tl_tensor *input_of(struct bench *b)
     return b->of_data && b->how.prepare ? b->how.prepare(b->batch[0], b->how.function_ctx) : b->batch[0];
 }
 
-/* Logits [n, classes] get random labels; anything else is trained towards zero. */
+/* Logits [n, classes], and [n, t, classes] of a language, get random labels; anything else is trained towards zero. */
 static tl_status make_labels(struct bench *b)
 {
     tl_status s = TL_OK;
@@ -43,8 +43,9 @@ static tl_status make_labels(struct bench *b)
         tl_tensor *y = tl_forward(b->job.net, b->batch[0]);
         if (!y)
             return tl_error_code();
-        tl_tensor *labels = tl_ndim(y) == 2 && tl_size(y, 1) > 1
-                                ? tl_randint(0, tl_size(y, 1), TL_SHAPE(tl_size(y, 0)), (struct tl_options){.dtype = TL_I64})
+        int positions = b->job.work.task == TL_LANGUAGE ? 2 : 1;
+        tl_tensor *labels = tl_ndim(y) == positions + 1 && tl_size(y, -1) > 1
+                                ? tl_randint(0, tl_size(y, -1), positions, tl_shape(y), (struct tl_options){.dtype = TL_I64})
                                 : tl_zeros_like(y);
         b->batch[b->fields++] = tl_keep(labels);
         s = labels ? TL_OK : tl_error_code();
@@ -80,7 +81,7 @@ static tl_tensor *loss_of(struct bench *b, tl_tensor **batch)
     tl_tensor *y = tl_forward(b->job.net, batch[0]);
     if (!y)
         return NULL;
-    if (b->of_data)
+    if (b->of_data || b->job.work.task == TL_LANGUAGE)
         return b->how.loss(y, batch, b->fields, b->how.function_ctx);
     return tl_dtype_of(batch[1]) == TL_I64 ? tl_cross_entropy(y, batch[1]) : tl_mse_loss(y, batch[1]);
 }
@@ -154,7 +155,7 @@ static tl_status make_batch(struct bench *b, const struct invocation *v, int *co
         *code = EXIT_USAGE;
         return TL_OK;
     }
-    TL_SCOPE b->batch[b->fields++] = tl_keep(tl_randn(ndim, shape, (struct tl_options){0}));
+    TL_SCOPE b->batch[b->fields++] = tl_keep(tl_model_example(b->job.model, b->job.config, ndim, shape));
     return tl_error_code();
 }
 
@@ -163,7 +164,7 @@ static tl_status count_multiply_adds(struct bench *b)
     tl_summary *summary = NULL;
     TL_NO_GRAD TL_SCOPE {
         tl_tensor *x = input_of(b);
-        summary = x ? tl_summarize(b->job.net, tl_ndim(x), tl_shape(x)) : NULL;
+        summary = x ? tl_summarize_inputs(b->job.net, &x, 1, false) : NULL;
     }
     if (!summary)
         return tl_error_code();

@@ -22,10 +22,10 @@ enum kind { FLAG, INTEGER, NUMBER, WORD, CHOICE, FILE_NAME, MODEL_NAME, DATA_NAM
 
 /* Values of all options of all commands. Absent texts are NULL. */
 struct settings {
-    int64_t epochs, batch, seed, workers, threads, patience, count, runs, resize;
-    double lr, momentum, weight_decay, clip, hold_out, seconds;
+    int64_t epochs, batch, seed, workers, threads, patience, count, runs, resize, length, top_k;
+    double lr, momentum, weight_decay, clip, hold_out, seconds, temperature;
     const char *optimizer, *schedule, *save, *resume, *weights, *device, *plot, *history, *data, *path, *split, *label, *mode,
-        *input, *page, *freeze, *replace, *dtype;
+        *input, *page, *freeze, *replace, *dtype, *prompt;
     char *options, *data_options; /* of the model and of the data set: "name=value,name=value" */
     bool quiet, json, no_header, standardize, confusion, help, version, strict, cache_features;
 };
@@ -223,6 +223,7 @@ int run_summary(const struct invocation *v);
 int run_train(const struct invocation *v);
 int run_eval(const struct invocation *v);
 int run_predict(const struct invocation *v);
+int run_generate(const struct invocation *v);
 int run_inspect(const struct invocation *v);
 int run_convert(const struct invocation *v);
 int run_bench(const struct invocation *v);

@@ -83,6 +83,13 @@ static const struct option
     mode = {"mode", 'm', CHOICE, "MODE", "what to time: a forward pass, or a whole training step", "infer", AT(mode), 0, 0, modes},
     runs = {"runs", 0, INTEGER, "N", "timed runs at least", "10", AT(runs), 1, 1000000, NULL},
     seconds = {"seconds", 0, NUMBER, "X", "time to spend at least", "1", AT(seconds), 0, 3600, NULL},
+    prompt = {"prompt", 'p', WORD, "TEXT", "what the text begins with; default: a new line, or the first character that there is", NULL, AT(prompt), 0, 0,
+              NULL},
+    length = {"length", 'n', INTEGER, "N", "characters to write", "500", AT(length), 0, 100000000, NULL},
+    temperature = {"temperature", 'T', NUMBER, "X", "0: always the most likely character; 1: as likely as they are; above: more random", "1",
+                   AT(temperature), 0, 1000, NULL},
+    top_k = {"top-k", 'k', INTEGER, "N", "draw among the N most likely characters only; 0: among all", "0", AT(top_k), 0, 1 << 24, NULL},
+    write_seed = {"seed", 's', INTEGER, "N", "seed of the draws; default: a fresh one", NULL, AT(seed), 0, 9.2e18, NULL},
     page = {"man", 0, CHOICE, "PAGE", "write a manual page", NULL, AT(page), 0, 0,
             (const char *const[]){"telar.1", "telar.7", NULL}};
 
@@ -140,6 +147,7 @@ const struct command commands[] = {
                   {"telar train resnet18 --weights IMAGENET1K_V1 --freeze '*' --replace fc=200,10 --data cifar10 --resize 224 --cache-features",
                    "transfer: ten classes of small pictures from a network that knows large ones"},
                   {"telar train mlp --data wine --standardize -o hidden=32", "a table"},
+                  {"telar train lstm --data text:quijote.txt --data-option seq=100 --clip 5 --save quijote.safetensors", "a language, by characters"},
                   {"telar train mlp --data wine --label alcohol --data-option drop=class --standardize -o hidden= --lr 0.1 --batch 16", "numbers: a regression"}}},
 
     {.name = "eval", .arguments = "[MODEL]", .argument = MODEL_NAME, .most = 1, .computes = true, .run = run_eval,
@@ -160,6 +168,14 @@ const struct command commands[] = {
      .examples = {{"telar predict --weights digits.safetensors", "three held-out digits"},
                   {"telar predict --weights digits.safetensors --count 100 --json", "for another program"},
                   {"telar predict --weights digits.safetensors seven.png", "a picture of one's own"}}},
+
+    {.name = "generate", .arguments = "[MODEL]", .argument = MODEL_NAME, .most = 1, .computes = true, .run = run_generate,
+     .summary = "have a language model write",
+     .text = "Load the weights of a language model and let it go on from a prompt, one character after the other, each drawn with the chances that the "
+             "model gives it. The weights must have been saved by telar train, which notes the characters with them.",
+     .options = {&weights, &prompt, &length, &temperature, &top_k, &write_seed, &model_option, MACHINE_OPTIONS, &json, &help},
+     .examples = {{"telar generate --weights quijote.safetensors --prompt 'En un lugar' --temperature 0.7", "a page of it"},
+                  {"telar generate --weights quijote.safetensors --top-k 5 --seed 1", "the same text each time"}}},
 
     {.name = "inspect", .arguments = "FILE", .argument = FILE_NAME, .least = 1, .most = 1, .run = run_inspect,
      .summary = "list what a weight file holds",

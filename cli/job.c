@@ -440,7 +440,7 @@ const char *const *job_classes(const struct job *j, int64_t *n)
 {
     const struct tl_dataset_info *info = info_of(j);
     *n = 0;
-    if (j->work.task != TL_CLASSIFY)
+    if (j->work.task != TL_CLASSIFY && j->work.task != TL_LANGUAGE)
         return NULL;
     *n = info ? info->n_classes : 0;
     if (info && info->classes)
@@ -516,7 +516,8 @@ tl_status job_measure(struct job *j, const struct invocation *v, tl_dataset *dat
         return tl_error_code();
     if (j->work.task == TL_REGRESS && !(scorer.regression = tl_regression_new(j->work.outputs)))
         return tl_error_code();
-    tl_loader *loader = tl_loader_new(data, .batch_size = v->set.batch > 1 ? v->set.batch : 256, .workers = (int)v->set.workers);
+    int64_t batch = tl_dataset_info(data)->streams ? tl_dataset_info(data)->streams : v->set.batch > 1 ? v->set.batch : 256;
+    tl_loader *loader = tl_loader_new(data, .batch_size = batch, .workers = (int)v->set.workers);
     bool scored = scorer.confusion || scorer.regression;
     tl_status s = loader ? tl_evaluate(j->trained, loader, &o, scored ? score : NULL, &scorer, &m->evaluation) : tl_error_code();
     m->regression = scorer.regression != NULL;

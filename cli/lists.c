@@ -116,11 +116,28 @@ static void print_data(const char *name, const struct tl_dataset_info *info, con
         printf("classes: %lld\n", (long long)info->n_classes);
     if (info->n_targets)
         printf("numbers to predict: %lld a sample\n", (long long)info->n_targets);
+    for (int64_t i = 0; !counts && info->classes && i < info->n_classes; i++) {
+        fputs(i ? " " : "  ", stdout);
+        print_harmless(stdout, info->classes[i], LONGEST);
+        fputs(i + 1 == info->n_classes ? "\n" : "", stdout);
+    }
     for (int64_t i = 0; counts && i < info->n_classes; i++) {
         fputs("  ", stdout);
         print_name(class_name(info, i, number, sizeof number), 20);
         printf(" %lld\n", (long long)counts[i]);
     }
+}
+
+/* Or one for each position, as a language has? */
+static bool has_one_label(tl_dataset *d)
+{
+    tl_tensor *fields[TL_MAX_FIELDS];
+    bool one = true;
+    TL_SCOPE {
+        if (tl_dataset_size(d) > 0 && tl_dataset_get(d, 0, fields) == TL_OK)
+            one = tl_ndim(fields[tl_dataset_info(d)->n_fields - 1]) == 0;
+    }
+    return one;
 }
 
 static int show_data(const struct invocation *v, const char *name, const char *options)
@@ -129,7 +146,7 @@ static int show_data(const struct invocation *v, const char *name, const char *o
     if (!d)
         return failed();
     const struct tl_dataset_info *info = tl_dataset_info(d);
-    int64_t *counts = info->n_classes > 0 ? count_classes(d, info->n_classes) : NULL;
+    int64_t *counts = info->n_classes > 0 && has_one_label(d) ? count_classes(d, info->n_classes) : NULL;
     int code = tl_error_code() == TL_OK ? EXIT_OK : failed();
     if (code == EXIT_OK && v->set.json)
         json_data(name, info, counts);
@@ -149,8 +166,7 @@ int run_data(const struct invocation *v)
     if (v->n_arguments == 0)
         return list_data(v);
     const char *name = v->arguments[0];
-    bool is_path = strchr(name, '/') || strchr(name, '.');
-    const struct tl_data_source *source = is_path ? tl_data_find_path(name) : tl_data_find(name);
+    const struct tl_data_source *source = tl_data_source_of(name);
     char *options = source ? data_option_text(v, NULL) : NULL;
     int code = options ? show_data(v, name, options) : failed();
     if (source && !v->set.json) /* also of a set whose files are not here */

@@ -11,6 +11,7 @@ cli_telar_SOURCES += \
 	%D%/convert.c \
 	%D%/doctor.c \
 	%D%/eval.c \
+	%D%/generate.c \
 	%D%/help.c \
 	%D%/job.c \
 	%D%/json.c \

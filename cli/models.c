@@ -202,7 +202,11 @@ static tl_status summarize(struct job *j, const struct invocation *v, int *code)
         *code = EXIT_USAGE;
         return TL_OK;
     }
-    tl_summary *s = tl_summarize_partly(j->net, ndim, shape);
+    tl_summary *s = NULL;
+    TL_SCOPE {
+        tl_tensor *x = tl_model_example(j->model, j->config, ndim, shape);
+        s = x ? tl_summarize_inputs(j->net, &x, 1, true) : NULL;
+    }
     if (!s)
         return tl_error_code();
     char *text = v->set.json ? NULL : tl_summary_to_string(s);

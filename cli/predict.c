@@ -169,6 +169,8 @@ static tl_status probabilities_of(struct job *j, tl_tensor *input, struct predic
     tl_tensor *x, *y = output_of(j, input, &x);
     if (!y)
         return tl_error_code();
+    if (j->work.task == TL_LANGUAGE)
+        return tl_fail(TL_ERR_UNSUPPORTED, "predict: model %s is a language model: telar generate has it write", j->model->name);
     if (tl_ndim(y) != 2 || tl_size(y, 0) != 1)
         return tl_fail(TL_ERR_UNSUPPORTED, "predict: model %s does not classify", j->model->name);
     y = tl_softmax(y, 1);

@@ -134,6 +134,19 @@ static tl_status recall(const struct job *j, struct invocation *v)
     return s;
 }
 
+/* Of data that are read in streams side by side a batch has one sample each, or the model's state could not be carried on. */
+static tl_status follow_streams(const struct training *t, struct invocation *v)
+{
+    int64_t streams = tl_dataset_info(t->job.train)->streams;
+    if (streams == 0 || v->set.batch == streams)
+        return TL_OK;
+    if (given(v, "batch"))
+        return tl_fail(TL_ERR_ARGUMENT, "the data are read in %lld streams side by side, so a batch has as many samples, not %lld; leave --batch out, or set "
+                                        "--data-option streams=%lld", (long long)streams, (long long)v->set.batch, (long long)v->set.batch);
+    v->set.batch = streams;
+    return TL_OK;
+}
+
 static tl_status prepare_training(struct training *t, struct invocation *v)
 {
     const struct settings *s = &v->set;
@@ -157,8 +170,11 @@ static tl_status prepare_training(struct training *t, struct invocation *v)
     if (trainable_count(t->job.trained) == 0)
         return tl_fail(TL_ERR_ARGUMENT, "--freeze %s: all parameters are frozen, and nothing is left to train; --replace puts in a fresh layer",
                        t->job.freeze ? t->job.freeze : "");
-    t->train = tl_loader_new(t->job.train, .batch_size = s->batch, .shuffle = true, .workers = (int)s->workers);
-    t->validation = tl_loader_new(t->job.test, .batch_size = s->batch > 256 ? s->batch : 256, .workers = (int)s->workers);
+    if ((status = follow_streams(t, v)) != TL_OK)
+        return status;
+    bool streams = tl_dataset_info(t->job.train)->streams > 0;
+    t->train = tl_loader_new(t->job.train, .batch_size = s->batch, .shuffle = !streams, .workers = (int)s->workers);
+    t->validation = tl_loader_new(t->job.test, .batch_size = s->batch > 256 || streams ? s->batch : 256, .workers = (int)s->workers);
     /* A zero that was asked for is one; else zero stands for the optimizer's default. */
     double lr = s->lr == 0 && given(v, "lr") ? TL_ZERO : s->lr;
     double decay = s->weight_decay == 0 && given(v, "weight-decay") ? TL_ZERO : s->weight_decay;

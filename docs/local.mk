@@ -30,6 +30,7 @@ nobase_dist_doc_DATA += \
 	%D%/kernels.md \
 	%D%/models/alexnet.md \
 	%D%/models/inception.md \
+	%D%/models/lstm.md \
 	%D%/models/mobilenet.md \
 	%D%/models/resnet-cifar.md \
 	%D%/models/resnet.md \

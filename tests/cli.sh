@@ -19,7 +19,7 @@ run; is 2 "no command: usage" "usage: telar COMMAND"
 run --version; is 0 "--version" "telar "
 run --help; is 0 "--help" "commands:" "train"
 run help environment; is 0 "help environment" "TELAR_BACKEND" "TELAR_PLUGIN_PATH" "LeakSanitizer"
-for command in backends models data summary train eval predict inspect convert bench doctor; do
+for command in backends models data summary train eval predict generate inspect convert bench doctor; do
     run $command --help; is 0 "$command --help" "usage: telar $command" "examples:"
 done
 run help --man telar.1; is 0 "the manual page" ".TH TELAR 1" ".SS \"telar train"
@@ -310,4 +310,27 @@ output=$(LD_LIBRARY_PATH=$TEST_BUILDDIR/core/.libs:$TEST_BUILDDIR/nn/.libs PATH=
     --quiet --plot curve2.svg 2>&1)
 status=$?
 is 1 "--plot without gnuplot" "gnuplot"
+# ---- Languages ---------------------------------------------------------------------------------------------------------------
+text=$TEST_SRCDIR/tests/golden/language_text.txt
+run summary lstm --batch 2 -o layers=2,embedding=0,vocabulary=30; is 0 "summary lstm: tokens" "rnn: LSTM" "[64, 2, 256]" "[2, 64, 30]"
+run bench gru -o hidden=8,vocabulary=9 --mode train --runs 2 --seconds 0 --json; is 0 "bench gru: a training step" '"name":"gru"'
+run data "text:$text"; is 0 "data text:FILE: the characters" "samples of shape [64]" '\n' "¿" "seq "
+run data "text:$text" --json; is 0 "data text:FILE --json" '"classes":'; json_lines "and it is JSON"
+run train lstm --data "text:$text" --data-option seq=16 -o hidden=24 -o embedding=12 --lr 0.02 --epochs 6 --batch 8 --seed 1 --save lm.safetensors
+is 0 "train lstm" "vocabulary=23" "perplexity" "accuracy"
+run eval --weights lm.safetensors; is 0 "eval of a language" "perplexity"
+run generate --weights lm.safetensors --prompt 'la tela' --length 60 --temperature 0.3 --seed 4; first=$output
+is 0 "generate" "la tela"
+case $output in *telar*|*hilo*|*los*|*no*) point 0 "it writes words" ;; *) point 1 "it writes words" ;; esac
+run generate --weights lm.safetensors --prompt 'la tela' --length 60 --temperature 0.3 --seed 4; [ "$output" = "$first" ]; point $? "the same seed, the same text"
+run generate --weights lm.safetensors --length 10 --top-k 1 --json; is 0 "generate --json" '"text":'; json_lines "and it is JSON"
+run generate --weights lm.safetensors --prompt 'la tela Q'; is 1 "a character that was not learnt" "has never seen what stands at byte 8" "Q"
+run generate; is 2 "generate without weights" "which weights?"
+run predict --weights lm.safetensors; is 1 "predict of a language" "telar generate"
+run train lstm --data "text:$text" --data-option streams=4,seq=16 -o hidden=8,embedding=4 --epochs 1 --seed 1; is 0 "streams set the batch" "batches of 4"
+run train lstm --data "text:$text" --data-option streams=4,seq=16 --batch 5; is 1 "another batch than streams" "streams=5"
+run train rnn; is 1 "a language without a file" "text: which file?"
+run train counting --epochs 40 --lr 0.02 --seed 1 --batch 20 --json; is 0 "counting is learnt" '"r2":1,'
+run train sequence-classifier --data digits -o cell=gru -o bidirectional --lr 0.01 --epochs 3 --seed 1 --json; is 0 "pictures row by row" '"accuracy":0.9'
+
 done_testing

@@ -43,6 +43,7 @@ C_TESTS = \
 	%D%/nn_function \
 	%D%/nn_layers \
 	%D%/nn_recurrent \
+	%D%/language \
 	%D%/nn_locale \
 	%D%/nn_module \
 	%D%/nn_transfer \
@@ -300,8 +301,11 @@ EXTRA_DIST += \
 	%D%/fuzz/fuzz.c \
 	%D%/golden.h \
 	%D%/golden/autograd.txt \
+	%D%/golden/language.txt \
+	%D%/golden/language_text.txt \
 	%D%/golden/loader.txt \
 	%D%/golden/make_autograd.py \
+	%D%/golden/make_language.py \
 	%D%/golden/make_loader.py \
 	%D%/golden/make_models.py \
 	%D%/golden/make_nn.py \

@@ -88,6 +88,8 @@ static void test_models(void)
                  {"mnist-cnn", "relu-output=yes", 20706, 10, "conv3.bias"},
                  {"digits-cnn", "", -1, 10, "bn3.running_var"},
                  {"mlp", "in=13,hidden=32,out=3", 13 * 32 + 32 + 32 * 3 + 3, 3, "2.weight"},
+                 {"sequence-classifier", "", 4 * 64 * (8 + 64 + 2) + 650, 10, "rnn.weight_hh_l0"},
+                 {"sequence-classifier", "cell=gru,bidirectional,steps=5,features=3", 2 * 3 * 64 * (3 + 64 + 2) + 1290, 10, "rnn.bias_ih_l0_reverse"},
                  {"mlp", "in=13,hidden=,out=3", 13 * 3 + 3, 3, "0.bias"}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
         TL_SCOPE {

@@ -35,6 +35,8 @@ struct tl_dataset_info {
     const char *const *classes; /**< names, n_classes of them, or NULL */
     int64_t n_targets;          /**< 0: not a regression */
     const char *const *columns; /**< names of the features of a table, shape[0] of them, or NULL */
+    int64_t streams;            /**< samples k, k + streams, k + 2 streams, … follow each other, so that a state can be carried on from batch to
+                                 *   batch: of `streams` samples, not shuffled. 0: they do not */
 };
 
 /** How a data set is implemented. Slots may be called from several loader threads at once. */
@@ -98,7 +100,7 @@ struct tl_data_options {
 
 /** Open a data set: "digits", "wine", "mnist", "cifar10", "folder", "csv", or a path whose ending tells. A picture file is a data
  *  set of one sample that has nothing to be learnt (n_fields 1). NULL and an error otherwise: what was looked for where, or file
- *  and offset, row and column.
+ *  and offset, row and column. A name and a path may be written together, "text:file.txt".
  *      tl_data_open("digits", .split = "train")     tl_data_open("table.csv", .options = "label=species,standardize") */
 #define tl_data_open(...)                                \
     tl_data_open_with(TL_FIRST_(__VA_ARGS__, 0), \
@@ -154,6 +156,9 @@ TL_PUBLIC size_t tl_data_sources(const struct tl_data_source **list, size_t capa
 TL_PUBLIC const struct tl_data_source *tl_data_find(const char *name);
 /** The source that reads this file or folder, by the name's ending or by what lies in it; NULL and an error. */
 TL_PUBLIC const struct tl_data_source *tl_data_find_path(const char *path);
+
+/** The source that tl_data_open() would ask for this: a name, a path, or a name and a path, "text:file.txt"; NULL and an error. */
+TL_PUBLIC const struct tl_data_source *tl_data_source_of(const char *name);
 
 static_assert(offsetof(struct tl_dataset_class, labels) == 4 * sizeof(void *), "tl_dataset_class only grows at its end");
 static_assert(offsetof(struct tl_dataset_info, columns) == 5 * 8 + 8 * TL_MAX_DIMS + sizeof(void *) ||

@@ -90,6 +90,16 @@ struct tl_model {
      *  step. Also called to evaluate: then tl_is_training(m) is false and no gradients are recorded. Optional. */
     tl_tensor *(*step)(const struct tl_config *c, tl_module *m, tl_tensor *const *batch, int n);
     const struct tl_picture_form *pictures; /**< of models for pictures that were trained on a certain form. Optional */
+
+    /** The output for a batch of n tensors, of a model that needs more of it than batch[0], or keeps something from batch to batch. Runs
+     *  in the places of tl_forward(m, batch[0]), which must work as well. Optional. */
+    tl_tensor *(*forward)(const struct tl_config *c, tl_module *m, tl_tensor *const *batch, int n);
+    /** An input of this shape (with the batch) in the form that the network takes, for summaries and timing: tokens below the size of the
+     *  vocabulary. Optional: normal numbers, f32. */
+    tl_tensor *(*example)(const struct tl_config *c, int ndim, const int64_t *shape);
+    /** Of a language: logits [n, t, classes] of tokens [n, t], going on from *state (at the beginning its members are NULL), which becomes
+     *  the state at their end. For sampling one token after the other. Optional. */
+    tl_tensor *(*advance)(const struct tl_config *c, tl_module *m, tl_tensor *tokens, struct tl_rnn_state *state);
 };
 
 /** The table of a model plugin. Append only. */
@@ -108,6 +118,7 @@ struct tl_model_plugin {
 static_assert(offsetof(struct tl_model, input_shape) == 8 + 5 * sizeof(void *), "tl_model only grows at its end");
 static_assert(offsetof(struct tl_model, step) == 8 + 9 * sizeof(void *), "tl_model only grows at its end");
 static_assert(offsetof(struct tl_model, pictures) == 8 + 10 * sizeof(void *), "tl_model only grows at its end");
+static_assert(offsetof(struct tl_model, forward) == 8 + 11 * sizeof(void *), "tl_model only grows at its end");
 static_assert(sizeof(struct tl_model_weights) == 8 * sizeof(void *), "entries of a table cannot grow");
 
 /* ---- Finding and building ------------------------------------------------------------------------------------------- */
@@ -128,6 +139,12 @@ TL_PUBLIC tl_module *tl_model_build_with(const struct tl_model *m, const struct 
 TL_PUBLIC const struct tl_picture_form *tl_model_pictures(const struct tl_model *m);
 /** Bring inputs into the model's form, by its preprocess slot or what stands for it. */
 TL_PUBLIC tl_tensor *tl_model_preprocess(const struct tl_model *m, const struct tl_config *c, tl_tensor *input);
+/** An input of this shape, with its batch, as its example slot makes it, or of normal numbers. */
+TL_PUBLIC tl_tensor *tl_model_example(const struct tl_model *m, const struct tl_config *c, int ndim, const int64_t *shape);
+
+/** A token for each row of logits [n, classes], i64 [n]: drawn with the chances softmax(logits / temperature), among the top_k most likely (0: all).
+ *  temperature 0 takes the most likely one; below 1 it is bolder, above 1 more random. g NULL: the default generator. On the host. */
+TL_PUBLIC tl_tensor *tl_sample_tokens(tl_tensor *logits, double temperature, int64_t top_k, tl_generator *g);
 
 /** The file of weights that the model lists under `name`: $TELAR_DATA, $XDG_DATA_HOME/telar and what is installed are searched for a
  *  file with the name at the end of its URL, each with its folder weights/ first, and its SHA-256 is compared if one is
@@ -145,7 +162,7 @@ struct tl_job {
 };
 /** The task that model and data have in common. info NULL: the model's first. An error says what the one offers and the other wants. */
 TL_PUBLIC tl_status tl_job_start(struct tl_job *j, const struct tl_model *m, const struct tl_config *c, const struct tl_dataset_info *info);
-/** Fill loss, metric, step, prepare and function_ctx (j, which must live as long) of the options of tl_fit() and tl_evaluate(). */
+/** Fill loss, metric, step, forward, prepare and function_ctx (j, which must live as long) of the options of tl_fit() and tl_evaluate(). */
 TL_PUBLIC void tl_job_fit_options(struct tl_job *j, struct tl_fit_options *o);
 
 #ifdef __cplusplus

@@ -147,6 +147,9 @@ struct tl_fit_options {
     tl_state *extra;                /**< kept in the checkpoint, and read back, as that of struct tl_checkpoint */
     tl_module *whole;               /**< of which the trained module is a part: checkpoints hold its weights; default: the trained module */
     bool on_batch_needs_no_loss;    /**< on_batch does not look at loss, which is NaN then on a device: reading it there would wait for the device */
+    /** The output, of a module that needs more of a batch than batch[0]: lengths of sequences, where a stream stood. Default:
+     *  tl_forward(m, batch[0]). */
+    tl_tensor *(*forward)(tl_module *m, tl_tensor *const *batch, int n, void *ctx);
 };
 
 /** Train: for each epoch, for each batch: forward, loss, backward, step. On failure the module keeps the weights of the
@@ -163,7 +166,7 @@ struct tl_evaluation {
     double seconds;
 };
 /** Run over a loader in evaluation mode without gradients; the mode is restored. Reads loss, metric, step, prepare,
- *  function_ctx and progress of the options (NULL: cross entropy only). `each`, if given, sees every batch's output. */
+ *  forward, function_ctx and progress of the options (NULL: cross entropy only). `each`, if given, sees every batch's output. */
 TL_PUBLIC tl_status tl_evaluate(tl_module *m, tl_loader *loader, const struct tl_fit_options *o,
                                 tl_status (*each)(tl_tensor *output, tl_tensor *const *batch, int n, void *ctx), void *ctx,
                                 struct tl_evaluation *result);
@@ -309,6 +312,8 @@ TL_PUBLIC tl_summary *tl_summarize(tl_module *m, int ndim, const int64_t *shape)
 /** The same, but of a forward pass that fails as far as it came; the error, which names the layer that failed and what it was given, stays
  *  set. Its table has no totals; tl_summary_totals() adds up the rows that there are. */
 TL_PUBLIC tl_summary *tl_summarize_partly(tl_module *m, int ndim, const int64_t *shape);
+/** tl_summarize(), or partly, of n inputs that the caller made: tokens (i64), a sequence and its state. */
+TL_PUBLIC tl_summary *tl_summarize_inputs(tl_module *m, tl_tensor *const *x, int n, bool partly);
 /** Free it; NULL is allowed. */
 TL_PUBLIC void tl_summary_free(tl_summary *s);
 /** Number of rows, and row i, borrowed; NULL past the end. */

@@ -27,7 +27,7 @@ struct tl_dataset {
 static tl_status check_info(const struct tl_dataset_class *c, const struct tl_dataset_info *info)
 {
     if (info->size < 0 || info->n_fields < 1 || info->n_fields > TL_MAX_FIELDS || info->ndim < 0 || info->ndim >= TL_MAX_DIMS ||
-        info->n_classes < 0 || info->n_targets < 0)
+        info->n_classes < 0 || info->n_targets < 0 || info->streams < 0)
         return tl_fail(TL_ERR_ARGUMENT, "dataset_new: %s: size %" PRId64 ", %d fields, %d dimensions, %" PRId64 " classes and %" PRId64
                        " targets are not all in range (1 to %d fields, at most %d dimensions)", c->name, info->size, info->n_fields,
                        info->ndim, info->n_classes, info->n_targets, TL_MAX_FIELDS, TL_MAX_DIMS - 1);

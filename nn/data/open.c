@@ -236,6 +236,32 @@ static tl_dataset *finish(const struct tl_data_source *s, const struct tl_data_r
     return s->flags & TL_DATA_OWN_SPLIT ? d : tl_data_split(d, r);
 }
 
+/* "SOURCE:PATH": the colon, with the source's name copied; NULL if no source is named so. */
+static const char *split_name(const char *name, char *source, size_t size)
+{
+    const char *colon = name ? strchr(name, ':') : NULL;
+    size_t length = colon ? (size_t)(colon - name) : 0;
+    if (length == 0 || length >= size)
+        return NULL;
+    memcpy(source, name, length);
+    source[length] = 0;
+    list_sources();
+    return find_listed(source) ? colon : NULL;
+}
+
+static bool is_a_path(const char *name)
+{
+    return name && (strchr(name, '/') || strchr(name, '.'));
+}
+
+const struct tl_data_source *tl_data_source_of(const char *name)
+{
+    char source[64];
+    if (split_name(name, source, sizeof source))
+        return tl_data_find(source);
+    return is_a_path(name) ? tl_data_find_path(name) : tl_data_find(name);
+}
+
 tl_dataset *tl_data_open_with(const char *name, const struct tl_data_options *given)
 {
     struct tl_data_options o = {0};
@@ -244,7 +270,17 @@ tl_dataset *tl_data_open_with(const char *name, const struct tl_data_options *gi
 
     if (given)
         memcpy(&o, given, given->struct_size && given->struct_size < sizeof o ? given->struct_size : sizeof o);
-    bool is_path = name && (strchr(name, '/') || strchr(name, '.'));
+    char source[64];
+    const char *colon = split_name(name, source, sizeof source);
+    if (colon && o.path) {
+        tl_fail(TL_ERR_ARGUMENT, "data_open: \"%s\" names a path, and the option path gives another: \"%s\"", name, o.path);
+        return NULL;
+    }
+    if (colon) {
+        o.path = colon + 1;
+        name = source;
+    }
+    bool is_path = !colon && is_a_path(name);
     if (is_path && o.path) {
         tl_fail(TL_ERR_ARGUMENT, "data_open: \"%s\" is a path, and the option path gives another: \"%s\"", name, o.path);
         return NULL;

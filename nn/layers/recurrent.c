@@ -250,7 +250,7 @@ static tl_status draw(tl_module *m)
 {
     const struct fields *f = tl_module_fields(m);
     double bound = 1 / sqrt((double)f->hidden);
-    tl_status s = tl_error_code();
+    tl_status s = TL_OK;
     for (size_t i = 0; i < m->parameters.n && s == TL_OK; i++)
         if (!tl_is_none(parameter_at(m, i)))
             s = tl_init_uniform(parameter_at(m, i), -bound, bound);

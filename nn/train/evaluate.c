@@ -40,7 +40,7 @@ static tl_status evaluate_batch(struct evaluation *e, tl_tensor **batch)
         s = measure(&e->loss, result_of("step", o->step(e->module, batch, n, o->function_ctx)), samples);
     if (s != TL_OK || (o->step && !o->metric && !e->each))
         return s;
-    tl_tensor *output = tl_forward(e->module, batch[0]);
+    tl_tensor *output = forward_batch(e->module, batch, n, o);
     if (!output)
         return tl_error_code();
     if (!o->step)

@@ -35,7 +35,7 @@ static tl_tensor *loss_of(struct run *r, tl_tensor **batch, tl_tensor **output)
     const struct tl_fit_options *o = r->o;
     if (o->step)
         return result_of("step", o->step(r->module, batch, r->fields, o->function_ctx));
-    *output = tl_forward(r->module, batch[0]);
+    *output = forward_batch(r->module, batch, r->fields, o);
     if (!*output)
         return NULL;
     return result_of("loss", (o->loss ? o->loss : tl_loss_cross_entropy)(*output, batch, r->fields, o->function_ctx));
@@ -99,7 +99,7 @@ static tl_status measure(struct run *r, tl_tensor **batch, tl_tensor *output, tl
         loss = loss_of(r, batch, &output);
     if (tl_error_code() == TL_OK && o->metric && o->step) { /* the step does not tell its output */
         tl_eval(r->module);
-        output = tl_forward(r->module, batch[0]);
+        output = forward_batch(r->module, batch, r->fields, o);
         tl_train(r->module);
     }
     if (tl_error_code() == TL_OK && o->metric && output)

@@ -14,6 +14,11 @@ static tl_tensor *second(tl_tensor *const *batch, int n, const char *what)
     return NULL;
 }
 
+tl_tensor *forward_batch(tl_module *m, tl_tensor *const *batch, int n, const struct tl_fit_options *o)
+{
+    return o->forward ? result_of("forward", o->forward(m, batch, n, o->function_ctx)) : tl_forward(m, batch[0]);
+}
+
 tl_tensor *tl_loss_cross_entropy(tl_tensor *output, tl_tensor *const *batch, int n, void *ctx)
 {
     (void)ctx;

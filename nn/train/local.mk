@@ -14,6 +14,7 @@ nn_libtelar_nn_la_SOURCES += \
 	%D%/progress.c \
 	%D%/regression.c \
 	%D%/report.c \
+	%D%/sample.c \
 	%D%/sha256.c \
 	%D%/sha256.h \
 	%D%/summary.c \

@@ -30,8 +30,6 @@ static const struct tl_model *find_listed(const char *name)
     return NULL;
 }
 
-/* What the first version of the table has; later members are asked for one by one. */
-#define HAS_SLOT(m, slot) ((m)->struct_size >= offsetof(struct tl_model, slot) + sizeof((m)->slot))
 
 /* Digests that a file's can be compared with: the whole, or at least the first eight digits. */
 static const struct tl_model_weights *odd_digest(const struct tl_model_weights *w)
@@ -49,7 +47,7 @@ static const char *judge(const struct tl_model *m, char *why, size_t size)
 {
     const uint32_t known = TL_CLASSIFY | TL_LANGUAGE | TL_REGRESS | TL_RECONSTRUCT | TL_GENERATE;
     char owner[120];
-    if (!HAS_SLOT(m, step)) {
+    if (!MODEL_HAS(m, step)) {
         snprintf(why, size, "struct_size is %u; .struct_size = sizeof(struct tl_model) is needed", m->struct_size);
         return why;
     }
@@ -323,6 +321,20 @@ static tl_tensor *shape_input(const struct tl_model *m, const struct tl_config *
     x = type == TL_F32 ? x : tl_cast(x, TL_F32);
     const struct tl_picture_form *form = tl_model_pictures(m);
     return x && form ? scale_pictures(form, x) : x;
+}
+
+tl_tensor *tl_model_example(const struct tl_model *m, const struct tl_config *c, int ndim, const int64_t *shape)
+{
+    if (!m || !c || ndim < 0 || (ndim > 0 && !shape)) {
+        tl_fail(TL_ERR_ARGUMENT, "model_example: a model, its configuration and a shape are needed");
+        return NULL;
+    }
+    if (!MODEL_HAS(m, example) || !m->example)
+        return tl_randn(ndim, shape, (struct tl_options){0});
+    tl_tensor *x = m->example(c, ndim, shape);
+    if (!x && tl_error_code() == TL_OK)
+        tl_fail(TL_ERR_PLUGIN, "model %s: example() gave NULL without an error", m->name);
+    return x;
 }
 
 tl_tensor *tl_model_preprocess(const struct tl_model *m, const struct tl_config *c, tl_tensor *input)

@@ -202,16 +202,15 @@ static tl_status add_buffer(const char *name, tl_tensor *t, void *ctx)
     return TL_OK;
 }
 
-static tl_status watch_forward(struct watch *w, int ndim, const int64_t *shape)
+static tl_status watch_forward(struct watch *w, tl_tensor *const *x, int n)
 {
     tl_status status = TL_OK;
     bool training = tl_is_training(w->root);
     struct tl_module_observer observer = {before, after, w};
     tl_eval(w->root);
     TL_NO_GRAD TL_SCOPE {
-        tl_tensor *x = tl_zeros(ndim, shape, (struct tl_options){.device = module_device(w->root)});
         const struct tl_module_observer *outer = tl_module_observe(&observer);
-        if (!tl_forward(w->root, x))
+        if (!tl_forward_n(w->root, x, n))
             status = tl_error_code();
         tl_module_observe(outer);
         if (status != TL_OK && w->broken) {
@@ -228,32 +227,23 @@ static tl_status watch_forward(struct watch *w, int ndim, const int64_t *shape)
     return status;
 }
 
-static tl_summary *summarize(tl_module *m, int ndim, const int64_t *shape, bool partly)
+static tl_summary *summarize(tl_module *m, tl_tensor *const *x, int n, bool partly)
 {
-    if (!m || ndim < 0 || ndim > TL_MAX_DIMS || (ndim > 0 && !shape)) {
-        tl_fail(TL_ERR_ARGUMENT, "summary: a module and the shape of its input, of at most %d dimensions, are needed", TL_MAX_DIMS);
-        return NULL;
-    }
     tl_summary *s = calloc(1, sizeof *s);
     if (!s) {
         tl_fail(TL_ERR_NOMEM, "summary: out of memory");
         return NULL;
     }
-    int64_t elements = 1;
-    for (int i = 0; i < ndim; i++)
-        if (shape[i] < 0 || __builtin_mul_overflow(elements, shape[i], &elements))
-            tl_fail(TL_ERR_LIMIT, "summary: dimension %d of the input has an impossible size %lld", i, (long long)shape[i]);
     struct watch w = {.summary = s, .root = m};
-    tl_status status = tl_error_code();
-    if (status == TL_OK)
-        status = watch_forward(&w, ndim, shape);
+    tl_status status = watch_forward(&w, x, n);
     free(w.open);
     free(w.counted);
     if (status != TL_OK && !(partly && w.broken && !w.failed)) {
         tl_summary_free(s);
         return NULL;
     }
-    s->totals.input_bytes = elements * 4;
+    for (int i = 0; i < n; i++)
+        s->totals.input_bytes += tl_numel(x[i]) * (int64_t)tl_dtype_size(tl_dtype_of(x[i]));
     s->broken = w.broken;
     if (!w.broken)
         tl_module_buffers(m, add_buffer, s);
@@ -262,14 +252,48 @@ static tl_summary *summarize(tl_module *m, int ndim, const int64_t *shape, bool 
     return s;
 }
 
+tl_summary *tl_summarize_inputs(tl_module *m, tl_tensor *const *x, int n, bool partly)
+{
+    for (int i = 0; i < n || !x; i++)
+        if (!x || !x[i]) {
+            tl_fail(TL_ERR_ARGUMENT, "summary: input %d is NULL, and no earlier call failed", i);
+            return NULL;
+        }
+    if (!m || n < 1) {
+        tl_fail(TL_ERR_ARGUMENT, "summary: a module and one input or more are needed");
+        return NULL;
+    }
+    return summarize(m, x, n, partly);
+}
+
+static tl_summary *summarize_zeros(tl_module *m, int ndim, const int64_t *shape, bool partly)
+{
+    tl_summary *s = NULL;
+    if (!m || ndim < 0 || ndim > TL_MAX_DIMS || (ndim > 0 && !shape)) {
+        tl_fail(TL_ERR_ARGUMENT, "summary: a module and the shape of its input, of at most %d dimensions, are needed", TL_MAX_DIMS);
+        return NULL;
+    }
+    int64_t elements = 1;
+    for (int i = 0; i < ndim; i++)
+        if (shape[i] < 0 || __builtin_mul_overflow(elements, shape[i], &elements)) {
+            tl_fail(TL_ERR_LIMIT, "summary: dimension %d of the input has an impossible size %lld", i, (long long)shape[i]);
+            return NULL;
+        }
+    TL_SCOPE {
+        tl_tensor *x = tl_zeros(ndim, shape, (struct tl_options){.device = module_device(m)});
+        s = x ? summarize(m, &x, 1, partly) : NULL;
+    }
+    return s;
+}
+
 tl_summary *tl_summarize(tl_module *m, int ndim, const int64_t *shape)
 {
-    return summarize(m, ndim, shape, false);
+    return summarize_zeros(m, ndim, shape, false);
 }
 
 tl_summary *tl_summarize_partly(tl_module *m, int ndim, const int64_t *shape)
 {
-    return summarize(m, ndim, shape, true);
+    return summarize_zeros(m, ndim, shape, true);
 }
 
 void tl_summary_free(tl_summary *s)

@@ -182,6 +182,12 @@ static tl_tensor *step(tl_module *m, tl_tensor *const *batch, int n, void *ctx)
     return value;
 }
 
+static tl_tensor *forward(tl_module *m, tl_tensor *const *batch, int n, void *ctx)
+{
+    const struct tl_job *j = ctx;
+    return j->model->forward(j->config, m, batch, n);
+}
+
 void tl_job_fit_options(struct tl_job *j, struct tl_fit_options *o)
 {
     if (!j || !j->model || !o) {
@@ -191,6 +197,7 @@ void tl_job_fit_options(struct tl_job *j, struct tl_fit_options *o)
     o->function_ctx = j;
     o->prepare = prepare;
     o->step = j->model->step ? step : NULL;
+    o->forward = MODEL_HAS(j->model, forward) && j->model->forward ? forward : NULL;
     o->loss = loss;
     if (j->task == TL_GENERATE)
         return;

@@ -73,11 +73,17 @@ tl_status checkpoint_load(struct tl_checkpoint *c, struct position *p, const cha
 /* What a function of the caller's gave: NULL without an error becomes one that says which function it was. */
 tl_tensor *result_of(const char *function, tl_tensor *t);
 
+/* What m gives for a batch: by the options' forward, or tl_forward(m, batch[0]). */
+tl_tensor *forward_batch(tl_module *m, tl_tensor *const *batch, int n, const struct tl_fit_options *o);
+
 /* The target in the output's shape, which may differ from it by sizes of 1 at the end ([64] and [64 x 1]); anything else is an
  * error, since broadcasting would compare every output with every target. NULL passes through. */
 tl_tensor *match_target(tl_tensor *output, tl_tensor *target);
 /* "[64 x 1]". */
 void shape_text(char *text, size_t size, const tl_tensor *t);
+
+/* What the first version of the table of models has; later members are asked for one by one. */
+#define MODEL_HAS(m, slot) ((m)->struct_size >= offsetof(struct tl_model, slot) + sizeof((m)->slot))
 
 struct tl_model;
 struct tl_config;
