@@ -283,7 +283,7 @@ const struct tl_picture_form *tl_model_pictures(const struct tl_model *m)
         tl_fail(TL_ERR_ARGUMENT, "model_pictures: the model is NULL");
         return NULL;
     }
-    return HAS_SLOT(m, pictures) ? m->pictures : NULL;
+    return MODEL_HAS(m, pictures) ? m->pictures : NULL;
 }
 
 /* (x - mean) / deviation, channel by channel. */
