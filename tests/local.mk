@@ -5,6 +5,7 @@ C_TESTS = \
 	%D%/parity \
 	%D%/cuda_device \
 	%D%/devices \
+	%D%/gpu_reduce \
 	%D%/plans \
 	%D%/layouts \
 	%D%/gpu_layouts \
@@ -383,6 +384,7 @@ EXTRA_DIST += \
 	%D%/golden/weights/weights_protocol5.pth \
 	%D%/golden/weights/weights_zip64.pth \
 	%D%/hostile.sh \
+	%D%/kernel_call.h \
 	%D%/nn_cases.h \
 	%D%/tap.h \
 	%D%/tap.sh \
