@@ -393,6 +393,8 @@ tl_status job_cache_features(struct job *j, const struct invocation *v)
     char layer[128];
     if (!j->replace)
         return tl_fail(TL_ERR_ARGUMENT, "--cache-features: of what? It needs --replace NAME=N, the layer to train, and --freeze '*'");
+    if (j->work.task == TL_LANGUAGE)
+        return tl_fail(TL_ERR_UNSUPPORTED, "--cache-features: model %s is a language model, whose layers do not see samples one by one", j->model->name);
     replaced_name(j->replace, layer);
     tl_status s = check_frozen(j->net, layer);
     if (s == TL_OK && !j->shown.size)
@@ -432,8 +434,10 @@ void job_functions(struct job *j, struct tl_fit_options *o)
 {
     tl_job_fit_options(&j->work, o);
     o->prepare = j->trained == j->net ? prepare_for_net : NULL;
-    if (j->trained != j->net)
+    if (j->trained != j->net) {
         o->whole = j->net;
+        o->forward = NULL; /* of the whole model */
+    }
 }
 
 const char *const *job_classes(const struct job *j, int64_t *n)
