@@ -93,6 +93,7 @@ const struct test_case cases[] = {
     {"matmul", "few rows", NULL, {N(5, 40), N(40, 270)}, 2, 0, 0},
     {"mm", "row by matrix", NULL, {N(1, 300), N(300, 70)}, 2, INTEGERS, 0},
     {"mm", "matrix by column", NULL, {N(70, 300), N(300, 1)}, 2, INTEGERS, 0},
+    {"mm", "long row by long column", NULL, {U(1, 20000), U(20000, 1)}, 2, NO_HALF, 0},
     {"bmm", "rows by matrices", NULL, {N(3, 1, 50), N(3, 50, 40)}, 2, 0, 0},
     {"bmm", "matrices by columns, nothing inside", NULL, {N(3, 2, 0), N(3, 0, 1)}, 2, NO_GRADIENT, 0},
     {"mm", "1 x k by k x 1", NULL, {N(1, 9), N(9, 1)}, 2, 0, 0},
