@@ -39,6 +39,7 @@ C_TESTS = \
 	%D%/train_report \
 	%D%/train_task \
 	%D%/models \
+	%D%/generative \
 	%D%/print \
 	%D%/nn_function \
 	%D%/nn_layers \
@@ -301,10 +302,12 @@ EXTRA_DIST += \
 	%D%/fuzz/fuzz.c \
 	%D%/golden.h \
 	%D%/golden/autograd.txt \
+	%D%/golden/generative.txt \
 	%D%/golden/language.txt \
 	%D%/golden/language_text.txt \
 	%D%/golden/loader.txt \
 	%D%/golden/make_autograd.py \
+	%D%/golden/make_generative.py \
 	%D%/golden/make_language.py \
 	%D%/golden/make_loader.py \
 	%D%/golden/make_models.py \
