@@ -81,6 +81,7 @@ SH_TESTS = \
 	%D%/cuda_search.sh \
 	%D%/weights_torch.sh \
 	%D%/templates.sh \
+	%D%/generate.sh \
 	%D%/transfer.sh \
 	%D%/demo.sh \
 	%D%/hostile.sh
@@ -300,6 +301,7 @@ EXTRA_DIST += \
 	%D%/fuzz/dictionaries/pth.dict \
 	%D%/fuzz/dictionaries/safetensors.dict \
 	%D%/fuzz/fuzz.c \
+	%D%/generate.sh \
 	%D%/golden.h \
 	%D%/golden/autograd.txt \
 	%D%/golden/generative.txt \

@@ -174,10 +174,10 @@ struct tl_fit_options {
                 &(struct tl_fit_options){TL_REST_(__VA_ARGS__, .struct_size = sizeof(struct tl_fit_options))})
 TL_PUBLIC tl_status tl_fit_with(tl_module *m, tl_loader *train, tl_optimizer *optimizer, const struct tl_fit_options *o);
 
-/** What the loop does with one batch of n tensors on the module's device: prepare (batch[0] is replaced), forward, loss, backward, clipping and
+/** What the loop does with one batch of n tensors on the module's device: prepare, forward, loss, backward, clipping and
  *  the optimizer's step, or the step or update that o names. Reads loss, step, update, prepare, function_ctx and clip_norm of o (NULL: cross
  *  entropy). Returns the loss, whose value is not looked at; NULL and an error. */
-TL_PUBLIC tl_tensor *tl_fit_step(tl_module *m, tl_optimizer *optimizer, tl_tensor **batch, int n, const struct tl_fit_options *o);
+TL_PUBLIC tl_tensor *tl_fit_step(tl_module *m, tl_optimizer *optimizer, tl_tensor *const *batch, int n, const struct tl_fit_options *o);
 
 /** What tl_evaluate() measures. */
 struct tl_evaluation {

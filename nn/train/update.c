@@ -6,6 +6,7 @@
  */
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "nn/train/train.h"
 
@@ -123,17 +124,19 @@ tl_status tl_update_metric(tl_update *u, tl_tensor *value)
     return tl_error_code();
 }
 
-tl_tensor *tl_fit_step(tl_module *m, tl_optimizer *optimizer, tl_tensor **batch, int n, const struct tl_fit_options *o)
+tl_tensor *tl_fit_step(tl_module *m, tl_optimizer *optimizer, tl_tensor *const *batch, int n, const struct tl_fit_options *o)
 {
     static const struct tl_fit_options none;
-    if (!m || !optimizer || !batch || n < 1) {
-        tl_fail(TL_ERR_ARGUMENT, "fit_step: a module, an optimizer and a batch are needed");
+    tl_tensor *fields[TL_MAX_FIELDS];
+    if (!m || !optimizer || !batch || n < 1 || n > TL_MAX_FIELDS) {
+        tl_fail(TL_ERR_ARGUMENT, "fit_step: a module, an optimizer and a batch of 1 to %d tensors are needed", TL_MAX_FIELDS);
         return NULL;
     }
+    memcpy(fields, batch, (size_t)n * sizeof(tl_tensor *));
     struct tl_update u = {.module = m, .optimizer = optimizer, .o = o ? o : &none, .late = true};
-    if (u.o->prepare && !(batch[0] = result_of("prepare", u.o->prepare(batch[0], u.o->function_ctx))))
+    if (u.o->prepare && !(fields[0] = result_of("prepare", u.o->prepare(fields[0], u.o->function_ctx))))
         return NULL;
-    tl_tensor *output = NULL, *loss = update_loss(&u, batch, n, &output);
+    tl_tensor *output = NULL, *loss = update_loss(&u, fields, n, &output);
     if (loss && !u.o->update && tl_update_descend(&u, loss, NULL) != TL_OK)
         return NULL;
     return loss;
