@@ -44,14 +44,14 @@ static const struct option
     workers = {"workers", 'w', INTEGER, "N", "threads that prepare batches ahead", "0", AT(workers), 0, 256, NULL},
     epochs = {"epochs", 'e', INTEGER, "N", "passes over the training data, those before --resume included", "10", AT(epochs), 1,
               1000000, NULL},
-    batch = {"batch", 'b', INTEGER, "N", "samples in a batch", "64", AT(batch), 1, 1 << 20, NULL},
+    batch = {"batch", 'b', INTEGER, "N", "samples in a batch; the model may have a default of its own", "64", AT(batch), 1, 1 << 20, NULL},
     batch1 = {"batch", 'b', INTEGER, "N", "samples in a batch", "1", AT(batch), 1, 1 << 20, NULL},
     seed = {"seed", 's', INTEGER, "N", "seed of all random numbers; default: a fresh one, which is printed and saved", NULL,
             AT(seed), 0, 9.2e18, NULL},
     draw_seed = {"seed", 's', INTEGER, "N", "seed of the draw of samples; default: a fresh one", NULL, AT(seed), 0, 9.2e18, NULL},
-    lr = {"lr", 'l', NUMBER, "X", "learning rate; default: 0.01 for sgd, 1 for adadelta, 0.001 for the others", NULL, AT(lr), 0, 1e6,
+    lr = {"lr", 'l', NUMBER, "X", "learning rate; default: the model's, or 1 for adadelta, 0.01 for rmsprop, 0.001 for the others", NULL, AT(lr), 0, 1e6,
           NULL},
-    optimizer = {"optimizer", 'O', CHOICE, "NAME", "how to descend", "adam", AT(optimizer), 0, 0, optimizers},
+    optimizer = {"optimizer", 'O', CHOICE, "NAME", "how to descend; the model may have a default of its own", "adam", AT(optimizer), 0, 0, optimizers},
     momentum = {"momentum", 0, NUMBER, "X", "momentum of sgd and rmsprop; beta1 of adam and adamw, where 0 stands for 0.9", "0", AT(momentum), 0, 1, NULL},
     weight_decay = {"weight-decay", 0, NUMBER, "X", "weight decay; default: the optimizer's own", NULL, AT(weight_decay), 0, 1e6,
                     NULL},
@@ -137,8 +137,8 @@ const struct command commands[] = {
     {.name = "train", .arguments = "[MODEL]", .argument = MODEL_NAME, .most = 1, .computes = true, .run = run_train,
      .summary = "train a model",
      .text = "Train MODEL on the training part of a data set and validate it after each epoch on the test part. The seed is printed, "
-             "and saved with the model, its options and the data set's name, so that eval, predict and --resume need not "
-             "be told again. At the end a classification report is printed, or of a regression R² and the mean absolute error.\n\n"
+             "and saved with the model, its options and the data set's name, so that eval, predict, generate and --resume need not "
+             "be told again. Where the command line is silent, a model is trained as its kind usually is: telar models MODEL tells how. At the end a classification report is printed, or of a regression R² and the mean absolute error.\n\n"
              "An interrupt (Ctrl-C) stops after the current batch; with --save the checkpoint lets --resume go on from "
              "there, bit for bit. --resume goes on saving to the file that it read, unless --save names another.\n\n"
              "To transfer what a network has learnt to other data, load its --weights, --freeze them, and --replace its last layer. What reaches "

@@ -355,6 +355,8 @@ int run_predict(const struct invocation *v)
         s = job_data(&j, v, false, true);
     if (s == TL_OK)
         s = job_net(&j, v);
+    if (s == TL_OK && j.work.task == TL_GENERATE)
+        s = tl_fail(TL_ERR_UNSUPPORTED, "predict: model %s has nothing to say of samples; it makes them: telar generate", j.model->name);
     if (s == TL_OK)
         s = begin_pairs(&j, v, samples_asked_for(&j, v, first), &pairs);
     if (s == TL_OK) {
