@@ -67,7 +67,7 @@ static const struct option
                NULL, AT(weights), 0, 0, NULL},
     freeze = {"freeze", 0, WORD, "PATTERN", "do not train the parameters whose names match: '*' is all, 'layer1.*,conv1.*' some", NULL, AT(freeze), 0,
               0, NULL},
-    replace = {"replace", 0, WORD, "NAME=N[,N…]",
+    replace = {"replace", 0, WORD, "NAME=N[,N...]",
                "put linear layers of these sizes in the place of the layer NAME, after weights and --freeze: fc=10, classifier.6=200,10", NULL,
                AT(replace), 0, 0, NULL},
     resize = {"resize", 0, INTEGER, "N", "bring pictures to N x N; 0: as they are", "0", AT(resize), 0, 8192, NULL},
