@@ -5,9 +5,9 @@
  */
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 
 #include "cli/cli.h"
+#include "cli/grid.h"
 
 enum { SHOWN = 3 };
 
@@ -183,7 +183,7 @@ static tl_status probabilities_of(struct job *j, tl_tensor *input, struct predic
 
 /* A model that gives its input back: both, and how far apart they are. */
 static tl_status reconstruct_sample(struct job *j, const struct invocation *v, const struct tl_dataset_info *info, int64_t sample,
-                                    const char *file, tl_tensor *input)
+                                    const char *file, tl_tensor *input, struct grid *pairs)
 {
     tl_tensor *x, *y = output_of(j, input, &x);
     if (y && tl_numel(y) != tl_numel(x))
@@ -192,6 +192,8 @@ static tl_status reconstruct_sample(struct job *j, const struct invocation *v, c
     tl_tensor *error = y ? tl_mse_loss(tl_reshape(y, tl_ndim(x), tl_shape(x)), x) : NULL;
     double value = error ? tl_item(error) : 0;
     if (tl_error_code() != TL_OK)
+        return tl_error_code();
+    if (v->set.output && (grid_add(pairs, x) != TL_OK || grid_add(pairs, y) != TL_OK))
         return tl_error_code();
     if (v->set.json) {
         struct json to = json_new(stdout);
@@ -208,14 +210,14 @@ static tl_status reconstruct_sample(struct job *j, const struct invocation *v, c
 }
 
 /* One sample of `data`, or the only one of the picture `file`. */
-static tl_status predict_sample(struct job *j, const struct invocation *v, tl_dataset *data, int64_t sample, const char *file)
+static tl_status predict_sample(struct job *j, const struct invocation *v, tl_dataset *data, int64_t sample, const char *file, struct grid *pairs)
 {
     const struct tl_dataset_info *info = tl_dataset_info(data);
     tl_tensor *fields[TL_MAX_FIELDS] = {NULL};
     struct prediction p = {.sample = sample, .label = -1, .file = file};
     tl_status s = tl_dataset_batch(data, &sample, 1, fields);
     if (s == TL_OK && j->work.task == TL_RECONSTRUCT)
-        return reconstruct_sample(j, v, info, sample, file, fields[0]);
+        return reconstruct_sample(j, v, info, sample, file, fields[0], pairs);
     if (s == TL_OK && j->work.task == TL_REGRESS)
         return predict_numbers(j, v, sample, file, fields[0], info->n_fields > 1 ? fields[info->n_fields - 1] : NULL);
     if (s == TL_OK)
@@ -232,18 +234,15 @@ static tl_status predict_sample(struct job *j, const struct invocation *v, tl_da
     return s == TL_OK ? tl_error_code() : s;
 }
 
-static tl_status predict_samples(struct job *j, const struct invocation *v)
+static tl_status predict_samples(struct job *j, const struct invocation *v, struct grid *pairs)
 {
     int64_t size = tl_dataset_size(j->test), count = v->set.count < size ? v->set.count : size;
-    uint64_t seed = (uint64_t)v->set.seed;
-    if (!given(v, "seed") && getrandom(&seed, sizeof seed, 0) != (ssize_t)sizeof seed)
-        seed = 0;
-    tl_generator *g = tl_generator_new(seed);
+    tl_generator *g = tl_generator_new(choose_draw_seed(v));
     tl_tensor *order = g ? tl_randperm_with(size, g, (struct tl_options){.device = "cpu"}) : NULL;
     const int64_t *samples = order ? tl_data(order) : NULL;
     tl_status s = samples ? TL_OK : tl_error_code();
     for (int64_t i = 0; s == TL_OK && i < count; i++)
-        TL_SCOPE s = predict_sample(j, v, j->test, samples[i], NULL);
+        TL_SCOPE s = predict_sample(j, v, j->test, samples[i], NULL, pairs);
     tl_generator_free(g);
     return s;
 }
@@ -273,16 +272,16 @@ static tl_status picture_options(const struct job *j, char *text, size_t size)
     return TL_OK;
 }
 
-static tl_status predict_picture(struct job *j, const struct invocation *v, const char *path, const char *options)
+static tl_status predict_picture(struct job *j, const struct invocation *v, const char *path, const char *options, struct grid *pairs)
 {
     tl_dataset *picture = tl_data_open("folder", .path = path, .options = options);
-    tl_status s = picture ? predict_sample(j, v, picture, 0, path) : tl_error_code();
+    tl_status s = picture ? predict_sample(j, v, picture, 0, path, pairs) : tl_error_code();
     tl_dataset_free(picture);
     return s;
 }
 
 /* Every picture; one that fails is told and does not keep the others back. */
-static int predict_pictures(struct job *j, const struct invocation *v, int first)
+static int predict_pictures(struct job *j, const struct invocation *v, int first, struct grid *pairs)
 {
     char options[200];
     int code = EXIT_OK;
@@ -290,7 +289,7 @@ static int predict_pictures(struct job *j, const struct invocation *v, int first
         return failed();
     for (int i = first; i < v->n_arguments; i++) {
         tl_status s = TL_OK;
-        TL_SCOPE s = predict_picture(j, v, v->arguments[i], options);
+        TL_SCOPE s = predict_picture(j, v, v->arguments[i], options, pairs);
         if (s != TL_OK)
             code = failed();
         tl_error_clear();
@@ -314,11 +313,39 @@ static int check_line(const struct invocation *v, int first)
     return EXIT_OK;
 }
 
+/* ---- Pairs of pictures ------------------------------------------------------------------------------------------------------------ */
+
+enum { PAIRS_IN_A_ROW = 4 };
+
+/* Room for the pairs that --output asks for. */
+static tl_status begin_pairs(const struct job *j, const struct invocation *v, int64_t samples, struct grid *pairs)
+{
+    int64_t shape[TL_MAX_DIMS];
+    const struct tl_dataset_info *info = j->test ? tl_dataset_info(j->test) : NULL;
+    if (!v->set.output)
+        return TL_OK;
+    if (j->work.task != TL_RECONSTRUCT)
+        return tl_fail(TL_ERR_UNSUPPORTED, "predict: --output is for models that reconstruct their input; the task of %s is to %s", j->model->name,
+                       tl_task_name(j->work.task));
+    int ndim = info && !j->resize ? info->ndim : j->model->input_shape(j->config, shape);
+    tl_status s = grid_can_write(v->set.output);
+    return s == TL_OK ? grid_begin(pairs, ndim, info && !j->resize ? info->shape : shape, 2 * samples, 2 * PAIRS_IN_A_ROW) : s;
+}
+
+static int64_t samples_asked_for(const struct job *j, const struct invocation *v, int first)
+{
+    if (first < v->n_arguments)
+        return v->n_arguments - first;
+    int64_t size = tl_dataset_size(j->test);
+    return v->set.count < size ? v->set.count : size;
+}
+
 int run_predict(const struct invocation *v)
 {
     int first = v->n_arguments && !names_picture(v->arguments[0]), code = check_line(v, first);
     bool pictures = first < v->n_arguments;
     struct job j = {0};
+    struct grid pairs = {0};
     if (code != EXIT_OK)
         return code;
     tl_status s = set_device(v);
@@ -328,15 +355,22 @@ int run_predict(const struct invocation *v)
         s = job_data(&j, v, false, true);
     if (s == TL_OK)
         s = job_net(&j, v);
+    if (s == TL_OK && j.work.task == TL_GENERATE)
+        s = tl_fail(TL_ERR_UNSUPPORTED, "predict: model %s has nothing to say of samples; it makes them: telar generate", j.model->name);
+    if (s == TL_OK)
+        s = begin_pairs(&j, v, samples_asked_for(&j, v, first), &pairs);
     if (s == TL_OK) {
         tl_eval(j.net);
         TL_NO_GRAD {
             if (pictures)
-                code = predict_pictures(&j, v, first);
+                code = predict_pictures(&j, v, first, &pairs);
             else
-                TL_SCOPE s = predict_samples(&j, v);
+                TL_SCOPE s = predict_samples(&j, v, &pairs);
         }
     }
+    if (s == TL_OK && pairs.count > 0)
+        s = grid_write(&pairs, v->set.output);
+    grid_free(&pairs);
     job_free(&j);
     return s == TL_OK ? code : failed();
 }

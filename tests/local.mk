@@ -40,6 +40,7 @@ C_TESTS = \
 	%D%/train_report \
 	%D%/train_task \
 	%D%/models \
+	%D%/generative \
 	%D%/print \
 	%D%/nn_function \
 	%D%/nn_layers \
@@ -81,6 +82,7 @@ SH_TESTS = \
 	%D%/cuda_search.sh \
 	%D%/weights_torch.sh \
 	%D%/templates.sh \
+	%D%/generate.sh \
 	%D%/transfer.sh \
 	%D%/demo.sh \
 	%D%/hostile.sh
@@ -300,12 +302,15 @@ EXTRA_DIST += \
 	%D%/fuzz/dictionaries/pth.dict \
 	%D%/fuzz/dictionaries/safetensors.dict \
 	%D%/fuzz/fuzz.c \
+	%D%/generate.sh \
 	%D%/golden.h \
 	%D%/golden/autograd.txt \
+	%D%/golden/generative.txt \
 	%D%/golden/language.txt \
 	%D%/golden/language_text.txt \
 	%D%/golden/loader.txt \
 	%D%/golden/make_autograd.py \
+	%D%/golden/make_generative.py \
 	%D%/golden/make_language.py \
 	%D%/golden/make_loader.py \
 	%D%/golden/make_models.py \
