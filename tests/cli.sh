@@ -175,8 +175,8 @@ if "$telar" data "$pictures/birds/rgb.png" >/dev/null 2>&1; then
     is 0 "predict pictures" "rgb.png: " "grey.JPG: " "█"
     run predict --weights pictures.safetensors "$pictures/birds/rgba.png" --json; is 0 "predict a picture --json" '"file":' '"probabilities":{'
     json_lines "predict a picture --json is JSON"
-    run predict --weights pictures.safetensors none.png "$pictures/odd/cmyk.jpg" "$pictures/birds/grey.png"
-    is 1 "pictures that fail do not keep others back" 'cannot open "none.png"' "cmyk.jpg" "grey.png: "
+    run predict --weights pictures.safetensors none.png "${pictures}_two.jpg" "$pictures/birds/grey.png"
+    is 1 "pictures that fail do not keep others back" 'cannot open "none.png"' "pictures_two.jpg" "grey.png: "
     run predict --weights whole.safetensors "$pictures/birds/grey.png"; is 1 "a model that takes no pictures" "its input is [64]"
 fi
 run predict --weights pictures.safetensors a.png b.txt; is 2 "not a picture" "unexpected argument \"b.txt\""

@@ -348,7 +348,36 @@ EXTRA_DIST += \
 	%D%/golden/parity_wine64.txt \
 	%D%/golden/pictures.txt \
 	%D%/golden/pictures_cropped.txt \
+	%D%/golden/pictures_kinds.txt \
+	%D%/golden/pictures_kinds/deep.png \
+	%D%/golden/pictures_kinds/deep_alpha.png \
+	%D%/golden/pictures_kinds/deep_grey.png \
+	%D%/golden/pictures_kinds/deep_grey_alpha.png \
+	%D%/golden/pictures_kinds/deep_key.png \
+	%D%/golden/pictures_kinds/grey_2_bits.png \
+	%D%/golden/pictures_kinds/grey_alpha.png \
+	%D%/golden/pictures_kinds/grey_progressive.jpg \
+	%D%/golden/pictures_kinds/inks.jpg \
+	%D%/golden/pictures_kinds/inks_plain.jpg \
+	%D%/golden/pictures_kinds/inks_turned.jpg \
+	%D%/golden/pictures_kinds/inks_ycck.jpg \
+	%D%/golden/pictures_kinds/key.png \
+	%D%/golden/pictures_kinds/palette_alpha.png \
+	%D%/golden/pictures_kinds/palette_one_clear.png \
+	%D%/golden/pictures_kinds/turned_1.jpg \
+	%D%/golden/pictures_kinds/turned_2.jpg \
+	%D%/golden/pictures_kinds/turned_3.jpg \
+	%D%/golden/pictures_kinds/turned_4.jpg \
+	%D%/golden/pictures_kinds/turned_5.jpg \
+	%D%/golden/pictures_kinds/turned_6.jpg \
+	%D%/golden/pictures_kinds/turned_6.png \
+	%D%/golden/pictures_kinds/turned_7.jpg \
+	%D%/golden/pictures_kinds/turned_8.jpg \
+	%D%/golden/pictures_kinds/turned_8_late.png \
+	%D%/golden/pictures_kinds/turned_9.jpg \
+	%D%/golden/pictures_kinds/turned_after_another.jpg \
 	%D%/golden/pictures_tall.png \
+	%D%/golden/pictures_two.jpg \
 	%D%/golden/print.txt \
 	%D%/golden/recurrent.txt \
 	%D%/golden/reference.txt \
