@@ -7,6 +7,7 @@
 #ifndef TELAR_CLI_H
 #define TELAR_CLI_H
 
+#include <limits.h>
 #include <stdio.h>
 #include <telar/model.h>
 #include <telar/nn.h>
@@ -43,7 +44,7 @@ struct option {
 };
 
 enum { MAX_FOUND = 512 }; /* plugins and names that are listed */
-enum { MAX_OPTIONS = 48, MAX_EXAMPLES = 8, MAX_ARGUMENTS = 64 };
+enum { MAX_OPTIONS = 48, MAX_EXAMPLES = 8, ANY_NUMBER = INT_MAX };
 
 struct example {
     const char *command, *what;
@@ -76,7 +77,7 @@ struct invocation {
     const struct command *command;
     struct settings set;
     bool given[MAX_OPTIONS]; /* which of command->options were on the line */
-    const char *arguments[MAX_ARGUMENTS];
+    const char **arguments;
     int n_arguments;
 };
 
@@ -163,8 +164,10 @@ int64_t trainable_count(tl_module *m);
 /* An error if anything outside the layer `name` is trained. */
 tl_status check_frozen(tl_module *net, const char *name);
 
-/* A model is never called so: does this argument name a picture? */
+/* predict.c: does this name end as a picture's? Does the first argument name pictures (by such an ending, or as a path with a slash),
+ * and not a model? */
 bool names_picture(const char *argument);
+bool names_pictures(const char *argument);
 
 /* Report the thread's error as "telar: message" and return EXIT_FAILED. */
 int failed(void);
@@ -209,6 +212,24 @@ void json_measured(struct json *to, const struct measured *m);
 
 /* Draw a sample, and beside it, if it is not NULL, another on the same scale of grey. What is no small picture is not drawn. */
 tl_status draw_pictures(tl_tensor *left, tl_tensor *right, const struct tl_dataset_info *info);
+
+/* ---- Predictions (outcome.c) ------------------------------------------------------------------------------------------- */
+
+/* A sample of a data set by its number, or a picture by its file. */
+struct subject {
+    int64_t sample;
+    const char *file; /* NULL: a sample */
+};
+struct samples {
+    struct subject *of;
+    int64_t n;
+    tl_tensor *inputs, *targets; /* batches; targets NULL: there are none */
+    struct tl_dataset_info info; /* of the data set that they are of */
+};
+/* Run the model on them and print what it says of each. */
+tl_status show_outcomes(struct job *j, const struct invocation *v, const struct samples *b);
+/* A line of JSON for a file that could not be read. */
+void json_unread(const char *file, const char *message);
 
 /* Options of a model or a data set (models.c). */
 void print_options(const char *title, const struct tl_plugin_option *options);

@@ -46,6 +46,7 @@ static const struct option
               1000000, NULL},
     batch = {"batch", 'b', INTEGER, "N", "samples in a batch", "64", AT(batch), 1, 1 << 20, NULL},
     batch1 = {"batch", 'b', INTEGER, "N", "samples in a batch", "1", AT(batch), 1, 1 << 20, NULL},
+    predict_batch = {"batch", 'b', INTEGER, "N", "samples or pictures that go through the model at a time", "16", AT(batch), 1, 1 << 20, NULL},
     seed = {"seed", 's', INTEGER, "N", "seed of all random numbers; default: a fresh one, which is printed and saved", NULL,
             AT(seed), 0, 9.2e18, NULL},
     draw_seed = {"seed", 's', INTEGER, "N", "seed of the draw of samples; default: a fresh one", NULL, AT(seed), 0, 9.2e18, NULL},
@@ -158,16 +159,22 @@ const struct command commands[] = {
      .examples = {{"telar eval --weights digits.safetensors --confusion", "on the test part"},
                   {"telar eval lenet --weights lenet.safetensors --data mnist", "with everything said"}}},
 
-    {.name = "predict", .arguments = "[MODEL] [PICTURE...]", .argument = MODEL_NAME, .most = MAX_ARGUMENTS, .computes = true, .run = run_predict,
+    {.name = "predict", .arguments = "[MODEL] [PICTURE...]", .argument = MODEL_NAME, .most = ANY_NUMBER, .computes = true, .run = run_predict,
      .summary = "show what a trained model says of samples",
      .text = "Load weights and print, for samples drawn from a part of a data set, the most likely classes with their probabilities. "
              "Small pictures are drawn in the terminal; of a model that reconstructs its input, input and output side by side.\n\n"
-             "A PICTURE is a JPEG or PNG file, known by a name ending in .jpg, .jpeg or .png: it is made grey if the model takes one channel, "
-             "resized to the model's height and width, and its values go from 0 for black to 1 for white.",
-     .options = {&weights, DATA_OPTIONS, &resize, &dtype, &split, &count, &draw_seed, &model_option, MACHINE_OPTIONS, &quiet, &json, &help},
+             "A PICTURE is a JPEG or PNG file, known by a name ending in .jpg, .jpeg or .png, or a folder, of which all such files are taken, those in its "
+             "subfolders too; a folder as the first argument needs a slash (./photos), or it is taken for a model's name. Pictures are turned as their EXIF "
+             "data say, made grey if the model takes one channel, resized and cut as the model's table says or else to the model's height and width, and "
+             "their values go from 0 for black to 1 for white. A file that cannot be read is told, the others go on, and the exit status is 1.\n\n"
+             "Classes bear the names of the data, or those noted with the weights, or the model's. With --json each line has the five best as \"best\" and all "
+             "probabilities, in the order of the classes, as \"probabilities\"; a file that cannot be read has an \"error\".",
+     .options = {&weights, DATA_OPTIONS, &resize, &dtype, &split, &count, &predict_batch, &draw_seed, &model_option, MACHINE_OPTIONS, &quiet, &json,
+                 &help},
      .examples = {{"telar predict --weights digits.safetensors", "three held-out digits"},
                   {"telar predict --weights digits.safetensors --count 100 --json", "for another program"},
-                  {"telar predict --weights digits.safetensors seven.png", "a picture of one's own"}}},
+                  {"telar predict --weights digits.safetensors seven.png", "a picture of one's own"},
+                  {"telar predict resnet18 --weights IMAGENET1K_V1 cat.jpg photos/", "what is in photographs"}}},
 
     {.name = "generate", .arguments = "[MODEL]", .argument = MODEL_NAME, .most = 1, .computes = true, .run = run_generate,
      .summary = "have a language model write",

@@ -18,6 +18,7 @@ cli_telar_SOURCES += \
 	%D%/lists.c \
 	%D%/main.c \
 	%D%/models.c \
+	%D%/outcome.c \
 	%D%/pages.c \
 	%D%/parse.c \
 	%D%/picture.c \

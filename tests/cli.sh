@@ -167,13 +167,13 @@ run inspect whole.safetensors; is 0 "inspect" "0.weight" "[128, 64]" "telar.mode
 run eval --weights whole.safetensors --confusion; is 0 "eval by the file's own notes" "mlp on digits (test)" "weighted avg" "<- predicted"
 run eval --weights whole.safetensors --json; is 0 "eval --json" '"accuracy":'; json_lines "eval --json is JSON"
 run predict --weights whole.safetensors --count 2 --seed 1; is 0 "predict" "sample" "%" "█"
-run predict --weights whole.safetensors --count 2 --json; is 0 "predict --json" '"probabilities":{'; json_lines "predict --json is JSON"
+run predict --weights whole.safetensors --count 2 --json; is 0 "predict --json" '"best":[{"index":' '"probabilities":['; json_lines "predict --json is JSON"
 pictures=$TEST_SRCDIR/tests/golden/pictures
 run train digits-cnn --epochs 1 --quiet --save pictures.safetensors; is 0 "train for pictures"
 if "$telar" data "$pictures/birds/rgb.png" >/dev/null 2>&1; then
     run predict --weights pictures.safetensors "$pictures/birds/rgb.png" "$pictures/cats/grey.JPG"
     is 0 "predict pictures" "rgb.png: " "grey.JPG: " "█"
-    run predict --weights pictures.safetensors "$pictures/birds/rgba.png" --json; is 0 "predict a picture --json" '"file":' '"probabilities":{'
+    run predict --weights pictures.safetensors "$pictures/birds/rgba.png" --json; is 0 "predict a picture --json" '"file":' '"best":[{"index":' '"probabilities":['
     json_lines "predict a picture --json is JSON"
     run predict --weights pictures.safetensors none.png "${pictures}_two.jpg" "$pictures/birds/grey.png"
     is 1 "pictures that fail do not keep others back" 'cannot open "none.png"' "pictures_two.jpg" "grey.png: "

@@ -81,6 +81,7 @@ SH_TESTS = \
 	%D%/weights_torch.sh \
 	%D%/templates.sh \
 	%D%/transfer.sh \
+	%D%/predict.sh \
 	%D%/demo.sh \
 	%D%/hostile.sh
 
@@ -313,6 +314,7 @@ EXTRA_DIST += \
 	%D%/golden/make_optim.py \
 	%D%/golden/make_parity.py \
 	%D%/golden/make_pictures.py \
+	%D%/golden/make_predict.py \
 	%D%/golden/make_print.py \
 	%D%/golden/make_recurrent.py \
 	%D%/golden/make_reference.py \
@@ -378,6 +380,7 @@ EXTRA_DIST += \
 	%D%/golden/pictures_kinds/turned_after_another.jpg \
 	%D%/golden/pictures_tall.png \
 	%D%/golden/pictures_two.jpg \
+	%D%/golden/predict.txt \
 	%D%/golden/print.txt \
 	%D%/golden/recurrent.txt \
 	%D%/golden/reference.txt \
@@ -413,6 +416,7 @@ EXTRA_DIST += \
 	%D%/golden/weights/weights_zip64.pth \
 	%D%/hostile.sh \
 	%D%/nn_cases.h \
+	%D%/predict.sh \
 	%D%/tap.h \
 	%D%/tap.sh \
 	%D%/template_backend.sh \
