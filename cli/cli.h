@@ -26,9 +26,9 @@ struct settings {
     int64_t epochs, batch, seed, workers, threads, patience, count, runs, resize, length, top_k;
     double lr, momentum, weight_decay, clip, hold_out, seconds, temperature;
     const char *optimizer, *schedule, *save, *resume, *weights, *device, *plot, *history, *data, *path, *split, *label, *mode,
-        *input, *page, *freeze, *replace, *dtype, *prompt;
+        *input, *page, *freeze, *replace, *dtype, *prompt, *url;
     char *options, *data_options; /* of the model and of the data set: "name=value,name=value" */
-    bool quiet, json, no_header, standardize, confusion, help, version, strict, cache_features;
+    bool quiet, json, no_header, standardize, confusion, help, version, strict, cache_features, list;
 };
 
 struct option {
@@ -245,6 +245,7 @@ int run_train(const struct invocation *v);
 int run_eval(const struct invocation *v);
 int run_predict(const struct invocation *v);
 int run_generate(const struct invocation *v);
+int run_fetch(const struct invocation *v);
 int run_inspect(const struct invocation *v);
 int run_convert(const struct invocation *v);
 int run_bench(const struct invocation *v);

@@ -91,6 +91,8 @@ static const struct option
                    AT(temperature), 0, 1000, NULL},
     top_k = {"top-k", 'k', INTEGER, "N", "draw among the N most likely characters only; 0: among all", "0", AT(top_k), 0, 1 << 24, NULL},
     write_seed = {"seed", 's', INTEGER, "N", "seed of the draws; default: a fresh one", NULL, AT(seed), 0, 9.2e18, NULL},
+    url = {"url", 0, WORD, "URL", "fetch from this address, a mirror for instance, rather than the one that is listed", NULL, AT(url), 0, 0, NULL},
+    list = {"list", 0, FLAG, NULL, "list what can be fetched and what is there", NULL, AT(list), 0, 0, NULL},
     page = {"man", 0, CHOICE, "PAGE", "write a manual page", NULL, AT(page), 0, 0,
             (const char *const[]){"telar.1", "telar.7", NULL}};
 
@@ -183,6 +185,17 @@ const struct command commands[] = {
      .options = {&weights, &prompt, &length, &temperature, &top_k, &write_seed, &model_option, MACHINE_OPTIONS, &json, &help},
      .examples = {{"telar generate --weights quijote.safetensors --prompt 'En un lugar' --temperature 0.7", "a page of it"},
                   {"telar generate --weights quijote.safetensors --top-k 5 --seed 1", "the same text each time"}}},
+    {.name = "fetch", .arguments = "[MODEL[:WEIGHTS]...]", .argument = MODEL_NAME, .most = ANY_NUMBER, .run = run_fetch,
+     .summary = "download weights that a model lists",
+     .text = "Download weights to $XDG_DATA_HOME/telar/weights, where --weights NAME looks for them. MODEL alone is the first that it lists with an "
+             "address (telar models MODEL). What is there already is not fetched again.\n\n"
+             "A file gets its name when it is whole and its SHA-256 is as listed. Until then it is called NAME.part; after an interruption the next run "
+             "goes on from there, if a sum is listed that tells whether the parts fit. Addresses are https, or http where the model lists that or --url "
+             "says so; proxies are taken from the variables that libcurl reads (https_proxy, no_proxy).",
+     .options = {&list, &url, &quiet, &json, &help},
+     .examples = {{"telar fetch resnet18", "then telar predict resnet18 --weights IMAGENET1K_V1 cat.jpg"},
+                  {"telar fetch resnet50:IMAGENET1K_V2", "one of several"},
+                  {"telar fetch --list", "what there is"}}},
 
     {.name = "inspect", .arguments = "FILE", .argument = FILE_NAME, .least = 1, .most = 1, .run = run_inspect,
      .summary = "list what a weight file holds",

@@ -10,7 +10,10 @@ cli_telar_SOURCES += \
 	%D%/completion.c \
 	%D%/convert.c \
 	%D%/doctor.c \
+	%D%/download.c \
+	%D%/download.h \
 	%D%/eval.c \
+	%D%/fetch.c \
 	%D%/generate.c \
 	%D%/help.c \
 	%D%/job.c \

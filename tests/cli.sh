@@ -19,7 +19,7 @@ run; is 2 "no command: usage" "usage: telar COMMAND"
 run --version; is 0 "--version" "telar "
 run --help; is 0 "--help" "commands:" "train"
 run help environment; is 0 "help environment" "TELAR_BACKEND" "TELAR_PLUGIN_PATH" "LeakSanitizer"
-for command in backends models data summary train eval predict generate inspect convert bench doctor; do
+for command in backends models data summary train eval predict generate fetch inspect convert bench doctor; do
     run $command --help; is 0 "$command --help" "usage: telar $command" "examples:"
 done
 run help --man telar.1; is 0 "the manual page" ".TH TELAR 1" ".SS \"telar train"
@@ -149,7 +149,7 @@ output=$(TELAR_PLUGIN_PATH="$work/crooked" "$telar" models three 2>&1); status=$
 is 0 "models lists weights" "SHA-256 BA7816BF" "SHA-256 ba7816bf…" "https://example.org/weights/abc.bin" "three bytes"
 [ "$(printf '%s\n' "$output" | grep -c 'see telar doctor')" = 1 ]; point $? "and a plugin with flaws is warned of once"
 output=$(TELAR_PLUGIN_PATH="$work/crooked" "$telar" train three --data wine --weights elsewhere 2>&1); status=$?
-is 1 "weights by a name that the model lists" "https://example.org/not-here.safetensors" "does not fetch files by itself"
+is 1 "weights by a name that the model lists" "https://example.org/not-here.safetensors" "telar fetch three:elsewhere gets them"
 output=$(TELAR_PLUGIN_PATH="$work/crooked" "$telar" train three --data wine --weights elswhere 2>&1); status=$?
 is 1 "by one that it does not" "lists the weights abc, first-digits, elsewhere, and there is no such file"
 output=$(TELAR_PLUGIN_PATH="$work/crooked" "$telar" models tight 2>&1); status=$?

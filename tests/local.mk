@@ -82,6 +82,7 @@ SH_TESTS = \
 	%D%/templates.sh \
 	%D%/transfer.sh \
 	%D%/predict.sh \
+	%D%/fetch.sh \
 	%D%/demo.sh \
 	%D%/hostile.sh
 
@@ -292,6 +293,8 @@ EXTRA_DIST += \
 	%D%/demo.sh \
 	%D%/documents.sh \
 	%D%/fake-cuda/environment.sh \
+	%D%/fetch.sh \
+	%D%/fetch_server.py \
 	%D%/files.h \
 	%D%/fuzz/dictionaries/csv.dict \
 	%D%/fuzz/dictionaries/idx.dict \
