@@ -47,6 +47,7 @@ C_TESTS = \
 	%D%/nn_locale \
 	%D%/nn_module \
 	%D%/nn_transfer \
+	%D%/predict_threads \
 	%D%/ops_arguments \
 	%D%/ops_golden \
 	%D%/ops_special \
@@ -93,6 +94,7 @@ TSAN_TESTS = \
 	%D%/autograd_threads \
 	%D%/nn_module \
 	%D%/nn_transfer \
+	%D%/predict_threads \
 	%D%/data_loader \
 	%D%/rng
 
