@@ -293,6 +293,6 @@ const struct variable variables[] = {
      "keep the cores busy: start them with one of the two set. (setenv() comes too late: it is read before main().)"},
     {"NO_COLOR", "anything", "Set and not empty: no colours in the terminal."},
     {"XDG_CACHE_HOME", "FOLDER", "Telar's caches lie in its subfolder telar. Unset: ~/.cache."},
-    {"XDG_DATA_HOME", "FOLDER", "Telar's data sets lie in its subfolder telar. Unset: ~/.local/share."},
+    {"XDG_DATA_HOME", "FOLDER", "Telar's data sets lie in its subfolder telar, and weights that telar fetch downloads below that in weights. Unset: ~/.local/share."},
     {NULL, NULL, NULL},
 };
