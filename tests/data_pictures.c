@@ -563,6 +563,11 @@ static void check_bad_pictures(void)
     bad("as a set of its own, before room is made for it", tl_data_open(files_write("huge.jpg", bytes, n)), TL_ERR_LIMIT, "65500");
     files_write("one/class/a.jpg", bytes, n);
     bad_picture("a JPEG of 65,500 x 65,500 pixels", "a.jpg", TL_ERR_LIMIT, "65500");
+    for (size_t i = 0; i + 9 < n; i++)
+        if (bytes[i] == 0xff && bytes[i + 1] == 0xc0)
+            memcpy(bytes + i + 5, "\x10\x00\x10\x00", 4);
+    bad("one of 4,096 x 4,096 pixels in a few bytes", tl_data_open(files_write("wide.jpg", bytes, n)), TL_ERR_FORMAT,
+        "4096 x 4096 pixels are declared, more than its");
 
     uint32_t state = 99;
     int made = 0, refused = 0;
