@@ -32,7 +32,7 @@ static double now(void)
 /* What the network gets. Random numbers are in its form already. */
 static tl_tensor *input_of(struct bench *b)
 {
-    return b->of_data && b->how.prepare ? b->how.prepare(b->batch[0], b->how.function_ctx) : b->batch[0];
+    return b->how.prepare ? b->how.prepare(b->batch[0], b->how.function_ctx) : b->batch[0];
 }
 
 /* Logits [n, classes], and [n, t, classes] of a language, get random labels; anything else is trained towards zero. */
@@ -74,30 +74,16 @@ static tl_status take_batch(struct bench *b, int64_t n)
     return s;
 }
 
-static tl_tensor *loss_of(struct bench *b, tl_tensor **batch)
+/* Of random input, towards the labels that were made for it. */
+static tl_tensor *random_loss(tl_tensor *output, tl_tensor *const *batch, int n, void *ctx)
 {
-    if (b->how.step)
-        return b->how.step(b->job.net, batch, b->fields, b->how.function_ctx);
-    tl_tensor *y = tl_forward(b->job.net, batch[0]);
-    if (!y)
-        return NULL;
-    if (b->of_data || b->job.work.task == TL_LANGUAGE)
-        return b->how.loss(y, batch, b->fields, b->how.function_ctx);
-    return tl_dtype_of(batch[1]) == TL_I64 ? tl_cross_entropy(y, batch[1]) : tl_mse_loss(y, batch[1]);
+    (void)n, (void)ctx;
+    return tl_dtype_of(batch[1]) == TL_I64 ? tl_cross_entropy(output, batch[1]) : tl_mse_loss(output, batch[1]);
 }
 
 static tl_status train_step(struct bench *b)
 {
-    tl_tensor *batch[TL_MAX_FIELDS];
-    memcpy(batch, b->batch, sizeof batch);
-    tl_optimizer_zero_grad(b->optimizer);
-    if (!(batch[0] = input_of(b)))
-        return tl_error_code();
-    tl_tensor *loss = loss_of(b, batch);
-    if (!loss)
-        return tl_error_code();
-    tl_status s = tl_backward(loss, TL_NONE, (struct tl_backward_options){0});
-    return s == TL_OK ? tl_optimizer_step(b->optimizer) : s;
+    return tl_fit_step(b->job.net, b->optimizer, b->batch, b->fields, &b->how) ? TL_OK : tl_error_code();
 }
 
 static tl_status run_once(struct bench *b, double *milliseconds)
@@ -177,6 +163,11 @@ static tl_status prepare_bench(struct bench *b, const struct invocation *v, int 
 {
     bool train = strcmp(v->set.mode, "train") == 0;
     job_functions(&b->job, &b->how);
+    if (!b->of_data) {
+        b->how.prepare = NULL;
+        b->how.forward = NULL;
+        b->how.loss = b->job.work.task == TL_LANGUAGE ? b->how.loss : random_loss;
+    }
     tl_status s = make_batch(b, v, code);
     if (s == TL_OK && *code == EXIT_OK)
         s = count_multiply_adds(b);

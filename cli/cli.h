@@ -23,10 +23,10 @@ enum kind { FLAG, INTEGER, NUMBER, WORD, CHOICE, FILE_NAME, MODEL_NAME, DATA_NAM
 
 /* Values of all options of all commands. Absent texts are NULL. */
 struct settings {
-    int64_t epochs, batch, seed, workers, threads, patience, count, runs, resize, length, top_k;
+    int64_t epochs, batch, seed, workers, threads, patience, count, runs, resize, length, top_k, columns;
     double lr, momentum, weight_decay, clip, hold_out, seconds, temperature;
     const char *optimizer, *schedule, *save, *resume, *weights, *device, *plot, *history, *data, *path, *split, *label, *mode,
-        *input, *page, *freeze, *replace, *dtype, *prompt, *url;
+        *input, *page, *freeze, *replace, *dtype, *prompt, *url, *output;
     char *options, *data_options; /* of the model and of the data set: "name=value,name=value" */
     bool quiet, json, no_header, standardize, confusion, help, version, strict, cache_features, list;
 };
@@ -178,6 +178,8 @@ tl_status set_device(const struct invocation *v);
 /* Options of the data set from --data-option and the flags that are short for some, malloc()ed; NULL and an error. `noted` (or NULL) are
  * those of a weight file, which the command line's are added to. */
 char *data_option_text(const struct invocation *v, const char *noted);
+/* --seed, or a fresh one. */
+uint64_t choose_draw_seed(const struct invocation *v);
 /* Find the model: the first argument or, if there is none, what the weight file says. */
 tl_status job_model(struct job *j, const struct invocation *v);
 /* Open the data: --data, or what the weight file says, or what the model is made for. */
@@ -200,6 +202,7 @@ struct measured {
     bool regression;
     struct tl_regression_scores scores;      /* of one */
     enum tl_task task;
+    const char *metric;                      /* what the model's own is called; NULL: the task's */
 };
 /* ", accuracy 97.50 %" or ", R² 0.93, mean absolute error 12.3", or nothing. */
 void print_scores(const struct measured *m);
@@ -215,6 +218,8 @@ tl_status draw_pictures(tl_tensor *left, tl_tensor *right, const struct tl_datas
 
 /* ---- Predictions (outcome.c) ------------------------------------------------------------------------------------------- */
 
+struct grid;
+
 /* A sample of a data set by its number, or a picture by its file. */
 struct subject {
     int64_t sample;
@@ -225,11 +230,18 @@ struct samples {
     int64_t n;
     tl_tensor *inputs, *targets; /* batches; targets NULL: there are none */
     struct tl_dataset_info info; /* of the data set that they are of */
+    struct grid *pairs;          /* where inputs and reconstructions go with --output */
 };
 /* Run the model on them and print what it says of each. */
 tl_status show_outcomes(struct job *j, const struct invocation *v, const struct samples *b);
 /* A line of JSON for a file that could not be read. */
 void json_unread(const char *file, const char *message);
+
+/* ---- What telar generate makes, by the model's task ---------------------------------------------------------------------- */
+
+/* generate_pictures.c, generate_text.c. *code becomes EXIT_USAGE after a message about the command line. */
+tl_status generate_pictures(struct job *j, const struct invocation *v, uint64_t seed, int *code);
+tl_status generate_text(struct job *j, const struct invocation *v, uint64_t seed);
 
 /* Options of a model or a data set (models.c). */
 void print_options(const char *title, const struct tl_plugin_option *options);

@@ -44,16 +44,16 @@ static const struct option
     workers = {"workers", 'w', INTEGER, "N", "threads that prepare batches ahead", "0", AT(workers), 0, 256, NULL},
     epochs = {"epochs", 'e', INTEGER, "N", "passes over the training data, those before --resume included", "10", AT(epochs), 1,
               1000000, NULL},
-    batch = {"batch", 'b', INTEGER, "N", "samples in a batch", "64", AT(batch), 1, 1 << 20, NULL},
+    batch = {"batch", 'b', INTEGER, "N", "samples in a batch; the model may have a default of its own", "64", AT(batch), 1, 1 << 20, NULL},
     batch1 = {"batch", 'b', INTEGER, "N", "samples in a batch", "1", AT(batch), 1, 1 << 20, NULL},
     predict_batch = {"batch", 'b', INTEGER, "N", "samples or pictures that go through the model at a time", "16", AT(batch), 1, 1 << 20, NULL},
     seed = {"seed", 's', INTEGER, "N", "seed of all random numbers; default: a fresh one, which is printed and saved", NULL,
             AT(seed), 0, 9.2e18, NULL},
     draw_seed = {"seed", 's', INTEGER, "N", "seed of the draw of samples; default: a fresh one", NULL, AT(seed), 0, 9.2e18, NULL},
-    lr = {"lr", 'l', NUMBER, "X", "learning rate; default: 0.01 for sgd, 1 for adadelta, 0.001 for the others", NULL, AT(lr), 0, 1e6,
+    lr = {"lr", 'l', NUMBER, "X", "learning rate; default: the model's, or 1 for adadelta, 0.01 for rmsprop, 0.001 for the others", NULL, AT(lr), 0, 1e6,
           NULL},
-    optimizer = {"optimizer", 'O', CHOICE, "NAME", "how to descend", "adam", AT(optimizer), 0, 0, optimizers},
-    momentum = {"momentum", 0, NUMBER, "X", "momentum of sgd and rmsprop", "0", AT(momentum), 0, 1, NULL},
+    optimizer = {"optimizer", 'O', CHOICE, "NAME", "how to descend; the model may have a default of its own", "adam", AT(optimizer), 0, 0, optimizers},
+    momentum = {"momentum", 0, NUMBER, "X", "momentum of sgd and rmsprop; beta1 of adam and adamw, where 0 stands for 0.9", "0", AT(momentum), 0, 1, NULL},
     weight_decay = {"weight-decay", 0, NUMBER, "X", "weight decay; default: the optimizer's own", NULL, AT(weight_decay), 0, 1e6,
                     NULL},
     schedule = {"schedule", 0, CHOICE, "NAME", "how the learning rate changes over the epochs", "none", AT(schedule), 0, 0, schedules},
@@ -68,7 +68,7 @@ static const struct option
                NULL, AT(weights), 0, 0, NULL},
     freeze = {"freeze", 0, WORD, "PATTERN", "do not train the parameters whose names match: '*' is all, 'layer1.*,conv1.*' some", NULL, AT(freeze), 0,
               0, NULL},
-    replace = {"replace", 0, WORD, "NAME=N[,N…]",
+    replace = {"replace", 0, WORD, "NAME=N[,N...]",
                "put linear layers of these sizes in the place of the layer NAME, after weights and --freeze: fc=10, classifier.6=200,10", NULL,
                AT(replace), 0, 0, NULL},
     resize = {"resize", 0, INTEGER, "N", "bring pictures to N x N; 0: as they are", "0", AT(resize), 0, 8192, NULL},
@@ -80,17 +80,22 @@ static const struct option
     history = {"history", 0, FILE_NAME, "FILE", "write the learning curve's numbers as CSV", NULL, AT(history), 0, 0, NULL},
     confusion = {"confusion", 'c', FLAG, NULL, "print the confusion matrix, too", NULL, AT(confusion), 0, 0, NULL},
     count = {"count", 'n', INTEGER, "N", "samples to predict", "3", AT(count), 1, 1000000, NULL},
+    samples = {"count", 0, INTEGER, "N", "samples to make", "64", AT(count), 1, 100000, NULL},
+    new_seed = {"seed", 's', INTEGER, "N", "seed of all random numbers; default: a fresh one", NULL, AT(seed), 0, 9.2e18, NULL},
+    columns = {"columns", 0, INTEGER, "N", "pictures in a row of the grid", "8", AT(columns), 1, 4096, NULL},
+    output = {"output", 0, FILE_NAME, "FILE", "write pictures to FILE: .png, or .pgm and .ppm", NULL, AT(output), 0, 0, NULL},
+    pairs = {"output", 0, FILE_NAME, "FILE", "of a model that reconstructs: write the pairs of pictures to FILE, .png, .pgm or .ppm, four in a row", NULL,
+             AT(output), 0, 0, NULL},
     input = {"input", 'i', WORD, "SHAPE", "shape of one input, as 1x28x28; default: the model's", NULL, AT(input), 0, 0, NULL},
     mode = {"mode", 'm', CHOICE, "MODE", "what to time: a forward pass, or a whole training step", "infer", AT(mode), 0, 0, modes},
     runs = {"runs", 0, INTEGER, "N", "timed runs at least", "10", AT(runs), 1, 1000000, NULL},
     seconds = {"seconds", 0, NUMBER, "X", "time to spend at least", "1", AT(seconds), 0, 3600, NULL},
-    prompt = {"prompt", 'p', WORD, "TEXT", "what the text begins with; default: a new line, or the first character that there is", NULL, AT(prompt), 0, 0,
+    prompt = {"prompt", 'p', WORD, "TEXT", "of a language: what the text begins with; default: a new line, or the first character that there is", NULL, AT(prompt), 0, 0,
               NULL},
     length = {"length", 'n', INTEGER, "N", "characters to write", "500", AT(length), 0, 100000000, NULL},
     temperature = {"temperature", 'T', NUMBER, "X", "0: always the most likely character; 1: as likely as they are; above: more random", "1",
                    AT(temperature), 0, 1000, NULL},
     top_k = {"top-k", 'k', INTEGER, "N", "draw among the N most likely characters only; 0: among all", "0", AT(top_k), 0, 1 << 24, NULL},
-    write_seed = {"seed", 's', INTEGER, "N", "seed of the draws; default: a fresh one", NULL, AT(seed), 0, 9.2e18, NULL},
     url = {"url", 0, WORD, "URL", "fetch from this address, a mirror for instance, rather than the one that is listed", NULL, AT(url), 0, 0, NULL},
     list = {"list", 0, FLAG, NULL, "list what can be fetched and what is there", NULL, AT(list), 0, 0, NULL},
     page = {"man", 0, CHOICE, "PAGE", "write a manual page", NULL, AT(page), 0, 0,
@@ -135,8 +140,8 @@ const struct command commands[] = {
     {.name = "train", .arguments = "[MODEL]", .argument = MODEL_NAME, .most = 1, .computes = true, .run = run_train,
      .summary = "train a model",
      .text = "Train MODEL on the training part of a data set and validate it after each epoch on the test part. The seed is printed, "
-             "and saved with the model, its options and the data set's name, so that eval, predict and --resume need not "
-             "be told again. At the end a classification report is printed, or of a regression R² and the mean absolute error.\n\n"
+             "and saved with the model, its options and the data set's name, so that eval, predict, generate and --resume need not "
+             "be told again. Where the command line is silent, a model is trained as its kind usually is: telar models MODEL tells how. At the end a classification report is printed, or of a regression R² and the mean absolute error.\n\n"
              "An interrupt (Ctrl-C) stops after the current batch; with --save the checkpoint lets --resume go on from "
              "there, bit for bit. --resume goes on saving to the file that it read, unless --save names another.\n\n"
              "To transfer what a network has learnt to other data, load its --weights, --freeze them, and --replace its last layer. What reaches "
@@ -164,26 +169,34 @@ const struct command commands[] = {
     {.name = "predict", .arguments = "[MODEL] [PICTURE...]", .argument = MODEL_NAME, .most = ANY_NUMBER, .computes = true, .run = run_predict,
      .summary = "show what a trained model says of samples",
      .text = "Load weights and print, for samples drawn from a part of a data set, the most likely classes with their probabilities. "
-             "Small pictures are drawn in the terminal; of a model that reconstructs its input, input and output side by side.\n\n"
+             "Small pictures are drawn in the terminal; of a model that reconstructs its input, input and output side by side, and with --output in a picture "
+             "file.\n\n"
              "A PICTURE is a JPEG or PNG file, known by a name ending in .jpg, .jpeg or .png, or a folder, of which all such files are taken, those in its "
              "subfolders too; a folder as the first argument needs a slash (./photos), or it is taken for a model's name. Pictures are turned as their EXIF "
              "data say, made grey if the model takes one channel, resized and cut as the model's table says or else to the model's height and width, and "
              "their values go from 0 for black to 1 for white. A file that cannot be read is told, the others go on, and the exit status is 1.\n\n"
              "Classes bear the names of the data, or those noted with the weights, or the model's. With --json each line has the five best as \"best\" and all "
              "probabilities, in the order of the classes, as \"probabilities\"; a file that cannot be read has an \"error\".",
-     .options = {&weights, DATA_OPTIONS, &resize, &dtype, &split, &count, &predict_batch, &draw_seed, &model_option, MACHINE_OPTIONS, &quiet, &json,
-                 &help},
+     .options = {&weights, DATA_OPTIONS, &resize, &dtype, &split, &count, &predict_batch, &draw_seed, &pairs, &model_option, MACHINE_OPTIONS, &quiet,
+                 &json, &help},
      .examples = {{"telar predict --weights digits.safetensors", "three held-out digits"},
                   {"telar predict --weights digits.safetensors --count 100 --json", "for another program"},
                   {"telar predict --weights digits.safetensors seven.png", "a picture of one's own"},
                   {"telar predict resnet18 --weights IMAGENET1K_V1 cat.jpg photos/", "what is in photographs"}}},
 
     {.name = "generate", .arguments = "[MODEL]", .argument = MODEL_NAME, .most = 1, .computes = true, .run = run_generate,
-     .summary = "have a language model write",
-     .text = "Load the weights of a language model and let it go on from a prompt, one character after the other, each drawn with the chances that the "
-             "model gives it. The weights must have been saved by telar train, which notes the characters with them.",
-     .options = {&weights, &prompt, &length, &temperature, &top_k, &write_seed, &model_option, MACHINE_OPTIONS, &json, &help},
-     .examples = {{"telar generate --weights quijote.safetensors --prompt 'En un lugar' --temperature 0.7", "a page of it"},
+     .summary = "make new samples with a trained model",
+     .text = "Load the weights of a model that makes something new, and have it do so. The weights of telar train say which model they belong to. "
+             "The same seed makes the same again.\n\n"
+             "A model that makes samples (gan, vae) writes --count of them to the picture file --output, a grid with the first at the top left. Samples "
+             "without a height and a width are taken for squares; --input says otherwise.\n\n"
+             "A language model goes on from a prompt, one character after the other, each drawn with the chances that the model gives it. Its weights must "
+             "have been saved by telar train, which notes the characters with them.",
+     .options = {&weights, &output, &samples, &columns, &input, &prompt, &length, &temperature, &top_k, &new_seed, &dtype, &model_option,
+                 MACHINE_OPTIONS, &quiet, &json, &help},
+     .examples = {{"telar generate --weights dcgan.safetensors --output digits.png", "64 pictures of what was learnt"},
+                  {"telar generate vae --weights MNIST --count 16 --columns 4 --seed 1 --output digits.png", "with everything said"},
+                  {"telar generate --weights quijote.safetensors --prompt 'En un lugar' --temperature 0.7", "a page of a language model's"},
                   {"telar generate --weights quijote.safetensors --top-k 5 --seed 1", "the same text each time"}}},
     {.name = "fetch", .arguments = "[MODEL[:WEIGHTS]...]", .argument = MODEL_NAME, .most = ANY_NUMBER, .run = run_fetch,
      .summary = "download weights that a model lists",

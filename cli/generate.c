@@ -1,213 +1,51 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * telar generate: a language model writes, one character after the other. Which characters its tokens are is noted with the weights, one a line,
- * those that a line cannot hold escaped (plugins/data/text).
+ * telar generate: something new of a trained model. What it is, and so how it is shown, is the task's affair.
  */
-#include <stdlib.h>
-#include <string.h>
-#include <sys/random.h>
-
 #include "cli/cli.h"
 
-struct writer {
-    struct job job;
-    char **letters; /* what each token stands for, UTF-8 */
-    int64_t n;
-    tl_generator *generator;
-    uint64_t seed;
-    struct tl_rnn_state state; /* kept */
-    char *text; /* with --json: what was written; NULL: it goes to the terminal as it comes */
-    size_t length, capacity;
-};
-
-/* ---- Characters ------------------------------------------------------------------------------------------------------------- */
-
-/* A name without its escape, malloc()ed. */
-static char *letter_of(const char *name)
+/* An error if the line has options of the other kind. */
+static int check_line(const struct invocation *v, const struct tl_model *m, const char *makes, const char *const *others)
 {
-    static const char escapes[][2] = {{'n', '\n'}, {'t', '\t'}, {'r', '\r'}, {'\\', '\\'}};
-    char one[2] = "";
-    if (name[0] == '\\' && name[1] == 'x')
-        one[0] = (char)strtol(name + 2, NULL, 16);
-    for (size_t i = 0; name[0] == '\\' && i < sizeof escapes / sizeof *escapes; i++)
-        if (name[1] == escapes[i][0])
-            one[0] = escapes[i][1];
-    return strdup(one[0] ? one : name);
+    for (; *others; others++)
+        if (given(v, *others))
+            return misused(v, "generate: --%s has no meaning here: %s makes %s", *others, m->name, makes);
+    return EXIT_OK;
 }
 
-static tl_status read_letters(struct writer *w)
+static bool writes(const struct tl_model *m)
 {
-    const char *const *names = job_classes(&w->job, &w->n);
-    if (!names || w->n == 0)
-        return tl_fail(TL_ERR_ARGUMENT, "generate: the weights do not say which characters the tokens are; those saved by telar train do");
-    w->letters = calloc((size_t)w->n, sizeof *w->letters);
-    for (int64_t i = 0; w->letters && i < w->n; i++)
-        if (!(w->letters[i] = letter_of(names[i])))
-            return tl_fail(TL_ERR_NOMEM, "out of memory");
-    return w->letters ? TL_OK : tl_fail(TL_ERR_NOMEM, "out of memory");
+    return m->struct_size >= offsetof(struct tl_model, advance) + sizeof m->advance && m->advance;
 }
 
-/* The token that the text begins with; -1: none. */
-static int64_t token_at(const struct writer *w, const char *text)
+static tl_status generate(struct job *j, const struct invocation *v, int *code)
 {
-    for (int64_t i = 0; i < w->n; i++)
-        if (w->letters[i][0] && strncmp(text, w->letters[i], strlen(w->letters[i])) == 0)
-            return i;
-    return -1;
-}
-
-/* The prompt as tokens [1, t]; where there is none, a new line or the first token. */
-static tl_tensor *prompt_tokens(const struct writer *w, const char *prompt)
-{
-    size_t room = prompt ? strlen(prompt) + 1 : 1;
-    int64_t *tokens = malloc(room * sizeof *tokens), n = 0;
-    if (!tokens) {
-        tl_fail(TL_ERR_NOMEM, "out of memory");
-        return NULL;
+    static const char *const of_text[] = {"prompt", "length", "temperature", "top-k", NULL}, *const of_pictures[] = {"output", "count", "columns", "input", NULL};
+    uint64_t seed = choose_draw_seed(v);
+    if (j->model->tasks & TL_GENERATE) {
+        *code = check_line(v, j->model, "pictures", of_text);
+        return *code == EXIT_OK ? generate_pictures(j, v, seed, code) : TL_OK;
     }
-    for (const char *at = prompt; at && *at; at += strlen(w->letters[tokens[n++]])) {
-        if ((tokens[n] = token_at(w, at)) < 0) {
-            tl_fail(TL_ERR_ARGUMENT, "generate: the model has never seen what stands at byte %zu of the prompt: \"%.10s\"", (size_t)(at - prompt), at);
-            free(tokens);
-            return NULL;
-        }
+    if (writes(j->model)) {
+        *code = check_line(v, j->model, "text", of_pictures);
+        return *code == EXIT_OK ? generate_text(j, v, seed) : TL_OK;
     }
-    if (n == 0) {
-        int64_t line = token_at(w, "\n");
-        tokens[n++] = line < 0 ? 0 : line;
-    }
-    tl_tensor *t = tl_from_data(TL_SHAPE(1, n), tokens, (struct tl_options){.dtype = TL_I64});
-    free(tokens);
-    return t;
-}
-
-/* ---- Writing ------------------------------------------------------------------------------------------------------------------ */
-
-static tl_status put(struct writer *w, const char *letter, bool json)
-{
-    size_t n = strlen(letter);
-    if (!json) {
-        if (strcmp(letter, "\n") == 0 || strcmp(letter, "\t") == 0)
-            fputs(letter, stdout);
-        else
-            print_harmless(stdout, letter, n);
-        return TL_OK;
-    }
-    if (w->length + n + 1 > w->capacity) {
-        size_t wanted = 2 * w->capacity + n + 64;
-        char *longer = realloc(w->text, wanted);
-        if (!longer)
-            return tl_fail(TL_ERR_NOMEM, "out of memory");
-        w->text = longer;
-        w->capacity = wanted;
-    }
-    memcpy(w->text + w->length, letter, n + 1);
-    w->length += n;
-    return TL_OK;
-}
-
-/* One step: tokens [1, t] in, the next token out, [1, 1], kept. */
-static tl_status step(struct writer *w, tl_tensor **tokens, const struct settings *s)
-{
-    const struct tl_model *m = w->job.model;
-    struct tl_rnn_state before = w->state;
-    tl_tensor *next = NULL;
-    TL_SCOPE {
-        const char *device = tl_default_device();
-        tl_tensor *x = device ? tl_to_device(*tokens, device) : NULL;
-        tl_tensor *logits = x ? m->advance(w->job.config, w->job.net, x, &w->state) : NULL;
-        if (logits && (tl_ndim(logits) != 3 || tl_size(logits, 2) != w->n))
-            tl_fail(TL_ERR_SHAPE, "generate: model %s does not give one logit for each of the %lld characters", m->name, (long long)w->n);
-        else if (logits)
-            next = tl_sample_tokens(tl_select(logits, 1, -1), s->temperature, s->top_k, w->generator);
-        next = next ? tl_keep(tl_view(next, TL_SHAPE(1, 1))) : NULL;
-        if (next) {
-            tl_keep(w->state.h);
-            tl_keep(w->state.c);
-        }
-    }
-    if (!next) {
-        w->state = before;
-        return tl_error_code();
-    }
-    tl_release(before.h);
-    tl_release(before.c);
-    tl_release(*tokens);
-    *tokens = next;
-    return TL_OK;
-}
-
-static tl_status write_text(struct writer *w, const struct settings *s)
-{
-    tl_tensor *tokens = tl_keep(prompt_tokens(w, s->prompt));
-    tl_status status = tokens ? TL_OK : tl_error_code();
-    if (status == TL_OK && s->prompt)
-        status = put(w, s->prompt, s->json);
-    for (int64_t i = 0; status == TL_OK && i < s->length; i++) {
-        status = step(w, &tokens, s);
-        int64_t token = status == TL_OK ? tl_item_i64(tokens) : 0;
-        if (status == TL_OK)
-            status = put(w, w->letters[token], s->json);
-        if (i % 32 == 0 || status != TL_OK)
-            fflush(stdout);
-    }
-    tl_release(tokens);
-    return status;
-}
-
-static void json_text_written(const struct writer *w)
-{
-    struct json j = json_new(stdout);
-    char seed[24];
-    snprintf(seed, sizeof seed, "%llu", (unsigned long long)w->seed);
-    json_open(&j, '{');
-    json_text_of(&j, "model", w->job.model->name);
-    json_text_of(&j, "seed", seed);
-    json_text_of(&j, "text", w->text ? w->text : "");
-    json_close(&j, '}');
-    json_end(&j);
-}
-
-static tl_status prepare(struct writer *w, const struct invocation *v)
-{
-    tl_status s = set_device(v);
-    if (s == TL_OK)
-        s = job_model(&w->job, v);
-    if (s == TL_OK)
-        s = job_net(&w->job, v);
-    if (s != TL_OK)
-        return s;
-    const struct tl_model *m = w->job.model;
-    if (m->struct_size < offsetof(struct tl_model, advance) + sizeof m->advance || !m->advance)
-        return tl_fail(TL_ERR_UNSUPPORTED, "generate: model %s is no language model that writes", m->name);
-    w->seed = (uint64_t)v->set.seed;
-    if (!given(v, "seed") && getrandom(&w->seed, sizeof w->seed, 0) != (ssize_t)sizeof w->seed)
-        w->seed = 0;
-    w->generator = tl_generator_new(w->seed);
-    return w->generator ? read_letters(w) : tl_error_code();
+    return tl_fail(TL_ERR_UNSUPPORTED, "generate: model %s makes nothing new; its task is to %s", j->model->name, tl_task_name(j->work.task));
 }
 
 int run_generate(const struct invocation *v)
 {
-    struct writer w = {0};
+    struct job j = {0};
+    int code = EXIT_OK;
     if (!v->set.weights)
         return misused(v, "generate: which weights? --weights FILE");
-    tl_status s = prepare(&w, v);
-    if (s == TL_OK) {
-        tl_eval(w.job.net);
-        TL_NO_GRAD TL_SCOPE s = write_text(&w, &v->set);
-    }
-    if (s == TL_OK && v->set.json)
-        json_text_written(&w);
-    else if (!v->set.json && w.letters)
-        fputc('\n', stdout);
-    tl_release(w.state.h);
-    tl_release(w.state.c);
-    tl_generator_free(w.generator);
-    for (int64_t i = 0; w.letters && i < w.n; i++)
-        free(w.letters[i]);
-    free(w.letters);
-    free(w.text);
-    job_free(&w.job);
-    return s == TL_OK ? EXIT_OK : failed();
+    tl_status s = set_device(v);
+    if (s == TL_OK)
+        s = job_model(&j, v);
+    if (s == TL_OK)
+        s = job_net(&j, v);
+    if (s == TL_OK)
+        s = generate(&j, v, &code);
+    job_free(&j);
+    return s == TL_OK ? code : failed();
 }

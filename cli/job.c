@@ -6,6 +6,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <unistd.h>
 
 #include "cli/cli.h"
@@ -58,6 +59,14 @@ tl_status set_device(const struct invocation *v)
     if (!v->set.device)
         return open_device();
     return tl_set_backend(v->set.device) == TL_OK ? TL_OK : suggest_backend(v->set.device);
+}
+
+uint64_t choose_draw_seed(const struct invocation *v)
+{
+    uint64_t seed = (uint64_t)v->set.seed;
+    if (!given(v, "seed") && getrandom(&seed, sizeof seed, 0) != (ssize_t)sizeof seed)
+        seed = 0;
+    return seed;
 }
 
 /* ---- Model ------------------------------------------------------------------------------------------------------------ */
@@ -382,6 +391,8 @@ tl_status job_cache_features(struct job *j, const struct invocation *v)
     char layer[128];
     if (!j->replace)
         return tl_fail(TL_ERR_ARGUMENT, "--cache-features: of what? It needs --replace NAME=N, the layer to train, and --freeze '*'");
+    if (j->work.task == TL_LANGUAGE)
+        return tl_fail(TL_ERR_UNSUPPORTED, "--cache-features: model %s is a language model, whose layers do not see samples one by one", j->model->name);
     replaced_name(j->replace, layer);
     tl_status s = check_frozen(j->net, layer);
     if (s == TL_OK && !j->shown.size)
@@ -421,8 +432,10 @@ void job_functions(struct job *j, struct tl_fit_options *o)
 {
     tl_job_fit_options(&j->work, o);
     o->prepare = j->trained == j->net ? prepare_for_net : NULL;
-    if (j->trained != j->net)
+    if (j->trained != j->net) {
         o->whole = j->net;
+        o->forward = NULL; /* of the whole model */
+    }
 }
 
 const char *const *job_classes(const struct job *j, int64_t *n)
@@ -500,7 +513,7 @@ tl_status job_measure(struct job *j, const struct invocation *v, tl_dataset *dat
     job_functions(j, &o);
     int64_t classes;
     const char *const *names = job_classes(j, &classes);
-    *m = (struct measured){.task = j->work.task};
+    *m = (struct measured){.task = j->work.task, .metric = o.update && !o.metric ? o.metric_name : NULL};
     if (j->work.task == TL_CLASSIFY && !(scorer.confusion = m->confusion = tl_confusion_new(classes, names)))
         return tl_error_code();
     if (j->work.task == TL_REGRESS && !(scorer.regression = tl_regression_new(j->work.outputs)))
@@ -522,9 +535,11 @@ void print_scores(const struct measured *m)
         printf(", accuracy %.2f %%", 100 * tl_confusion_accuracy(m->confusion));
     if (m->regression)
         printf(", R² %.4f, mean absolute error %.4g", m->scores.r2, m->scores.mean_absolute_error);
-    if (m->task == TL_RECONSTRUCT)
+    if (m->metric)
+        printf(", %s %.4f", m->metric, m->evaluation.metric);
+    else if (m->task == TL_RECONSTRUCT)
         printf(", mean absolute error %.4g", m->evaluation.metric);
-    if (m->task == TL_LANGUAGE)
+    else if (m->task == TL_LANGUAGE)
         printf(", perplexity %.4g, accuracy %.2f %%", exp(m->evaluation.loss), 100 * m->evaluation.metric);
 }
 
@@ -550,6 +565,11 @@ void json_measured(struct json *to, const struct measured *m)
     json_number_of(to, "loss", m->evaluation.loss);
     if (m->regression)
         json_number_of(to, "r2", m->scores.r2);
+    if (m->metric) {
+        json_text_of(to, "metric_name", m->metric);
+        json_number_of(to, "metric", m->evaluation.metric);
+        return;
+    }
     if (m->regression || m->task == TL_RECONSTRUCT)
         json_number_of(to, "mean_absolute_error", m->regression ? m->scores.mean_absolute_error : m->evaluation.metric);
     if (m->task == TL_LANGUAGE)

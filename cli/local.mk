@@ -1,6 +1,8 @@
 # The command `telar`. Its manual pages and completions are written by itself, from the table that it parses by.
 bin_PROGRAMS += %D%/telar
 cli_telar_SOURCES =
+cli_telar_CFLAGS = $(AM_CFLAGS) $(PNG_CFLAGS)
+cli_telar_LDADD = $(LDADD) $(PNG_LIBS)
 
 # sources cli_telar_SOURCES: *.c *.h
 cli_telar_SOURCES += \
@@ -15,6 +17,10 @@ cli_telar_SOURCES += \
 	%D%/eval.c \
 	%D%/fetch.c \
 	%D%/generate.c \
+	%D%/generate_pictures.c \
+	%D%/generate_text.c \
+	%D%/grid.c \
+	%D%/grid.h \
 	%D%/help.c \
 	%D%/job.c \
 	%D%/json.c \
@@ -50,4 +56,4 @@ fishcompletion_DATA = %D%/completions/telar.fish
 	$(AM_V_GEN)$(MKDIR_P) %D%/completions && ./%D%/telar completion fish >$@.new && mv -f $@.new $@
 
 CLEANFILES += $(man_MANS) $(bashcompletion_DATA) $(zshcompletion_DATA) $(fishcompletion_DATA) digits.svg digits.safetensors
-EXTRA_DIST += %D%/demo.sh
+EXTRA_DIST += %D%/demo.sh %D%/configure.m4

@@ -78,6 +78,21 @@ void print_options(const char *title, const struct tl_plugin_option *options)
     }
 }
 
+static void json_training(struct json *j, const struct tl_model_training *t)
+{
+    json_key(j, "training");
+    json_open(j, '{');
+    if (t && t->optimizer)
+        json_text_of(j, "optimizer", t->optimizer);
+    if (t && t->lr > 0)
+        json_number_of(j, "lr", t->lr);
+    if (t && t->momentum > 0)
+        json_number_of(j, "momentum", t->momentum);
+    if (t && t->batch > 0)
+        json_integer_of(j, "batch", t->batch);
+    json_close(j, '}');
+}
+
 static void json_model(const struct tl_model *m)
 {
     struct json j = json_new(stdout);
@@ -91,6 +106,7 @@ static void json_model(const struct tl_model *m)
             json_text(&j, tl_task_name((enum tl_task)t));
     json_close(&j, ']');
     json_text_of(&j, "data", m->data);
+    json_training(&j, tl_model_training(m));
     json_options_of(&j, "options", m->options);
     json_key(&j, "weights");
     json_open(&j, '[');
@@ -108,6 +124,22 @@ static void json_model(const struct tl_model *m)
     json_end(&j);
 }
 
+static void print_training(const struct tl_model_training *t)
+{
+    if (!t)
+        return;
+    fputs("trained: usually with", stdout);
+    if (t->optimizer)
+        printf(" --optimizer %s", t->optimizer);
+    if (t->lr > 0)
+        printf(" --lr %g", t->lr);
+    if (t->momentum > 0)
+        printf(" --momentum %g", t->momentum);
+    if (t->batch > 0)
+        printf(" --batch %lld", (long long)t->batch);
+    fputc('\n', stdout);
+}
+
 static void print_model(const struct tl_model *m)
 {
     printf("%s: %s\n\ntask:   ", m->name, m->summary ? m->summary : "");
@@ -115,6 +147,7 @@ static void print_model(const struct tl_model *m)
         if (m->tasks & t)
             printf(" %s", tl_task_name((enum tl_task)t));
     printf("\ndata:    %s\n", m->data ? m->data : "-");
+    print_training(tl_model_training(m));
     print_options("options (--option NAME=VALUE)", m->options);
     if (m->weights && m->weights->name)
         printf("\nweights (--weights NAME):\n");

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "cli/cli.h"
+#include "cli/grid.h"
 
 enum { SHOWN = 5 };
 
@@ -220,6 +221,8 @@ static tl_status show_reconstructions(struct job *j, const struct invocation *v,
         tl_tensor *in = tl_narrow(x, 0, i, 1), *out = tl_narrow(y, 0, i, 1), *error = tl_mse_loss(out, in);
         double value = error ? tl_item(error) : 0;
         if (tl_error_code() != TL_OK)
+            return tl_error_code();
+        if (v->set.output && (grid_add(b->pairs, in) != TL_OK || grid_add(b->pairs, out) != TL_OK))
             return tl_error_code();
         if (v->set.json) {
             struct json to = json_subject(&b->of[i]);

@@ -8,40 +8,57 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/random.h>
 #include <sys/stat.h>
 
 #include "cli/cli.h"
+#include "cli/grid.h"
 
 /* Of folders in each other; a link back to one above would have no end. */
 enum { MAX_DEPTH = 32 };
 
+/* ---- Pairs of pictures ------------------------------------------------------------------------------------------------------------ */
+
+enum { PAIRS_IN_A_ROW = 4 };
+
+/* Room for the pairs that --output asks for. */
+static tl_status begin_pairs(const struct job *j, const struct invocation *v, int64_t samples, struct grid *pairs)
+{
+    int64_t shape[TL_MAX_DIMS];
+    const struct tl_dataset_info *info = j->test ? tl_dataset_info(j->test) : NULL;
+    if (!v->set.output || samples < 1)
+        return TL_OK;
+    if (j->work.task != TL_RECONSTRUCT)
+        return tl_fail(TL_ERR_UNSUPPORTED, "predict: --output is for models that reconstruct their input; the task of %s is to %s", j->model->name,
+                       tl_task_name(j->work.task));
+    int ndim = info && !j->resize ? info->ndim : j->model->input_shape(j->config, shape);
+    tl_status s = grid_can_write(v->set.output);
+    return s == TL_OK ? grid_begin(pairs, ndim, info && !j->resize ? info->shape : shape, 2 * samples, 2 * PAIRS_IN_A_ROW) : s;
+}
+
 /* ---- Samples of the data --------------------------------------------------------------------------------------------------------- */
 
-static tl_status predict_drawn(struct job *j, const struct invocation *v, const int64_t *drawn, int64_t n, struct subject *of)
+static tl_status predict_drawn(struct job *j, const struct invocation *v, const int64_t *drawn, int64_t n, struct subject *of, struct grid *pairs)
 {
     const struct tl_dataset_info *info = tl_dataset_info(j->test);
     tl_tensor *fields[TL_MAX_FIELDS] = {NULL};
     for (int64_t i = 0; i < n; i++)
         of[i] = (struct subject){.sample = drawn[i]};
     tl_status s = tl_dataset_batch(j->test, drawn, n, fields);
-    struct samples b = {.of = of, .n = n, .inputs = fields[0], .targets = info->n_fields > 1 ? fields[info->n_fields - 1] : NULL, .info = *info};
+    struct samples b = {.of = of, .n = n, .inputs = fields[0], .targets = info->n_fields > 1 ? fields[info->n_fields - 1] : NULL, .info = *info,
+                        .pairs = pairs};
     return s == TL_OK ? show_outcomes(j, v, &b) : s;
 }
 
-static tl_status predict_samples(struct job *j, const struct invocation *v)
+static tl_status predict_samples(struct job *j, const struct invocation *v, struct grid *pairs)
 {
     int64_t size = tl_dataset_size(j->test), count = v->set.count < size ? v->set.count : size;
-    uint64_t seed = (uint64_t)v->set.seed;
-    if (!given(v, "seed") && getrandom(&seed, sizeof seed, 0) != (ssize_t)sizeof seed)
-        seed = 0;
-    tl_generator *g = tl_generator_new(seed);
+    tl_generator *g = tl_generator_new(choose_draw_seed(v));
     tl_tensor *order = g ? tl_randperm_with(size, g, (struct tl_options){.device = "cpu"}) : NULL;
     const int64_t *drawn = order ? tl_data(order) : NULL;
     struct subject *of = drawn ? calloc((size_t)v->set.batch, sizeof *of) : NULL;
-    tl_status s = of ? TL_OK : drawn ? tl_fail(TL_ERR_NOMEM, "predict: out of memory") : tl_error_code();
+    tl_status s = of ? begin_pairs(j, v, count, pairs) : drawn ? tl_fail(TL_ERR_NOMEM, "predict: out of memory") : tl_error_code();
     for (int64_t i = 0; s == TL_OK && i < count; i += v->set.batch)
-        TL_SCOPE s = predict_drawn(j, v, drawn + i, v->set.batch < count - i ? v->set.batch : count - i, of);
+        TL_SCOPE s = predict_drawn(j, v, drawn + i, v->set.batch < count - i ? v->set.batch : count - i, of, pairs);
     free(of);
     tl_generator_free(g);
     return s;
@@ -193,9 +210,10 @@ static void tell_unread(const struct invocation *v, const char *path, int *code)
     tl_error_clear();
 }
 
-static tl_status predict_batch(struct job *j, const struct invocation *v, const char *options, char *const *paths, int64_t n, int *code)
+static tl_status predict_batch(struct job *j, const struct invocation *v, const char *options, char *const *paths, int64_t n, struct grid *pairs,
+                               int *code)
 {
-    struct samples b = {.of = calloc((size_t)n, sizeof *b.of)};
+    struct samples b = {.of = calloc((size_t)n, sizeof *b.of), .pairs = pairs};
     tl_tensor **pictures = calloc((size_t)n, sizeof *pictures);
     tl_status s = b.of && pictures ? TL_OK : tl_fail(TL_ERR_NOMEM, "predict: out of memory");
     for (int64_t i = 0; s == TL_OK && i < n; i++) {
@@ -214,22 +232,23 @@ static tl_status predict_batch(struct job *j, const struct invocation *v, const 
     return s;
 }
 
-static int predict_pictures(struct job *j, const struct invocation *v, int first)
+static tl_status predict_pictures(struct job *j, const struct invocation *v, int first, struct grid *pairs, int *code)
 {
     char options[200];
-    int code = EXIT_OK;
     struct list l = {0};
     tl_status s = picture_options(j, options, sizeof options);
     for (int i = first; s == TL_OK && i < v->n_arguments; i++)
         if (list_argument(&l, v->arguments[i]) != TL_OK)
-            tell_unread(v, v->arguments[i], &code);
+            tell_unread(v, v->arguments[i], code);
+    if (s == TL_OK)
+        s = begin_pairs(j, v, (int64_t)l.n, pairs);
     for (size_t i = 0; s == TL_OK && i < l.n; i += (size_t)v->set.batch) {
         size_t n = l.n - i < (size_t)v->set.batch ? l.n - i : (size_t)v->set.batch;
-        TL_SCOPE s = predict_batch(j, v, options, l.paths + i, (int64_t)n, &code);
+        TL_SCOPE s = predict_batch(j, v, options, l.paths + i, (int64_t)n, pairs, code);
         fflush(stdout);
     }
     list_free(&l);
-    return s == TL_OK ? code : failed();
+    return s;
 }
 
 /* ---- The command ------------------------------------------------------------------------------------------------------------------- */
@@ -255,6 +274,7 @@ int run_predict(const struct invocation *v)
     int first = v->n_arguments && !names_pictures(v->arguments[0]), code = check_line(v, first);
     bool pictures = first < v->n_arguments;
     struct job j = {0};
+    struct grid pairs = {0};
     if (code != EXIT_OK)
         return code;
     tl_status s = set_device(v);
@@ -266,15 +286,20 @@ int run_predict(const struct invocation *v)
         s = job_data(&j, v, false, true);
     if (s == TL_OK)
         s = job_net(&j, v);
+    if (s == TL_OK && j.work.task == TL_GENERATE)
+        s = tl_fail(TL_ERR_UNSUPPORTED, "predict: model %s has nothing to say of samples; it makes them: telar generate", j.model->name);
     if (s == TL_OK) {
         tl_eval(j.net);
         TL_NO_GRAD {
             if (pictures)
-                code = predict_pictures(&j, v, first);
+                s = predict_pictures(&j, v, first, &pairs, &code);
             else
-                TL_SCOPE s = predict_samples(&j, v);
+                TL_SCOPE s = predict_samples(&j, v, &pairs);
         }
     }
+    if (s == TL_OK && pairs.count > 0)
+        s = grid_write(&pairs, v->set.output);
+    grid_free(&pairs);
     job_free(&j);
     return s == TL_OK ? code : failed();
 }

@@ -147,6 +147,24 @@ static tl_status follow_streams(const struct training *t, struct invocation *v)
     return TL_OK;
 }
 
+/* Where the command line is silent, as such a model is usually trained. A resumed run goes on as it was. */
+static void follow_custom(const struct tl_model *m, struct invocation *v)
+{
+    const struct tl_model_training *usual = v->set.resume ? NULL : tl_model_training(m);
+    if (!usual)
+        return;
+    if (usual->batch > 0 && !given(v, "batch"))
+        v->set.batch = usual->batch;
+    if (usual->optimizer && !given(v, "optimizer"))
+        v->set.optimizer = usual->optimizer;
+    if (!usual->optimizer || strcmp(v->set.optimizer, usual->optimizer) != 0)
+        return;
+    if (!given(v, "lr"))
+        v->set.lr = usual->lr;
+    if (!given(v, "momentum"))
+        v->set.momentum = usual->momentum;
+}
+
 static tl_status prepare_training(struct training *t, struct invocation *v)
 {
     const struct settings *s = &v->set;
@@ -155,6 +173,7 @@ static tl_status prepare_training(struct training *t, struct invocation *v)
         status = job_model(&t->job, v);
     if (status != TL_OK)
         return status;
+    follow_custom(t->job.model, v);
     if ((status = recall(&t->job, v)) != TL_OK) {
         tl_error_prefix("%s: ", v->set.resume);
         return status;

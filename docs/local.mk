@@ -22,6 +22,7 @@ nobase_dist_doc_DATA += \
 	%D%/adr/015-zero-means-default.md \
 	%D%/adr/016-automake-and-tap.md \
 	%D%/adr/017-own-zip-reader.md \
+	%D%/adr/018-updates-descend-by-themselves.md \
 	%D%/backends/cuda.md \
 	%D%/backends/opencl.md \
 	%D%/cplusplus.md \
@@ -29,6 +30,8 @@ nobase_dist_doc_DATA += \
 	%D%/from-pytorch.md \
 	%D%/kernels.md \
 	%D%/models/alexnet.md \
+	%D%/models/autoencoder.md \
+	%D%/models/gan.md \
 	%D%/models/inception.md \
 	%D%/models/lstm.md \
 	%D%/models/mobilenet.md \

@@ -5,6 +5,7 @@ C_TESTS = \
 	%D%/parity \
 	%D%/cuda_device \
 	%D%/devices \
+	%D%/gpu_reduce \
 	%D%/plans \
 	%D%/layouts \
 	%D%/gpu_layouts \
@@ -39,6 +40,7 @@ C_TESTS = \
 	%D%/train_report \
 	%D%/train_task \
 	%D%/models \
+	%D%/generative \
 	%D%/print \
 	%D%/nn_function \
 	%D%/nn_layers \
@@ -81,6 +83,7 @@ SH_TESTS = \
 	%D%/cuda_search.sh \
 	%D%/weights_torch.sh \
 	%D%/templates.sh \
+	%D%/generate.sh \
 	%D%/transfer.sh \
 	%D%/predict.sh \
 	%D%/fetch.sh \
@@ -305,12 +308,15 @@ EXTRA_DIST += \
 	%D%/fuzz/dictionaries/pth.dict \
 	%D%/fuzz/dictionaries/safetensors.dict \
 	%D%/fuzz/fuzz.c \
+	%D%/generate.sh \
 	%D%/golden.h \
 	%D%/golden/autograd.txt \
+	%D%/golden/generative.txt \
 	%D%/golden/language.txt \
 	%D%/golden/language_text.txt \
 	%D%/golden/loader.txt \
 	%D%/golden/make_autograd.py \
+	%D%/golden/make_generative.py \
 	%D%/golden/make_language.py \
 	%D%/golden/make_loader.py \
 	%D%/golden/make_models.py \
@@ -420,6 +426,7 @@ EXTRA_DIST += \
 	%D%/golden/weights/weights_protocol5.pth \
 	%D%/golden/weights/weights_zip64.pth \
 	%D%/hostile.sh \
+	%D%/kernel_call.h \
 	%D%/nn_cases.h \
 	%D%/predict.sh \
 	%D%/tap.h \

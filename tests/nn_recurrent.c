@@ -44,7 +44,12 @@ static void test_layer(FILE *f, const char *name, bool packed)
     tl_tensor *loss = tl_add(weighted(y), weighted(s.h));
     if (lstm)
         loss = tl_add(loss, weighted(s.c));
+    tl_tensor *weight = tl_module_get(m, "weight_hh_l0"), *bias = tl_module_get(m, "bias_hh_l0_reverse"), *wanted[] = {x, h, weight, bias}, *g[4];
+    bool done = tl_grad(&loss, 1, NULL, wanted, 4, g, (struct tl_backward_options){.create_graph = true}) == TL_OK;
     ok(tl_backward(loss, TL_NONE, (struct tl_backward_options){0}) == TL_OK, "%s: backward %s", name, tl_error_message());
+    for (int i = 0; i < 4; i++)
+        ok(done && tl_allclose(g[i], tl_grad_of(wanted[i]), 1e-4, 1e-5), "%s%s: gradient %d that can be differentiated is the same", name,
+           packed ? ", packed" : "", i);
     size_t left = (lstm ? 6 : 4) + tl_module_parameter_list(m, NULL, 0);
     while (left-- && golden_word(f, key, sizeof key)) {
         tl_tensor *t = strcmp(key, "y") == 0    ? y

@@ -58,8 +58,9 @@ static void test_verdicts(void)
     static const char *const models[] = {"'no-size': struct_size is 0", "'no-build': build is NULL", "'no-task': tasks is 0", "'new-task': tasks has bits (0x100000)",
                                          "'no-step': its task is to generate", "'default': a default that its own table", "option out=ten",
                                          "'role': model role: option out has a role, but",
-                                         "'digest': sha256 of the weights seven is \"ba7816b\": expected the 64"};
-    static const char *const left_out[] = {"no-size", "no-build", "no-task", "new-task", "no-step", "default", "role", "digest"};
+                                         "'digest': sha256 of the weights seven is \"ba7816b\": expected the 64",
+                                         "'no-update': it names a metric"};
+    static const char *const left_out[] = {"no-size", "no-build", "no-task", "new-task", "no-step", "default", "role", "digest", "no-update"};
     tl_models(NULL, 0);
     tl_data_sources(NULL, 0);
     const char *words = verdict("model");
@@ -121,6 +122,23 @@ static void test_promises(void)
             tl_dataset *d = tl_data_open(sets[i].name);
             fails(tl_dataset_batch(d, index, 2, fields) != TL_OK, sets[i].code, sets[i].words, sets[i].name);
             tl_dataset_free(d);
+        }
+}
+
+static void test_samples(void)
+{
+    static const char *const models[][2] = {{"nothing", "model nothing: generate() gave NULL without an error"},
+                                            {"thin", "model thin: generate() gave [2 x 3] for 2 samples"}};
+    for (size_t i = 0; i < 2; i++)
+        TL_SCOPE
+        {
+            const struct tl_model *m = tl_model_find(models[i][0]);
+            struct tl_config *c = tl_model_configure(m, NULL);
+            tl_module *net = tl_model_build_with(m, c);
+            fails(!tl_model_generate(m, c, net, 2), TL_ERR_PLUGIN, models[i][1], "what is no sample");
+            ok(tl_is_training(net) && tl_grad_enabled(), "modes are what they were");
+            tl_module_free(net);
+            tl_config_free(c);
         }
 }
 
@@ -404,6 +422,7 @@ int main(void)
     setenv("TELAR_LOG", "error", 1);
     test_verdicts();
     test_promises();
+    test_samples();
     test_requests();
     test_roles();
     test_refusals();

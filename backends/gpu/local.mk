@@ -22,9 +22,13 @@ GPU_KERNELS += \
 	%D%/kernels/conv_weight.cl \
 	%D%/kernels/copy.cl \
 	%D%/kernels/cuda.cl \
+	%D%/kernels/cumsum.cl \
 	%D%/kernels/fill.cl \
 	%D%/kernels/gather.cl \
+	%D%/kernels/layer_norm.cl \
 	%D%/kernels/matmul.cl \
+	%D%/kernels/mse_loss.cl \
+	%D%/kernels/nll_loss.cl \
 	%D%/kernels/opencl.cl \
 	%D%/kernels/optimizer.cl \
 	%D%/kernels/pad.cl \
@@ -46,8 +50,12 @@ backends_gpu_libgpu_la_SOURCES += \
 	%D%/ops/conv2d.c \
 	%D%/ops/conv2d_grad_weight.c \
 	%D%/ops/copy.c \
+	%D%/ops/cumsum.c \
 	%D%/ops/gather.c \
+	%D%/ops/layer_norm.c \
 	%D%/ops/matmul.c \
+	%D%/ops/mse_loss.c \
+	%D%/ops/nll_loss.c \
 	%D%/ops/ops.h \
 	%D%/ops/optimizer_step.c \
 	%D%/ops/pad.c \

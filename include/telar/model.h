@@ -19,8 +19,8 @@ extern "C" {
 /** What a model is trained for: what the target is, what the loss compares with it, and what is measured besides. `batch` is what
  *  the data set gives, batch[0] after preprocess; `output` is tl_forward(model, batch[0]). The list is closed.
  *
- *  A model with a training step of its own has that step's loss in place of the one named here; output and metrics are the
- *  same. A model may list several tasks; the data then decide: the first of this list that fits them. */
+ *  A model with a training step or an update of its own has that one's loss in place of the one named here; output and metrics are the
+ *  same, unless its table names a metric. A model may list several tasks; the data then decide: the first of this list that fits them. */
 enum tl_task {
     /** Which of n_classes? Target: the last field, i64 [n]. Output: logits [n, n_classes] (no softmax). Loss: cross entropy.
      *  Metric: accuracy; at the end precision, recall, F1 and the confusion matrix. */
@@ -34,7 +34,8 @@ enum tl_task {
     /** The input again. Target: batch[0], as preprocess made it. Output: of the same shape. Loss: mean squared error. Metric: mean
      *  absolute error. */
     TL_RECONSTRUCT = 8,
-    /** New samples that look like those of the data. There is no target; the model must have a step. No metric. */
+    /** New samples that look like those of the data. There is no target; the model must have a step or an update. No metric, unless the
+     *  update tells one. */
     TL_GENERATE = 16
 };
 /** "classify", "language", "regress", "reconstruct", "generate". */
@@ -64,6 +65,14 @@ struct tl_picture_form {
 /** What networks that were trained on ImageNet expect: {256, 224, TL_IMAGENET_SCALE}. */
 #define TL_IMAGENET_SCALE {0.485, 0.456, 0.406}, {0.229, 0.224, 0.225}
 
+/** How a model is usually trained: what `telar train` does where the command line is silent. Zeros leave a setting alone. */
+struct tl_model_training {
+    const char *optimizer;       /**< as in tl_optimizer_named(); rate and momentum are for it */
+    double lr, momentum;         /**< momentum: beta1 of adam and adamw */
+    int64_t batch;
+    const void *reserved[4];     /**< NULL */
+};
+
 /** One model of a family. Append only. The host takes NULL, or an error that is set when a slot returns, for a failure; so a slot
  *  need not check the calls between its first and its last. */
 struct tl_model {
@@ -86,7 +95,7 @@ struct tl_model {
     /** Names of the classes, NULL-terminated. Optional. A data set's own names win; these are used where there is no data set, or
      *  one with as many classes and no names. */
     const char *const *labels;
-    /** A training step of its own (GAN, VAE): the loss of a batch, a 0-d tensor; the caller does backward and the optimizer's
+    /** A training step of its own: the loss of a batch, a 0-d tensor; the caller does backward and the optimizer's
      *  step. Also called to evaluate: then tl_is_training(m) is false and no gradients are recorded. Optional. */
     tl_tensor *(*step)(const struct tl_config *c, tl_module *m, tl_tensor *const *batch, int n);
     const struct tl_picture_form *pictures; /**< of models for pictures that were trained on a certain form. Optional */
@@ -100,6 +109,17 @@ struct tl_model {
     /** Of a language: logits [n, t, classes] of tokens [n, t], going on from *state (at the beginning its members are NULL), which becomes
      *  the state at their end. For sampling one token after the other. Optional. */
     tl_tensor *(*advance)(const struct tl_config *c, tl_module *m, tl_tensor *tokens, struct tl_rnn_state *state);
+    /** A training step of its own that cannot be told by one loss and one descent (GAN), or that measures something beside its loss (VAE):
+     *  it descends by itself, tl_update_descend(u, loss, "generator"), on the parts of m that it names, one after the other, and returns
+     *  the loss to be reported. Also called to evaluate: then tl_is_training(m) is false, no gradients are recorded and nothing descends. Comes
+     *  before step. Optional. */
+    tl_tensor *(*update)(const struct tl_config *c, tl_module *m, tl_tensor *const *batch, int n, tl_update *u);
+    /** What the update tells with tl_update_metric(), in place of the task's metric: "KL"; smaller is better. NULL: nothing. */
+    const char *metric;
+    /** n new samples of the shape that input_shape says, as the data set gives them (pictures from 0 to 1: what preprocess did is undone), drawn
+     *  from the default generator. m is in evaluation mode, and no gradients are recorded. Of models that generate samples; optional. */
+    tl_tensor *(*generate)(const struct tl_config *c, tl_module *m, int64_t n);
+    const struct tl_model_training *training; /**< how it is usually trained. Optional */
 };
 
 /** The table of a model plugin. Append only. */
@@ -119,6 +139,7 @@ static_assert(offsetof(struct tl_model, input_shape) == 8 + 5 * sizeof(void *), 
 static_assert(offsetof(struct tl_model, step) == 8 + 9 * sizeof(void *), "tl_model only grows at its end");
 static_assert(offsetof(struct tl_model, pictures) == 8 + 10 * sizeof(void *), "tl_model only grows at its end");
 static_assert(offsetof(struct tl_model, forward) == 8 + 11 * sizeof(void *), "tl_model only grows at its end");
+static_assert(offsetof(struct tl_model, training) == 8 + 17 * sizeof(void *), "tl_model only grows at its end");
 static_assert(sizeof(struct tl_model_weights) == 8 * sizeof(void *), "entries of a table cannot grow");
 
 /* ---- Finding and building ------------------------------------------------------------------------------------------- */
@@ -137,6 +158,11 @@ TL_PUBLIC tl_module *tl_model_build(const char *name, const char *options);
 TL_PUBLIC tl_module *tl_model_build_with(const struct tl_model *m, const struct tl_config *c);
 /** How its pictures are brought into form; NULL if it does not say. */
 TL_PUBLIC const struct tl_picture_form *tl_model_pictures(const struct tl_model *m);
+/** How it is usually trained; NULL if it does not say. */
+TL_PUBLIC const struct tl_model_training *tl_model_training(const struct tl_model *m);
+/** n new samples of the trained module `net`, by the slot generate, in evaluation mode (the mode is restored) and without gradients, of the
+ *  shape [n, …] that input_shape says. TL_ERR_UNSUPPORTED if the model does not generate. */
+TL_PUBLIC tl_tensor *tl_model_generate(const struct tl_model *m, const struct tl_config *c, tl_module *net, int64_t n);
 /** Bring inputs into the model's form, by its preprocess slot or what stands for it. */
 TL_PUBLIC tl_tensor *tl_model_preprocess(const struct tl_model *m, const struct tl_config *c, tl_tensor *input);
 /** An input of this shape, with its batch, as its example slot makes it, or of normal numbers. */
@@ -168,7 +194,7 @@ struct tl_job {
 };
 /** The task that model and data have in common. info NULL: the model's first. An error says what the one offers and the other wants. */
 TL_PUBLIC tl_status tl_job_start(struct tl_job *j, const struct tl_model *m, const struct tl_config *c, const struct tl_dataset_info *info);
-/** Fill loss, metric, step, forward, prepare and function_ctx (j, which must live as long) of the options of tl_fit() and tl_evaluate(). */
+/** Fill loss, metric, step, update, forward, prepare and function_ctx (j, which must live as long) of the options of tl_fit() and tl_evaluate(). */
 TL_PUBLIC void tl_job_fit_options(struct tl_job *j, struct tl_fit_options *o);
 
 #ifdef __cplusplus

@@ -84,8 +84,8 @@ struct tl_rmsprop_options {
 #define tl_rmsprop(m, ...) tl_rmsprop_with(m, TL_OPTIMIZER_(rmsprop, __VA_ARGS__))
 TL_PUBLIC tl_optimizer *tl_rmsprop_with(tl_module *m, double lr, const struct tl_rmsprop_options *o);
 
-/** By name: "sgd", "adam", "adamw", "adadelta", "rmsprop". lr 0 means PyTorch's default for that optimizer. Momentum is for
- *  sgd and rmsprop only: elsewhere anything but 0 is an error. */
+/** By name: "sgd", "adam", "adamw", "adadelta", "rmsprop". lr 0 means PyTorch's default for that optimizer. Momentum is
+ *  beta1 of adam and adamw (0: 0.9); for adadelta anything but 0 is an error. */
 TL_PUBLIC tl_optimizer *tl_optimizer_named(const char *name, tl_module *m, double lr, double momentum, double weight_decay);
 
 /** Free it; NULL is allowed. Schedules over it must be freed first. */

@@ -103,6 +103,17 @@ struct tl_fit_event {
 /** TL_OK goes on; TL_ERR_STOPPED ends training without an error; anything else (set with tl_fail()) fails it. */
 typedef tl_status (*tl_fit_callback)(const struct tl_fit_event *e, void *ctx);
 
+/** What an update of one's own (struct tl_fit_options, struct tl_model) descends with. It lives as long as the call. */
+typedef struct tl_update tl_update;
+/** Descend on `loss`, one number: its gradients with respect to the parameters of the child `part` of the module (a dotted name; NULL: the
+ *  whole module), clipped as the options say, and one step of the optimizer on these. What is outside of the part keeps its values and the
+ *  optimizer's memory of them, and no gradient is computed for it; the loss may well depend on it. Parameters have changed afterwards:
+ *  what is computed next, is with the new ones. Frees the loss's graph. While a batch is only measured it does nothing. */
+TL_PUBLIC tl_status tl_update_descend(tl_update *u, tl_tensor *loss, const char *part);
+/** Tell of one number beside the loss, in each call: another loss, or a part of it. It is the metric of history, table and evaluation,
+ *  under the name metric_name. */
+TL_PUBLIC tl_status tl_update_metric(tl_update *u, tl_tensor *value);
+
 /** Options of tl_fit(). Zero values are sensible. */
 struct tl_fit_options {
     size_t struct_size;
@@ -150,6 +161,10 @@ struct tl_fit_options {
     /** The output, of a module that needs more of a batch than batch[0]: lengths of sequences, where a stream stood. Default:
      *  tl_forward(m, batch[0]). */
     tl_tensor *(*forward)(tl_module *m, tl_tensor *const *batch, int n, void *ctx);
+    /** Instead of forward, loss, backward and the optimizer's step: an update that does all of this, with tl_update_descend(), as often and on
+     *  such parts as it likes, and returns the loss to be reported. Also called to measure, in evaluation mode and without gradients; then
+     *  nothing descends. With a metric_name, and no metric, it tells its metric with tl_update_metric(). */
+    tl_tensor *(*update)(tl_module *m, tl_tensor *const *batch, int n, tl_update *u, void *ctx);
 };
 
 /** Train: for each epoch, for each batch: forward, loss, backward, step. On failure the module keeps the weights of the
@@ -159,14 +174,19 @@ struct tl_fit_options {
                 &(struct tl_fit_options){TL_REST_(__VA_ARGS__, .struct_size = sizeof(struct tl_fit_options))})
 TL_PUBLIC tl_status tl_fit_with(tl_module *m, tl_loader *train, tl_optimizer *optimizer, const struct tl_fit_options *o);
 
+/** What the loop does with one batch of n tensors on the module's device: prepare, forward, loss, backward, clipping and
+ *  the optimizer's step, or the step or update that o names. Reads loss, step, update, prepare, function_ctx and clip_norm of o (NULL: cross
+ *  entropy). Returns the loss, whose value is not looked at; NULL and an error. */
+TL_PUBLIC tl_tensor *tl_fit_step(tl_module *m, tl_optimizer *optimizer, tl_tensor *const *batch, int n, const struct tl_fit_options *o);
+
 /** What tl_evaluate() measures. */
 struct tl_evaluation {
     int64_t samples;
     double loss, loss_std, metric, metric_std; /**< weighted as in struct tl_epoch; NaN if not measured */
     double seconds;
 };
-/** Run over a loader in evaluation mode without gradients; the mode is restored. Reads loss, metric, step, prepare,
- *  forward, function_ctx and progress of the options (NULL: cross entropy only). `each`, if given, sees every batch's output. */
+/** Run over a loader in evaluation mode without gradients; the mode is restored. Reads loss, metric, metric_name, step,
+ *  update, prepare, forward, function_ctx and progress of the options (NULL: cross entropy only). `each`, if given, sees every batch's output. */
 TL_PUBLIC tl_status tl_evaluate(tl_module *m, tl_loader *loader, const struct tl_fit_options *o,
                                 tl_status (*each)(tl_tensor *output, tl_tensor *const *batch, int n, void *ctx), void *ctx,
                                 struct tl_evaluation *result);

@@ -20,8 +20,8 @@ tl_optimizer *tl_optimizer_named(const char *name, tl_module *m, double lr, doub
                 name ? name : "");
         return NULL;
     }
-    if (momentum != 0 && a != &algorithm_sgd && a != &algorithm_rmsprop) {
-        tl_fail(TL_ERR_ARGUMENT, "%s: it takes no momentum (sgd and rmsprop do)", name);
+    if (momentum != 0 && a == &algorithm_adadelta) {
+        tl_fail(TL_ERR_ARGUMENT, "%s: it takes no momentum (the others do)", name);
         return NULL;
     }
     lr = optimizer_option(lr, a->lr);
@@ -31,5 +31,6 @@ tl_optimizer *tl_optimizer_named(const char *name, tl_module *m, double lr, doub
         return tl_rmsprop(m, lr, .momentum = momentum, .weight_decay = weight_decay);
     if (a == &algorithm_adadelta)
         return tl_adadelta(m, lr, .weight_decay = weight_decay);
-    return a == &algorithm_adam ? tl_adam(m, lr, .weight_decay = weight_decay) : tl_adamw(m, lr, .weight_decay = weight_decay);
+    return a == &algorithm_adam ? tl_adam(m, lr, .beta1 = momentum, .weight_decay = weight_decay)
+                                : tl_adamw(m, lr, .beta1 = momentum, .weight_decay = weight_decay);
 }

@@ -36,15 +36,15 @@ static tl_status evaluate_batch(struct evaluation *e, tl_tensor **batch)
     int64_t samples = tl_size(batch[0], 0);
     if (o->prepare && !(batch[0] = result_of("prepare", o->prepare(batch[0], o->function_ctx))))
         return tl_error_code();
-    if (o->step)
-        s = measure(&e->loss, result_of("step", o->step(e->module, batch, n, o->function_ctx)), samples);
-    if (s != TL_OK || (o->step && !o->metric && !e->each))
+    struct tl_update u = {.module = e->module, .o = o};
+    tl_tensor *output = NULL;
+    s = measure(&e->loss, update_loss(&u, batch, n, &output), samples);
+    if (s == TL_OK && u.metric && !o->metric)
+        s = measure(&e->metric, u.metric, samples);
+    if (s != TL_OK || (!output && !o->metric && !e->each))
         return s;
-    tl_tensor *output = forward_batch(e->module, batch, n, o);
-    if (!output)
+    if (!output && !(output = forward_batch(e->module, batch, n, o)))
         return tl_error_code();
-    if (!o->step)
-        s = measure(&e->loss, result_of("loss", (o->loss ? o->loss : tl_loss_cross_entropy)(output, batch, n, o->function_ctx)), samples);
     if (s == TL_OK && o->metric)
         s = measure(&e->metric, result_of("metric", o->metric(output, batch, n, o->function_ctx)), samples);
     if (s == TL_OK && e->each)

@@ -30,25 +30,9 @@ struct run {
 
 /* ---- One step --------------------------------------------------------------------------------------------------------- */
 
-static tl_tensor *loss_of(struct run *r, tl_tensor **batch, tl_tensor **output)
+static struct tl_update update_of(struct run *r, bool descends)
 {
-    const struct tl_fit_options *o = r->o;
-    if (o->step)
-        return result_of("step", o->step(r->module, batch, r->fields, o->function_ctx));
-    *output = forward_batch(r->module, batch, r->fields, o);
-    if (!*output)
-        return NULL;
-    return result_of("loss", (o->loss ? o->loss : tl_loss_cross_entropy)(*output, batch, r->fields, o->function_ctx));
-}
-
-static tl_status check_loss(const struct run *r, double loss)
-{
-    if (tl_error_code() != TL_OK)
-        return tl_error_code();
-    if (isfinite(loss) || r->o->allow_nonfinite)
-        return TL_OK;
-    return tl_fail(TL_ERR_STATE, "the loss is %s; look for NaN or infinity in the data, or lower the learning rate (now %g)",
-                   isnan(loss) ? "NaN" : "infinite", tl_optimizer_lr(r->optimizer, 0));
+    return (struct tl_update){.module = r->module, .optimizer = descends ? r->optimizer : NULL, .o = r->o, .late = r->reads_late};
 }
 
 /* Read what is still on the device. The step that a loss that is no number led to has been taken by now: weights are of no use after it. */
@@ -58,7 +42,8 @@ static tl_status read_late(struct run *r)
     for (int i = 0; s == TL_OK && i < r->late.n; i++) {
         const struct late_number *l = &r->late.list[i];
         double loss = tl_item(l->loss), metric = l->metric ? tl_item(l->metric) : 0;
-        s = check_loss(r, loss);
+        const struct tl_update u = update_of(r, true);
+        s = update_check(&u, loss);
         if (s != TL_OK)
             tl_error_prefix("batch %lld: ", (long long)l->batch);
         if (s == TL_OK && l->metric)
@@ -70,17 +55,6 @@ static tl_status read_late(struct run *r)
     return s;
 }
 
-static tl_status descend(struct run *r, tl_tensor *loss)
-{
-    tl_optimizer_zero_grad(r->optimizer);
-    tl_status s = tl_backward(loss, TL_NONE, (struct tl_backward_options){0});
-    if (s == TL_OK && r->o->clip_norm > 0)
-        s = tl_clip_grad_norm(r->module, r->o->clip_norm, 0, NULL);
-    if (s == TL_OK)
-        s = tl_optimizer_step(r->optimizer);
-    return s;
-}
-
 static tl_status step_schedules(struct run *r, double metric)
 {
     tl_status s = TL_OK;
@@ -89,15 +63,18 @@ static tl_status step_schedules(struct run *r, double metric)
     return s;
 }
 
-/* What the batch is counted with: `loss`, or computed again after the step. */
-static tl_status measure(struct run *r, tl_tensor **batch, tl_tensor *output, tl_tensor *loss, double *known, int64_t samples)
+/* What the batch is counted with: `loss` and `metric`, or computed again after the step. */
+static tl_status measure(struct run *r, tl_tensor **batch, tl_tensor *output, tl_tensor *loss, tl_tensor *metric, double *known,
+                         int64_t samples)
 {
     const struct tl_fit_options *o = r->o;
-    tl_tensor *metric = NULL;
     bool recording = tl_set_grad_enabled(false);
-    if (o->measure_after_step)
-        loss = loss_of(r, batch, &output);
-    if (tl_error_code() == TL_OK && o->metric && o->step) { /* the step does not tell its output */
+    if (o->measure_after_step) {
+        struct tl_update u = update_of(r, false);
+        loss = update_loss(&u, batch, r->fields, &output);
+        metric = u.metric;
+    }
+    if (tl_error_code() == TL_OK && o->metric && (o->step || o->update)) { /* these do not tell their output */
         tl_eval(r->module);
         output = forward_batch(r->module, batch, r->fields, o);
         tl_train(r->module);
@@ -119,7 +96,7 @@ static tl_status measure(struct run *r, tl_tensor **batch, tl_tensor *output, tl
     return s;
 }
 
-/* Forward, backward, step and measurement of one batch; *loss is what it cost, or NaN where that is read late. */
+/* Forward, backward, step and measurement of one batch; *loss is what it cost, left alone where that is read late. */
 static tl_status train_batch(struct run *r, tl_tensor **batch, double *loss)
 {
     const struct tl_fit_options *o = r->o;
@@ -129,20 +106,20 @@ static tl_status train_batch(struct run *r, tl_tensor **batch, double *loss)
     int64_t samples = tl_size(batch[0], 0);
     if (o->prepare && !(batch[0] = result_of("prepare", o->prepare(batch[0], o->function_ctx))))
         return tl_error_code();
-    tl_tensor *output = NULL, *value = loss_of(r, batch, &output);
+    struct tl_update u = update_of(r, true);
+    tl_tensor *output = NULL, *value = update_loss(&u, batch, r->fields, &output);
     if (!value)
         return tl_error_code();
-    if (tl_numel(value) != 1)
-        return tl_fail(TL_ERR_SHAPE, "the loss has %lld numbers; training needs one", (long long)tl_numel(value));
-    *loss = r->reads_late ? NAN : tl_item(value);
-    s = r->reads_late ? tl_error_code() : check_loss(r, *loss);
-    if (s == TL_OK)
-        s = descend(r, value);
+    s = o->update ? TL_OK : tl_update_descend(&u, value, NULL);
+    if (s == TL_OK && !r->reads_late) {
+        *loss = tl_item(value);
+        s = update_check(&u, *loss);
+    }
     if (s == TL_OK && o->schedule_by_batch)
         s = step_schedules(r, *loss);
     if (s == TL_OK) {
         r->at.step++;
-        s = measure(r, batch, output, value, loss, samples);
+        s = measure(r, batch, output, value, u.metric, loss, samples);
     }
     return s;
 }
@@ -217,7 +194,7 @@ static tl_status run_batches(struct run *r, tl_progress *bar)
 {
     tl_status s = TL_OK;
     for (int more = 1; s == TL_OK && more == 1 && !r->stop;) {
-        double loss = 0;
+        double loss = NAN;
         TL_SCOPE {
             tl_tensor *batch[TL_MAX_FIELDS];
             more = tl_loader_next(r->train, batch);
@@ -271,7 +248,7 @@ static void print_number(FILE *to, int width, double x, bool wanted)
 
 static void print_epoch(FILE *to, const struct tl_epoch *e, const struct tl_fit_options *o, bool first, const char *metric)
 {
-    bool measured = o->metric, validated = o->validation != NULL;
+    bool measured = update_has_metric(o), validated = o->validation != NULL;
     int width = (int)strlen(metric) + 2 > 10 ? (int)strlen(metric) + 2 : 10;
     char epoch[48];
     if (first) {
@@ -394,7 +371,7 @@ static tl_status check_options(tl_module *m, tl_loader *train, tl_optimizer *opt
         return tl_fail(TL_ERR_ARGUMENT, "fit: a module, a loader and an optimizer are needed");
     if (o->epochs < 1)
         return tl_fail(TL_ERR_ARGUMENT, "fit: %lld epochs; expected at least 1", (long long)o->epochs);
-    if (o->watch_metric && !o->metric)
+    if (o->watch_metric && !update_has_metric(o))
         return tl_fail(TL_ERR_ARGUMENT, "fit: watch_metric is set, but there is no metric");
     if (tl_dataset_info(tl_loader_dataset(train))->n_fields > TL_MAX_FIELDS)
         return tl_fail(TL_ERR_LIMIT, "fit: samples have more than %d tensors", TL_MAX_FIELDS);
@@ -415,7 +392,7 @@ static tl_status resume(struct run *r)
 static tl_status start(struct run *r)
 {
     const struct tl_fit_options *o = r->o;
-    if (o->metric) {
+    if (update_has_metric(o)) {
         const char *name = o->metric_name ? o->metric_name : o->metric == tl_metric_accuracy ? "accuracy" : "metric";
         tl_status s = tl_history_set_metric_name(r->history, name);
         if (s != TL_OK)

@@ -21,5 +21,6 @@ nn_libtelar_nn_la_SOURCES += \
 	%D%/task.c \
 	%D%/text.c \
 	%D%/train.h \
+	%D%/update.c \
 	%D%/weights.c
 # end (kept by build-aux/update-sources)

@@ -30,7 +30,6 @@ static const struct tl_model *find_listed(const char *name)
     return NULL;
 }
 
-
 /* Digests that a file's can be compared with: the whole, or at least the first eight digits. */
 static const struct tl_model_weights *odd_digest(const struct tl_model_weights *w)
 {
@@ -63,8 +62,10 @@ static const char *judge(const struct tl_model *m, char *why, size_t size)
         snprintf(why, size, "tasks has bits (0x%x) that this Telar does not know", (unsigned)(m->tasks & ~known));
         return why;
     }
-    if ((m->tasks & TL_GENERATE) && !m->step)
-        return "its task is to generate, so it needs a step, but step is NULL";
+    if ((m->tasks & TL_GENERATE) && !m->step && !(MODEL_HAS(m, update) && m->update))
+        return "its task is to generate, so it needs a step or an update, but both are NULL";
+    if (MODEL_HAS(m, metric) && m->metric && !m->update)
+        return "it names a metric, which an update tells, but update is NULL";
     const struct tl_model_weights *odd = odd_digest(m->weights);
     if (odd) {
         snprintf(why, size, "sha256 of the weights %s is \"%.70s\": expected the 64 hexadecimal digits of a digest, or its first 8 or more", odd->name,
@@ -286,6 +287,17 @@ const struct tl_picture_form *tl_model_pictures(const struct tl_model *m)
     return MODEL_HAS(m, pictures) ? m->pictures : NULL;
 }
 
+const struct tl_model_training *tl_model_training(const struct tl_model *m)
+{
+    if (!m) {
+        tl_fail(TL_ERR_ARGUMENT, "model_training: the model is NULL");
+        return NULL;
+    }
+    return MODEL_HAS(m, training) ? m->training : NULL;
+}
+
+/* ---- Inputs and samples ------------------------------------------------------------------------------------------------ */
+
 /* (x - mean) / deviation, channel by channel. */
 static tl_tensor *scale_pictures(const struct tl_picture_form *form, tl_tensor *x)
 {
@@ -352,4 +364,41 @@ tl_tensor *tl_model_preprocess(const struct tl_model *m, const struct tl_config 
     if (tl_error_code() == TL_OK)
         tl_fail(TL_ERR_PLUGIN, "model %s: preprocess() gave NULL without an error", m->name);
     return NULL;
+}
+
+/* NULL and an error if the samples are not what input_shape says. */
+static tl_tensor *check_samples(const struct tl_model *m, const struct tl_config *c, tl_tensor *samples, int64_t n)
+{
+    int64_t shape[TL_MAX_DIMS + 1] = {n}, values;
+    int ndim = model_input_shape(m, c, shape + 1, &values);
+    bool same = ndim >= 0 && tl_ndim(samples) == ndim + 1;
+    for (int i = 0; same && i <= ndim; i++)
+        same = tl_shape(samples)[i] == shape[i];
+    if (ndim >= 0 && !same) {
+        char came[200];
+        shape_text(came, sizeof came, samples);
+        tl_fail(TL_ERR_PLUGIN, "model %s: generate() gave %s for %lld samples; expected the shape of its input_shape()", m->name, came, (long long)n);
+    }
+    return same ? samples : NULL;
+}
+
+tl_tensor *tl_model_generate(const struct tl_model *m, const struct tl_config *c, tl_module *net, int64_t n)
+{
+    if (!m || !c || !net || n < 1) {
+        tl_fail(TL_ERR_ARGUMENT, "model_generate: a model, its configuration, a module and at least one sample are needed");
+        return NULL;
+    }
+    if (!MODEL_HAS(m, generate) || !m->generate) {
+        tl_fail(TL_ERR_UNSUPPORTED, "model %s: it does not generate samples", m->name);
+        return NULL;
+    }
+    bool clear = tl_error_code() == TL_OK, training = tl_is_training(net), recording = tl_set_grad_enabled(false);
+    tl_eval(net);
+    tl_tensor *samples = m->generate(c, net, n);
+    if (training)
+        tl_train(net);
+    tl_set_grad_enabled(recording);
+    if (!samples && tl_error_code() == TL_OK)
+        tl_fail(TL_ERR_PLUGIN, "model %s: generate() gave NULL without an error", m->name);
+    return samples && (!clear || tl_error_code() == TL_OK) ? check_samples(m, c, samples, n) : NULL;
 }

@@ -152,7 +152,7 @@ static tl_tensor *loss(tl_tensor *output, tl_tensor *const *batch, int n, void *
     case TL_GENERATE:
         break;
     }
-    tl_fail(TL_ERR_STATE, "model %s (%s): no loss but that of its step", j->model->name, tl_task_name(j->task));
+    tl_fail(TL_ERR_STATE, "model %s (%s): no loss but that of its step or update", j->model->name, tl_task_name(j->task));
     return NULL;
 }
 
@@ -188,6 +188,15 @@ static tl_tensor *forward(tl_module *m, tl_tensor *const *batch, int n, void *ct
     return j->model->forward(j->config, m, batch, n);
 }
 
+static tl_tensor *update(tl_module *m, tl_tensor *const *batch, int n, tl_update *u, void *ctx)
+{
+    const struct tl_job *j = ctx;
+    tl_tensor *value = j->model->update(j->config, m, batch, n, u);
+    if (!value && tl_error_code() == TL_OK)
+        tl_fail(TL_ERR_PLUGIN, "model %s: update() gave NULL without an error", j->model->name);
+    return value;
+}
+
 void tl_job_fit_options(struct tl_job *j, struct tl_fit_options *o)
 {
     if (!j || !j->model || !o) {
@@ -198,7 +207,13 @@ void tl_job_fit_options(struct tl_job *j, struct tl_fit_options *o)
     o->prepare = prepare;
     o->step = j->model->step ? step : NULL;
     o->forward = MODEL_HAS(j->model, forward) && j->model->forward ? forward : NULL;
+    o->update = MODEL_HAS(j->model, update) && j->model->update ? update : NULL;
     o->loss = loss;
+    if (o->update && MODEL_HAS(j->model, metric) && j->model->metric) {
+        o->metric_name = j->model->metric;
+        o->metric_falls = true;
+        return;
+    }
     if (j->task == TL_GENERATE)
         return;
     o->metric = metric;

@@ -70,6 +70,21 @@ struct position {
 tl_status checkpoint_save(const struct tl_checkpoint *c, const struct position *p, const char *path);
 tl_status checkpoint_load(struct tl_checkpoint *c, struct position *p, const char *path);
 
+/* One batch on its way, and the handle that an update gets. */
+struct tl_update {
+    tl_module *module;
+    tl_optimizer *optimizer; /* NULL: it is only measured, and nothing descends */
+    const struct tl_fit_options *o;
+    bool late;         /* losses are on a device, and looked at later */
+    tl_tensor *metric; /* what the update told, without a graph; NULL: nothing */
+};
+/* The loss of a batch, by update, step or forward and loss, in this order; *output is set by the last only. An update has descended. */
+tl_tensor *update_loss(struct tl_update *u, tl_tensor **batch, int n, tl_tensor **output);
+/* An error if a loss is no number to descend on. */
+tl_status update_check(const struct tl_update *u, double loss);
+/* Is anything measured beside the loss? */
+bool update_has_metric(const struct tl_fit_options *o);
+
 /* What a function of the caller's gave: NULL without an error becomes one that says which function it was. */
 tl_tensor *result_of(const char *function, tl_tensor *t);
 

@@ -55,6 +55,8 @@ printf '%s\n' "$cases" | grep -v ' \(opaque:\|own for\) \(add\|topk\|matmul\|mm\
 point $? "and nothing else is run"
 "$conformance" --gradients --op mean >"$folder/out" 2>&1 && grep -q '^ok .* mean, all' "$folder/out" && ! grep -q -v -e ' mean\(_dim\)*, ' -e '^1\.\.' "$folder/out"
 point $? "nor are gradients"
+"$conformance" --op dot "$folder/backends/opaque.so" >"$folder/out" 2>&1
+point $? "an op without a kernel of its name is judged by what it is decomposed into"
 "$conformance" --op sum,sun "$folder/backends/opaque.so" >"$folder/out" 2>&1
 [ $? = 2 ] && grep -q 'there are no cases for "sun"' "$folder/out"
 point $? "an op that there is not is told"

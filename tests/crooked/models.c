@@ -155,8 +155,29 @@ MODEL(no_step, "no-step", TL_GENERATE, .build = build);
 MODEL(default_, "default", TL_CLASSIFY, .build = build, .options = bad_default);
 MODEL(role, "role", TL_CLASSIFY, .build = build, .options = bad_role);
 MODEL(digest, "digest", TL_CLASSIFY, .build = build, .weights = seven_digits);
+MODEL(no_update, "no-update", TL_CLASSIFY, .build = build, .metric = "KL");
 MODEL(twin, "mnist-cnn", TL_CLASSIFY, .build = build);
 
+static tl_tensor *null_update(const struct tl_config *c, tl_module *m, tl_tensor *const *batch, int n, tl_update *u)
+{
+    (void)c, (void)m, (void)batch, (void)n, (void)u;
+    return NULL;
+}
+
+static tl_tensor *null_generate(const struct tl_config *c, tl_module *m, int64_t n)
+{
+    (void)c, (void)m, (void)n;
+    return NULL;
+}
+
+static tl_tensor *thin_generate(const struct tl_config *c, tl_module *m, int64_t n)
+{
+    (void)c, (void)m;
+    return tl_zeros(TL_SHAPE(n, 3), (struct tl_options){0});
+}
+
+MODEL(nothing, "nothing", TL_GENERATE, .build = build, .update = null_update, .generate = null_generate);
+MODEL(thin, "thin", TL_GENERATE, .build = build, .update = null_update, .generate = thin_generate);
 MODEL(null_build, "null-build", TL_CLASSIFY, .build = build_null);
 MODEL(wrong_kind, "wrong-kind", TL_CLASSIFY, .build = build_wrong_kind, .options = out);
 MODEL(failing, "failing", TL_CLASSIFY, .build = build_failing);
@@ -174,5 +195,5 @@ MODEL(scaled, "scaled", TL_RECONSTRUCT, .build = build_four, .step = step_scaled
 static const struct tl_model tokens = {.struct_size = sizeof(struct tl_model), .tasks = TL_LANGUAGE, .name = "tokens",
                                        .input_shape = shape_tokens, .build = build_tokens, .options = words};
 
-TL_MODEL_PLUGIN("crooked", "0", "models for tests", &no_size, &no_build, &no_task, &new_task, &no_step, &default_, &role, &digest, &twin, &null_build,
+TL_MODEL_PLUGIN("crooked", "0", "models for tests", &no_size, &no_build, &no_task, &new_task, &no_step, &default_, &role, &digest, &no_update, &twin, &nothing, &thin, &null_build,
                 &wrong_kind, &failing, &null_preprocess, &null_step, &tight, &distant, &three, &one, &flat, &triple, &again, &scaled, &tokens);

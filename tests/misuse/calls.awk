@@ -133,6 +133,7 @@ function add(declaration,    open, head, fn, arguments, n, i, c, depth, part, ca
 
 BEGIN {
     plain["tl_tensor*"] = "tensor()"
+    plain["tl_update*"] = "NULL"
     plain["double"] = "number()"
     plain["float"] = "(float)number()"
     plain["_Bool"] = "draw() % 2 == 0"

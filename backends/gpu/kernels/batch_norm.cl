@@ -150,19 +150,15 @@ FUNCTION REAL sum_of(REAL *v)
 
 #ifdef GRADIENT
 /* What each channel was normalised by. */
-#define KNOWN                                                                                 \
-    REAL mean[OUTS], scale[OUTS];                                                             \
+#define KNOWN(name, of_running, of_table)                                                     \
+    REAL name[OUTS];                                                                          \
     UNROLL                                                                                    \
     for (int k = 0; k < OUTS; k++) {                                                          \
         const INDEX c = out < r.outputs ? out * OUTS + k : 0;                                 \
-        if (has & HAS_RUNNING) {                                                              \
-            mean[k] = LOAD(TX, running_mean, c);                                              \
-            scale[k] = 1 / sqrt(LOAD(TX, running_variance, c) + eps);                         \
-        } else {                                                                              \
-            mean[k] = table[2 * c];                                                           \
-            scale[k] = table[2 * c + 1];                                                      \
-        }                                                                                     \
+        name[k] = has & HAS_RUNNING ? of_running : of_table;                                  \
     }
+#define MEANS KNOWN(mean, LOAD(TX, running_mean, c), table[2 * c])
+#define SCALES KNOWN(scale, 1 / sqrt(LOAD(TX, running_variance, c) + eps), table[2 * c + 1])
 #define READ(b)                                                                               \
     {                                                                                         \
         const INDEX at = place_of(&r, out, j + (b) * lanes);                                  \
@@ -196,7 +192,8 @@ FUNCTION REAL sum_of(REAL *v)
         }                                                                                     \
     }
 #else
-#define KNOWN
+#define MEANS
+#define SCALES
 #define READ(b)                                                                               \
     {                                                                                         \
         const pack px = read_pack(x, place_of(&r, out, j + (b) * lanes), aligned);            \
@@ -353,7 +350,8 @@ KERNEL(256, 1) norm_once(PARAMETERS)
     {
         const INDEX out = block * teams + place;
         PART
-        KNOWN
+        MEANS
+        SCALES
         COEFFICIENTS
         NONE
         GATHER
@@ -375,7 +373,7 @@ KERNEL(256, 1) norm_parts(PARAMETERS)
     {
         const INDEX out = block * teams + place;
         PART
-        KNOWN
+        MEANS
         NONE
         GATHER
         UNROLL
@@ -394,7 +392,8 @@ KERNEL(256, 1) norm_apply(PARAMETERS)
     {
         const INDEX out = block * teams + place;
         PART
-        KNOWN
+        MEANS
+        SCALES
         COEFFICIENTS
         UNROLL
         for (int k = 0; k < OUTS; k++) {
@@ -434,7 +433,6 @@ KERNEL(256, 1) norm_finish(PARAMETERS)
             sums[2 * c + 1] = slope;
 #else
             SETTLE(all, c, 0, true)
-            (void)scale;
 #endif
         }
     }

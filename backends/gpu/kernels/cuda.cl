@@ -13,6 +13,7 @@ typedef unsigned long ulong;
 #define CONSTANT static __device__ const
 #define ALIGNED(bytes) __attribute__((aligned(bytes)))
 #define UNROLL _Pragma("unroll")
+#define UNROLL_4 _Pragma("unroll 4")
 
 /* A buffer among a kernel's parameters, and what the kernel says before it uses it. */
 #define BUFFER(T, x) T *x

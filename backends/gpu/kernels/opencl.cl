@@ -13,6 +13,7 @@
 #define CONSTANT __constant
 #define ALIGNED(bytes) __attribute__((aligned(bytes)))
 #define UNROLL _Pragma("unroll")
+#define UNROLL_4 _Pragma("unroll 4")
 
 /* A buffer among a kernel's parameters, and what the kernel says before it uses it. Buffers come with an offset in elements. */
 #define BUFFER(T, x) __global T *x, const ulong x##_offset

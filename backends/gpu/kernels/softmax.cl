@@ -21,27 +21,28 @@ struct lines {
     INDEX count, n, inner;
 };
 
-/* Element k of this item's is element j of the line, at `at`. */
+/* Element k of this item's is element j of the line, AT its place in memory. */
+#define AT (from + j * l.inner)
 #ifdef HELD
 #define MINE                                                                                   \
     UNROLL                                                                                     \
     for (int k = 0; k < HELD; k++)
-#define PLACE const INDEX j = lane + k * (INDEX)lanes, at = from + j * l.inner;
+#define PLACE const INDEX j = lane + k * (INDEX)lanes;
 #define OURS (there && j < l.n)
 #define HOLD(T, name, x)                                                                       \
     REAL name[HELD];                                                                           \
     MINE                                                                                       \
     {                                                                                          \
         PLACE                                                                                  \
-        name[k] = OURS ? LOAD(T, x, at) : (REAL)0;                                             \
+        name[k] = OURS ? LOAD(T, x, AT) : (REAL)0;                                             \
     }
 #define VALUE(name, x) name[k]
 #else
 #define MINE for (INDEX j = there ? lane : l.n; j < l.n; j += lanes)
-#define PLACE const INDEX at = from + j * l.inner;
+#define PLACE
 #define OURS true
 #define HOLD(T, name, x)
-#define VALUE(name, x) LOAD(TX, x, at)
+#define VALUE(name, x) LOAD(TX, x, AT)
 #endif
 
 KERNEL(256, 1) softmax(BUFFER(const STORAGE(TX), x), BUFFER(const STORAGE(TX), y), BUFFER(STORAGE(TX), out), struct lines l)
@@ -80,10 +81,10 @@ KERNEL(256, 1) softmax(BUFFER(const STORAGE(TX), x), BUFFER(const STORAGE(TX), y
             PLACE
 #ifdef OP_softmax_grad
             if (OURS)
-                STORE(TX, out, at, VALUE(py, y) * (VALUE(dy, x) - all));
+                STORE(TX, out, AT, VALUE(py, y) * (VALUE(dy, x) - all));
 #else
             if (OURS)
-                STORE(TX, out, at, VALUE(dy, x) - exp(VALUE(py, y)) * all);
+                STORE(TX, out, AT, VALUE(dy, x) - exp(VALUE(py, y)) * all);
 #endif
         }
 #else
@@ -114,13 +115,13 @@ KERNEL(256, 1) softmax(BUFFER(const STORAGE(TX), x), BUFFER(const STORAGE(TX), y
             PLACE
 #ifdef OP_log_softmax
             if (OURS)
-                STORE(TX, out, at, VALUE(v, x) - largest - logarithm);
+                STORE(TX, out, AT, VALUE(v, x) - largest - logarithm);
 #elif defined HELD
             if (OURS)
-                STORE(TX, out, at, v[k] / all);
+                STORE(TX, out, AT, v[k] / all);
 #else
             if (OURS)
-                STORE(TX, out, at, exp(VALUE(v, x) - largest) / all);
+                STORE(TX, out, AT, exp(VALUE(v, x) - largest) / all);
 #endif
         }
 #endif

@@ -50,7 +50,14 @@
     F(softmax_grad)             \
     F(log_softmax_grad)         \
     F(batch_norm)               \
-    F(batch_norm_grad)
+    F(batch_norm_grad)          \
+    F(layer_norm)               \
+    F(layer_norm_grad)          \
+    F(nll_loss)                 \
+    F(nll_loss_grad)            \
+    F(mse_loss)                 \
+    F(mse_loss_grad)            \
+    F(cumsum)
 
 #define GPU_DECLARE_(name) extern const struct tl_kernel gpu_##name##_kernel;
 GPU_KERNELS(GPU_DECLARE_)

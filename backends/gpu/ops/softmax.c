@@ -17,15 +17,6 @@ static const char *refuses(const struct tl_device *device, const struct tl_call 
     return gpu_refuses_type(device, call->out[0].dtype);
 }
 
-/* The most that an item holds in registers; 0: too much. */
-static int held(int64_t n, int lanes)
-{
-    for (int each = 1; each <= 16; each *= 2)
-        if (n <= (int64_t)each * lanes)
-            return each;
-    return 0;
-}
-
 static tl_status prepare(const struct tl_device *device, const struct tl_call *call, struct tl_prep *prep)
 {
     struct gpu *gpu = gpu_of(device);
@@ -40,7 +31,7 @@ static tl_status prepare(const struct tl_device *device, const struct tl_call *c
         return gpu->host->fail(TL_ERR_NOMEM, "%s: no memory for a plan", gpu->component);
     const int64_t lines = n ? all / n : 0;
     struct gpu_team team = inner == 1 ? gpu_team_side_by_side(lines, n) : gpu_team_across(lines, n, tl_dtype_size(y->dtype));
-    const int each = held(n, team.lanes);
+    const int each = gpu_team_held(team, n);
     struct gpu_defines d = {0};
     p->lines.small = gpu_small(y, 1);
     gpu_put(&p->lines, team.step);

@@ -45,6 +45,14 @@ int64_t gpu_team_parts(struct gpu_team team, int64_t results, int64_t n, int bat
     return *span ? (n + *span - 1) / *span : 1;
 }
 
+int gpu_team_held(struct gpu_team team, int64_t n)
+{
+    for (int each = 1; each <= 16; each *= 2)
+        if (n <= (int64_t)each * team.lanes)
+            return each;
+    return 0;
+}
+
 uint32_t gpu_groups(int64_t groups)
 {
     return (uint32_t)(groups < 1 << 20 ? groups : 1 << 20);

@@ -29,6 +29,9 @@ int64_t gpu_team_groups(struct gpu_team team, int64_t results);
  *  `batch`: how many an item reads at once. */
 int64_t gpu_team_parts(struct gpu_team team, int64_t results, int64_t n, int batch, int64_t *span);
 
+/** How many of n elements an item holds in registers, a power of two; 0: too many. */
+int gpu_team_held(struct gpu_team team, int64_t n);
+
 /** The number of groups as a launch takes it: kernels go on in steps of GROUPS_X. */
 uint32_t gpu_groups(int64_t groups);
 
