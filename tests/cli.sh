@@ -4,15 +4,6 @@
 # The program telar: every command once, exit codes, JSON, and what it says of mistakes.
 . "$TEST_SRCDIR/tests/tap.sh"
 
-json_lines() { # NAME: the output is one JSON value a line
-    if command -v python3 >/dev/null 2>&1; then
-        printf '%s\n' "$output" | python3 -c 'import json, sys
-for line in sys.stdin: json.loads(line)' 2>/dev/null
-        point $? "$1"
-    else
-        count=$((count + 1)); echo "ok $count - $1 # SKIP no python3"
-    fi
-}
 
 # ---- Help -------------------------------------------------------------------------------------------------------------------
 run; is 2 "no command: usage" "usage: telar COMMAND"
