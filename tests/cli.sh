@@ -4,7 +4,6 @@
 # The program telar: every command once, exit codes, JSON, and what it says of mistakes.
 . "$TEST_SRCDIR/tests/tap.sh"
 
-
 # ---- Help -------------------------------------------------------------------------------------------------------------------
 run; is 2 "no command: usage" "usage: telar COMMAND"
 run --version; is 0 "--version" "telar "
@@ -220,6 +219,16 @@ run predict --weights mirror.safetensors --count 1 --seed 1; is 0 "predict by a 
 wide=$(printf '%s\n' "$output" | awk 'NR == 2 {print (length($0) >= 40)}'); rows=$(printf '%s\n' "$output" | wc -l)
 [ "$wide" = 1 ] && [ "$rows" = 9 ]; point $? "draws both pictures side by side"
 run predict --weights mirror.safetensors --count 2 --json; is 0 "predict --json" '"mean_squared_error":'; json_lines "which is JSON"
+mkdir -p mirrored/more; cp "$TEST_SRCDIR"/tests/golden/pictures/birds/*.png mirrored/more; echo none >mirrored/damaged.png; found=$(find mirrored/more -name "*.png" | wc -l)
+if "$telar" data mirrored/more/rgb.png >/dev/null 2>&1; then
+    run predict --weights mirror.safetensors mirrored/ --batch 1 --quiet --output mirrored.pgm
+    is 1 "pairs of a folder's pictures" "damaged.png" "more/rgb.png: input and output"
+    [ "$(sed -n 2p mirrored.pgm)" = "$((8 * 10 + 2)) $(((found + 3) / 4 * 10 + 2))" ]; point $? "are written, without those that cannot be read"
+    run predict --weights mirror.safetensors mirrored/damaged.png --output unread.pgm; is 1 "no picture that can be read" "damaged.png"
+    [ ! -e unread.pgm ]; point $? "nothing is written"
+else
+    skip "pairs of a folder's pictures" "the plugin folder is not built"
+fi
 
 # ---- Another format ----------------------------------------------------------------------------------------------------------------
 mkdir -p odd/formats && cp "$TEST_BUILDDIR/tests/odd/.libs/records.so" odd/formats/
