@@ -7,6 +7,7 @@
 #ifndef TELAR_CLI_H
 #define TELAR_CLI_H
 
+#include <limits.h>
 #include <stdio.h>
 #include <telar/model.h>
 #include <telar/nn.h>
@@ -25,9 +26,9 @@ struct settings {
     int64_t epochs, batch, seed, workers, threads, patience, count, runs, resize, length, top_k, columns;
     double lr, momentum, weight_decay, clip, hold_out, seconds, temperature;
     const char *optimizer, *schedule, *save, *resume, *weights, *device, *plot, *history, *data, *path, *split, *label, *mode,
-        *input, *page, *freeze, *replace, *dtype, *prompt, *output;
+        *input, *page, *freeze, *replace, *dtype, *prompt, *url, *output;
     char *options, *data_options; /* of the model and of the data set: "name=value,name=value" */
-    bool quiet, json, no_header, standardize, confusion, help, version, strict, cache_features;
+    bool quiet, json, no_header, standardize, confusion, help, version, strict, cache_features, list;
 };
 
 struct option {
@@ -43,7 +44,7 @@ struct option {
 };
 
 enum { MAX_FOUND = 512 }; /* plugins and names that are listed */
-enum { MAX_OPTIONS = 48, MAX_EXAMPLES = 8, MAX_ARGUMENTS = 64 };
+enum { MAX_OPTIONS = 48, MAX_EXAMPLES = 8, ANY_NUMBER = INT_MAX };
 
 struct example {
     const char *command, *what;
@@ -76,7 +77,7 @@ struct invocation {
     const struct command *command;
     struct settings set;
     bool given[MAX_OPTIONS]; /* which of command->options were on the line */
-    const char *arguments[MAX_ARGUMENTS];
+    const char **arguments;
     int n_arguments;
 };
 
@@ -163,8 +164,10 @@ int64_t trainable_count(tl_module *m);
 /* An error if anything outside the layer `name` is trained. */
 tl_status check_frozen(tl_module *net, const char *name);
 
-/* A model is never called so: does this argument name a picture? */
+/* predict.c: does this name end as a picture's? Does the first argument name pictures (by such an ending, or as a path with a slash),
+ * and not a model? */
 bool names_picture(const char *argument);
+bool names_pictures(const char *argument);
 
 /* Report the thread's error as "telar: message" and return EXIT_FAILED. */
 int failed(void);
@@ -213,6 +216,27 @@ void json_measured(struct json *to, const struct measured *m);
 /* Draw a sample, and beside it, if it is not NULL, another on the same scale of grey. What is no small picture is not drawn. */
 tl_status draw_pictures(tl_tensor *left, tl_tensor *right, const struct tl_dataset_info *info);
 
+/* ---- Predictions (outcome.c) ------------------------------------------------------------------------------------------- */
+
+struct grid;
+
+/* A sample of a data set by its number, or a picture by its file. */
+struct subject {
+    int64_t sample;
+    const char *file; /* NULL: a sample */
+};
+struct samples {
+    struct subject *of;
+    int64_t n;
+    tl_tensor *inputs, *targets; /* batches; targets NULL: there are none */
+    struct tl_dataset_info info; /* of the data set that they are of */
+    struct grid *pairs;          /* where inputs and reconstructions go with --output */
+};
+/* Run the model on them and print what it says of each. */
+tl_status show_outcomes(struct job *j, const struct invocation *v, const struct samples *b);
+/* A line of JSON for a file that could not be read. */
+void json_unread(const char *file, const char *message);
+
 /* ---- What telar generate makes, by the model's task ---------------------------------------------------------------------- */
 
 /* generate_pictures.c, generate_text.c. *code becomes EXIT_USAGE after a message about the command line. */
@@ -233,6 +257,7 @@ int run_train(const struct invocation *v);
 int run_eval(const struct invocation *v);
 int run_predict(const struct invocation *v);
 int run_generate(const struct invocation *v);
+int run_fetch(const struct invocation *v);
 int run_inspect(const struct invocation *v);
 int run_convert(const struct invocation *v);
 int run_bench(const struct invocation *v);

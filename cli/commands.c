@@ -46,6 +46,7 @@ static const struct option
               1000000, NULL},
     batch = {"batch", 'b', INTEGER, "N", "samples in a batch; the model may have a default of its own", "64", AT(batch), 1, 1 << 20, NULL},
     batch1 = {"batch", 'b', INTEGER, "N", "samples in a batch", "1", AT(batch), 1, 1 << 20, NULL},
+    predict_batch = {"batch", 'b', INTEGER, "N", "samples or pictures that go through the model at a time", "16", AT(batch), 1, 1 << 20, NULL},
     seed = {"seed", 's', INTEGER, "N", "seed of all random numbers; default: a fresh one, which is printed and saved", NULL,
             AT(seed), 0, 9.2e18, NULL},
     draw_seed = {"seed", 's', INTEGER, "N", "seed of the draw of samples; default: a fresh one", NULL, AT(seed), 0, 9.2e18, NULL},
@@ -95,6 +96,8 @@ static const struct option
     temperature = {"temperature", 'T', NUMBER, "X", "0: always the most likely character; 1: as likely as they are; above: more random", "1",
                    AT(temperature), 0, 1000, NULL},
     top_k = {"top-k", 'k', INTEGER, "N", "draw among the N most likely characters only; 0: among all", "0", AT(top_k), 0, 1 << 24, NULL},
+    url = {"url", 0, WORD, "URL", "fetch from this address, a mirror for instance, rather than the one that is listed", NULL, AT(url), 0, 0, NULL},
+    list = {"list", 0, FLAG, NULL, "list what can be fetched and what is there", NULL, AT(list), 0, 0, NULL},
     page = {"man", 0, CHOICE, "PAGE", "write a manual page", NULL, AT(page), 0, 0,
             (const char *const[]){"telar.1", "telar.7", NULL}};
 
@@ -163,17 +166,23 @@ const struct command commands[] = {
      .examples = {{"telar eval --weights digits.safetensors --confusion", "on the test part"},
                   {"telar eval lenet --weights lenet.safetensors --data mnist", "with everything said"}}},
 
-    {.name = "predict", .arguments = "[MODEL] [PICTURE...]", .argument = MODEL_NAME, .most = MAX_ARGUMENTS, .computes = true, .run = run_predict,
+    {.name = "predict", .arguments = "[MODEL] [PICTURE...]", .argument = MODEL_NAME, .most = ANY_NUMBER, .computes = true, .run = run_predict,
      .summary = "show what a trained model says of samples",
      .text = "Load weights and print, for samples drawn from a part of a data set, the most likely classes with their probabilities. "
              "Small pictures are drawn in the terminal; of a model that reconstructs its input, input and output side by side, and with --output in a picture "
              "file.\n\n"
-             "A PICTURE is a JPEG or PNG file, known by a name ending in .jpg, .jpeg or .png: it is made grey if the model takes one channel, "
-             "resized to the model's height and width, and its values go from 0 for black to 1 for white.",
-     .options = {&weights, DATA_OPTIONS, &resize, &dtype, &split, &count, &draw_seed, &pairs, &model_option, MACHINE_OPTIONS, &quiet, &json, &help},
+             "A PICTURE is a JPEG or PNG file, known by a name ending in .jpg, .jpeg or .png, or a folder, of which all such files are taken, those in its "
+             "subfolders too; a folder as the first argument needs a slash (./photos), or it is taken for a model's name. Pictures are turned as their EXIF "
+             "data say, made grey if the model takes one channel, resized and cut as the model's table says or else to the model's height and width, and "
+             "their values go from 0 for black to 1 for white. A file that cannot be read is told, the others go on, and the exit status is 1.\n\n"
+             "Classes bear the names of the data, or those noted with the weights, or the model's. With --json each line has the five best as \"best\" and all "
+             "probabilities, in the order of the classes, as \"probabilities\"; a file that cannot be read has an \"error\".",
+     .options = {&weights, DATA_OPTIONS, &resize, &dtype, &split, &count, &predict_batch, &draw_seed, &pairs, &model_option, MACHINE_OPTIONS, &quiet,
+                 &json, &help},
      .examples = {{"telar predict --weights digits.safetensors", "three held-out digits"},
                   {"telar predict --weights digits.safetensors --count 100 --json", "for another program"},
-                  {"telar predict --weights digits.safetensors seven.png", "a picture of one's own"}}},
+                  {"telar predict --weights digits.safetensors seven.png", "a picture of one's own"},
+                  {"telar predict resnet18 --weights IMAGENET1K_V1 cat.jpg photos/", "what is in photographs"}}},
 
     {.name = "generate", .arguments = "[MODEL]", .argument = MODEL_NAME, .most = 1, .computes = true, .run = run_generate,
      .summary = "make new samples with a trained model",
@@ -189,6 +198,17 @@ const struct command commands[] = {
                   {"telar generate vae --weights MNIST --count 16 --columns 4 --seed 1 --output digits.png", "with everything said"},
                   {"telar generate --weights quijote.safetensors --prompt 'En un lugar' --temperature 0.7", "a page of a language model's"},
                   {"telar generate --weights quijote.safetensors --top-k 5 --seed 1", "the same text each time"}}},
+    {.name = "fetch", .arguments = "[MODEL[:WEIGHTS]...]", .argument = MODEL_NAME, .most = ANY_NUMBER, .run = run_fetch,
+     .summary = "download weights that a model lists",
+     .text = "Download weights to $XDG_DATA_HOME/telar/weights, where --weights NAME looks for them. MODEL alone is the first that it lists with an "
+             "address (telar models MODEL). What is there already is not fetched again.\n\n"
+             "A file gets its name when it is whole and its SHA-256 is as listed. Until then it is called NAME.part; after an interruption the next run "
+             "goes on from there, if a sum is listed that tells whether the parts fit. Addresses are https, or http where the model lists that or --url "
+             "says so; proxies are taken from the variables that libcurl reads (https_proxy, no_proxy).",
+     .options = {&list, &url, &quiet, &json, &help},
+     .examples = {{"telar fetch resnet18", "then telar predict resnet18 --weights IMAGENET1K_V1 cat.jpg"},
+                  {"telar fetch resnet50:IMAGENET1K_V2", "one of several"},
+                  {"telar fetch --list", "what there is"}}},
 
     {.name = "inspect", .arguments = "FILE", .argument = FILE_NAME, .least = 1, .most = 1, .run = run_inspect,
      .summary = "list what a weight file holds",
@@ -286,6 +306,6 @@ const struct variable variables[] = {
      "keep the cores busy: start them with one of the two set. (setenv() comes too late: it is read before main().)"},
     {"NO_COLOR", "anything", "Set and not empty: no colours in the terminal."},
     {"XDG_CACHE_HOME", "FOLDER", "Telar's caches lie in its subfolder telar. Unset: ~/.cache."},
-    {"XDG_DATA_HOME", "FOLDER", "Telar's data sets lie in its subfolder telar. Unset: ~/.local/share."},
+    {"XDG_DATA_HOME", "FOLDER", "Telar's data sets lie in its subfolder telar, and weights that telar fetch downloads below that in weights. Unset: ~/.local/share."},
     {NULL, NULL, NULL},
 };

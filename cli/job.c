@@ -6,7 +6,6 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/random.h>
 #include <unistd.h>
 
@@ -106,16 +105,6 @@ static tl_state *load_weights(const struct tl_model *m, const char *name, const 
     return s;
 }
 
-bool names_picture(const char *argument)
-{
-    static const char *const endings[] = {".jpg", ".jpeg", ".png"};
-    size_t n = strlen(argument);
-    for (size_t i = 0; i < sizeof endings / sizeof *endings; i++)
-        if (n >= strlen(endings[i]) && strcasecmp(argument + n - strlen(endings[i]), endings[i]) == 0)
-            return true;
-    return false;
-}
-
 /* The names of the classes that telar train noted, one a line. */
 static tl_status note_classes(struct job *j)
 {
@@ -138,7 +127,7 @@ static tl_status note_classes(struct job *j)
 tl_status job_model(struct job *j, const struct invocation *v)
 {
     const char *file = weight_file(v);
-    const char *argument = v->n_arguments && !names_picture(v->arguments[0]) ? v->arguments[0] : NULL;
+    const char *argument = v->n_arguments && !names_pictures(v->arguments[0]) ? v->arguments[0] : NULL;
     const struct tl_model *named = argument ? tl_model_find(argument) : NULL;
     if (argument && !named)
         return tl_error_code();

@@ -12,7 +12,10 @@ cli_telar_SOURCES += \
 	%D%/completion.c \
 	%D%/convert.c \
 	%D%/doctor.c \
+	%D%/download.c \
+	%D%/download.h \
 	%D%/eval.c \
+	%D%/fetch.c \
 	%D%/generate.c \
 	%D%/generate_pictures.c \
 	%D%/generate_text.c \
@@ -24,6 +27,7 @@ cli_telar_SOURCES += \
 	%D%/lists.c \
 	%D%/main.c \
 	%D%/models.c \
+	%D%/outcome.c \
 	%D%/pages.c \
 	%D%/parse.c \
 	%D%/picture.c \

@@ -46,8 +46,11 @@ static void put_option(FILE *to, const struct option *o)
     fputs("\\fB\\-\\-", to);
     put(to, o->name);
     fputs("\\fR", to);
-    if (o->value)
-        fprintf(to, " \\fI%s\\fR", o->value);
+    if (o->value) {
+        fputs(" \\fI", to);
+        put(to, o->value);
+        fputs("\\fR", to);
+    }
     fputc('\n', to);
     put(to, o->help);
     for (size_t i = 0; o->choices && o->choices[i]; i++) {

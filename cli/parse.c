@@ -230,10 +230,8 @@ static int parse_words(int argc, char **argv, struct invocation *v)
             used = parse_long(v, word + 2, next);
         else if (!only_arguments && word[0] == '-' && word[1])
             used = parse_letters(v, word + 1, next);
-        else if (v->n_arguments < MAX_ARGUMENTS)
-            v->arguments[v->n_arguments++] = word;
         else
-            return misused(v, "too many arguments");
+            v->arguments[v->n_arguments++] = word;
         if (used < 0)
             return EXIT_USAGE;
         i += used;
@@ -261,11 +259,13 @@ int parse(int argc, char **argv, struct invocation *v)
     for (size_t i = 0; v->command->options[i]; i++)
         if (v->command->options[i]->fallback)
             set_value(v, v->command->options[i], v->command->options[i]->fallback);
-    return parse_words(argc, argv, v);
+    v->arguments = calloc((size_t)argc, sizeof *v->arguments);
+    return v->arguments ? parse_words(argc, argv, v) : misused(v, "out of memory");
 }
 
 void invocation_free(struct invocation *v)
 {
     free(v->set.options);
     free(v->set.data_options);
+    free(v->arguments);
 }

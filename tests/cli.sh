@@ -4,22 +4,12 @@
 # The program telar: every command once, exit codes, JSON, and what it says of mistakes.
 . "$TEST_SRCDIR/tests/tap.sh"
 
-json_lines() { # NAME: the output is one JSON value a line
-    if command -v python3 >/dev/null 2>&1; then
-        printf '%s\n' "$output" | python3 -c 'import json, sys
-for line in sys.stdin: json.loads(line)' 2>/dev/null
-        point $? "$1"
-    else
-        count=$((count + 1)); echo "ok $count - $1 # SKIP no python3"
-    fi
-}
-
 # ---- Help -------------------------------------------------------------------------------------------------------------------
 run; is 2 "no command: usage" "usage: telar COMMAND"
 run --version; is 0 "--version" "telar "
 run --help; is 0 "--help" "commands:" "train"
 run help environment; is 0 "help environment" "TELAR_BACKEND" "TELAR_PLUGIN_PATH" "LeakSanitizer"
-for command in backends models data summary train eval predict generate inspect convert bench doctor; do
+for command in backends models data summary train eval predict generate fetch inspect convert bench doctor; do
     run $command --help; is 0 "$command --help" "usage: telar $command" "examples:"
 done
 run help --man telar.1; is 0 "the manual page" ".TH TELAR 1" ".SS \"telar train"
@@ -149,7 +139,7 @@ output=$(TELAR_PLUGIN_PATH="$work/crooked" "$telar" models three 2>&1); status=$
 is 0 "models lists weights" "SHA-256 BA7816BF" "SHA-256 ba7816bf…" "https://example.org/weights/abc.bin" "three bytes"
 [ "$(printf '%s\n' "$output" | grep -c 'see telar doctor')" = 1 ]; point $? "and a plugin with flaws is warned of once"
 output=$(TELAR_PLUGIN_PATH="$work/crooked" "$telar" train three --data wine --weights elsewhere 2>&1); status=$?
-is 1 "weights by a name that the model lists" "https://example.org/not-here.safetensors" "does not fetch files by itself"
+is 1 "weights by a name that the model lists" "https://example.org/not-here.safetensors" "telar fetch three:elsewhere gets them"
 output=$(TELAR_PLUGIN_PATH="$work/crooked" "$telar" train three --data wine --weights elswhere 2>&1); status=$?
 is 1 "by one that it does not" "lists the weights abc, first-digits, elsewhere, and there is no such file"
 output=$(TELAR_PLUGIN_PATH="$work/crooked" "$telar" models tight 2>&1); status=$?
@@ -167,16 +157,16 @@ run inspect whole.safetensors; is 0 "inspect" "0.weight" "[128, 64]" "telar.mode
 run eval --weights whole.safetensors --confusion; is 0 "eval by the file's own notes" "mlp on digits (test)" "weighted avg" "<- predicted"
 run eval --weights whole.safetensors --json; is 0 "eval --json" '"accuracy":'; json_lines "eval --json is JSON"
 run predict --weights whole.safetensors --count 2 --seed 1; is 0 "predict" "sample" "%" "█"
-run predict --weights whole.safetensors --count 2 --json; is 0 "predict --json" '"probabilities":{'; json_lines "predict --json is JSON"
+run predict --weights whole.safetensors --count 2 --json; is 0 "predict --json" '"best":[{"index":' '"probabilities":['; json_lines "predict --json is JSON"
 pictures=$TEST_SRCDIR/tests/golden/pictures
 run train digits-cnn --epochs 1 --quiet --save pictures.safetensors; is 0 "train for pictures"
 if "$telar" data "$pictures/birds/rgb.png" >/dev/null 2>&1; then
     run predict --weights pictures.safetensors "$pictures/birds/rgb.png" "$pictures/cats/grey.JPG"
     is 0 "predict pictures" "rgb.png: " "grey.JPG: " "█"
-    run predict --weights pictures.safetensors "$pictures/birds/rgba.png" --json; is 0 "predict a picture --json" '"file":' '"probabilities":{'
+    run predict --weights pictures.safetensors "$pictures/birds/rgba.png" --json; is 0 "predict a picture --json" '"file":' '"best":[{"index":' '"probabilities":['
     json_lines "predict a picture --json is JSON"
-    run predict --weights pictures.safetensors none.png "$pictures/odd/cmyk.jpg" "$pictures/birds/grey.png"
-    is 1 "pictures that fail do not keep others back" 'cannot open "none.png"' "cmyk.jpg" "grey.png: "
+    run predict --weights pictures.safetensors none.png "${pictures}_two.jpg" "$pictures/birds/grey.png"
+    is 1 "pictures that fail do not keep others back" 'cannot open "none.png"' "pictures_two.jpg" "grey.png: "
     run predict --weights whole.safetensors "$pictures/birds/grey.png"; is 1 "a model that takes no pictures" "its input is [64]"
 fi
 run predict --weights pictures.safetensors a.png b.txt; is 2 "not a picture" "unexpected argument \"b.txt\""
@@ -229,6 +219,16 @@ run predict --weights mirror.safetensors --count 1 --seed 1; is 0 "predict by a 
 wide=$(printf '%s\n' "$output" | awk 'NR == 2 {print (length($0) >= 40)}'); rows=$(printf '%s\n' "$output" | wc -l)
 [ "$wide" = 1 ] && [ "$rows" = 9 ]; point $? "draws both pictures side by side"
 run predict --weights mirror.safetensors --count 2 --json; is 0 "predict --json" '"mean_squared_error":'; json_lines "which is JSON"
+mkdir -p mirrored/more; cp "$TEST_SRCDIR"/tests/golden/pictures/birds/*.png mirrored/more; echo none >mirrored/damaged.png; found=$(find mirrored/more -name "*.png" | wc -l)
+if "$telar" data mirrored/more/rgb.png >/dev/null 2>&1; then
+    run predict --weights mirror.safetensors mirrored/ --batch 1 --quiet --output mirrored.pgm
+    is 1 "pairs of a folder's pictures" "damaged.png" "more/rgb.png: input and output"
+    [ "$(sed -n 2p mirrored.pgm)" = "$((8 * 10 + 2)) $(((found + 3) / 4 * 10 + 2))" ]; point $? "are written, without those that cannot be read"
+    run predict --weights mirror.safetensors mirrored/damaged.png --output unread.pgm; is 1 "no picture that can be read" "damaged.png"
+    [ ! -e unread.pgm ]; point $? "nothing is written"
+else
+    skip "pairs of a folder's pictures" "the plugin folder is not built"
+fi
 
 # ---- Another format ----------------------------------------------------------------------------------------------------------------
 mkdir -p odd/formats && cp "$TEST_BUILDDIR/tests/odd/.libs/records.so" odd/formats/

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The data plugins for pictures: idx files (MNIST), CIFAR-10's binary version, folders of JPEG and PNG (decoded and resized to the bytes
- * that golden/pictures.txt has from Pillow); and every file that is cut short or lies.
+ * that the files golden/pictures*.txt have from Pillow); and every file that is cut short or lies.
  */
 #include "files.h"
 
@@ -380,6 +380,93 @@ static void check_cropped(void)
     tl_dataset_free(d);
 }
 
+static void check_kind(const char *name, int64_t height, int64_t width, uint64_t want, const char *bytes)
+{
+    char path[400];
+    snprintf(path, sizeof path, "%s/tests/golden/pictures_kinds/%s", TEST_SRCDIR, name);
+    tl_dataset *d = tl_data_open("folder", .path = path, .options = "raw");
+    const struct tl_dataset_info *info = d ? tl_dataset_info(d) : NULL;
+    int64_t i = 0;
+    unsigned char first[12] = {0};
+
+    ok(info && info->shape[1] == height && info->shape[2] == width, "%s is %lld x %lld", name, (long long)height, (long long)width);
+    TL_SCOPE
+    {
+        tl_tensor *t[2];
+        bool good = d && tl_dataset_batch(d, &i, 1, t) == TL_OK && tl_numel(t[0]) == 3 * height * width;
+        uint64_t got = good ? hash_picture(tl_data(t[0]), (size_t)(height * width), first) : 0;
+        if (!ok(good && got == want, "%s: the bytes of Pillow", name))
+            diag("%s; begins %d %d %d %d %d %d, expected %s", tl_error_message(), first[0], first[1], first[2], first[3], first[4], first[5],
+                 bytes);
+    }
+    tl_error_clear();
+    tl_dataset_free(d);
+}
+
+/* Grey, palettes, 16 bits, inks, transparency, and every orientation. */
+static void check_kinds(void)
+{
+    FILE *f = fopen(TEST_SRCDIR "/tests/golden/pictures_kinds.txt", "r");
+    char line[300], name[100];
+    long long height, width;
+    unsigned long long hash;
+    int n = 0, lines = 0;
+
+    if (!f)
+        bail_out("no golden/pictures_kinds.txt");
+    for (; fgets(line, sizeof line, f); lines++)
+        if (sscanf(line, "%99s %lld %lld %llx :%n", name, &height, &width, &hash, &n) == 4)
+            check_kind(name, height, width, hash, line + n);
+    fclose(f);
+    is_int(lines, 27, "all kinds");
+}
+
+/* Whatever its EXIF data say, a picture that is well is read, upright or lying, and nothing beyond them is looked at. */
+static void check_exif_damage(void)
+{
+    static unsigned char bytes[4096], changed[4096];
+    FILE *f = fopen(TEST_SRCDIR "/tests/golden/pictures_kinds/turned_6.jpg", "rb");
+    size_t n = f ? fread(bytes, 1, sizeof bytes, f) : 0;
+    int read = 0, wanted = 0;
+    static const unsigned char values[] = {0, 1, 2, 4, 8, 0x7f, 0x80, 0xff};
+
+    if (f)
+        fclose(f);
+    if (n < 64 || memcmp(bytes + 6, "Exif", 4) != 0)
+        bail_out("turned_6.jpg is not what the test was made for");
+    size_t end = 4 + (size_t)(bytes[4] << 8 | bytes[5]);
+    for (size_t at = 6; at < end; at++)
+        for (size_t k = 0; k < sizeof values + 1; k++) {
+            memcpy(changed, bytes, n);
+            size_t cut = k == sizeof values ? end - at : 0; /* the data end here */
+            if (cut) {
+                memmove(changed + at, changed + end, n - end);
+                changed[4] = (unsigned char)((end - cut - 4) >> 8);
+                changed[5] = (unsigned char)(end - cut - 4);
+            } else
+                changed[at] = values[k];
+            tl_dataset *d = tl_data_open("folder", .path = files_write("exif.jpg", changed, n - cut));
+            const struct tl_dataset_info *info = d ? tl_dataset_info(d) : NULL;
+            wanted++;
+            read += info && info->shape[1] + info->shape[2] == 20;
+            tl_dataset_free(d);
+        }
+    is_int(read, wanted, "%d pictures with damaged EXIF data", wanted);
+    tl_dataset *d = tl_data_open("folder", .path = files_write("exif.jpg", bytes, n));
+    ok(d && tl_dataset_info(d)->shape[1] == 12, "and the whole one is turned");
+    tl_dataset_free(d);
+
+    f = fopen(TEST_SRCDIR "/tests/golden/pictures_kinds/turned_6.png", "rb");
+    n = f ? fread(bytes, 1, sizeof bytes, f) : 0;
+    if (f)
+        fclose(f);
+    for (size_t i = 0; i + 8 < n; i++)
+        if (memcmp(bytes + i, "eXIf", 4) == 0)
+            bytes[i + 5] ^= 1;
+    bad("a PNG with damaged EXIF data", tl_data_open("folder", .path = files_write("exif.png", bytes, n)), TL_ERR_FORMAT,
+        "the checksum of its chunk eXIf at byte 33 is wrong");
+}
+
 static void copy_file(const char *from, const char *to, size_t skip_end, size_t change, unsigned char value)
 {
     static unsigned char bytes[4096];
@@ -419,6 +506,27 @@ static void bad_picture(const char *what, const char *name, tl_status code, cons
     unlink(files_name(file));
 }
 
+/* A progressive picture whose last pass is repeated a thousand times. */
+static void check_many_passes(void)
+{
+    static unsigned char bytes[4096], many[1 << 20];
+    FILE *f = fopen(TEST_SRCDIR "/tests/golden/pictures_kinds/grey_progressive.jpg", "rb");
+    size_t n = f ? fread(bytes, 1, sizeof bytes, f) : 0, begin = 0;
+
+    if (f)
+        fclose(f);
+    for (size_t i = 0; i + 1 < n; i++)
+        if (bytes[i] == 0xff && bytes[i + 1] == 0xda)
+            begin = i;
+    size_t length = n - 2 - begin, at = begin;
+    memcpy(many, bytes, begin);
+    for (int i = 0; i < 1000; i++, at += length)
+        memcpy(many + at, bytes + begin, length);
+    memcpy(many + at, "\xff\xd9", 2);
+    files_write("one/class/a.jpg", many, at + 2);
+    bad_picture("a picture in a thousand passes", "a.jpg", TL_ERR_LIMIT, "more than 200 passes");
+}
+
 static void check_bad_pictures(void)
 {
     files_mkdir("one");
@@ -439,8 +547,9 @@ static void check_bad_pictures(void)
     bad_picture("something else", "a.jpg", TL_ERR_FORMAT, "neither JPEG nor PNG");
     files_write("one/class/a.png", "", 0);
     bad_picture("an empty file", "a.png", TL_ERR_TRUNCATED, "is empty");
-    copy_file(PICTURES "/odd/cmyk.jpg", "one/class/a.jpg", 0, 0, 0);
-    bad_picture("a CMYK picture", "a.jpg", TL_ERR_UNSUPPORTED, "4 colour components");
+    copy_file(PICTURES "_two.jpg", "one/class/a.jpg", 0, 0, 0);
+    bad_picture("a picture of two components", "a.jpg", TL_ERR_UNSUPPORTED, "2 colour components");
+    check_many_passes();
 
     /* a JPEG that declares 65,500 x 65,500 pixels: byte positions of its frame header are searched */
     static unsigned char bytes[4096];
@@ -454,6 +563,11 @@ static void check_bad_pictures(void)
     bad("as a set of its own, before room is made for it", tl_data_open(files_write("huge.jpg", bytes, n)), TL_ERR_LIMIT, "65500");
     files_write("one/class/a.jpg", bytes, n);
     bad_picture("a JPEG of 65,500 x 65,500 pixels", "a.jpg", TL_ERR_LIMIT, "65500");
+    for (size_t i = 0; i + 9 < n; i++)
+        if (bytes[i] == 0xff && bytes[i + 1] == 0xc0)
+            memcpy(bytes + i + 5, "\x10\x00\x10\x00", 4);
+    bad("one of 4,096 x 4,096 pixels in a few bytes", tl_data_open(files_write("wide.jpg", bytes, n)), TL_ERR_FORMAT,
+        "4096 x 4096 pixels are declared, more than its");
 
     uint32_t state = 99;
     int made = 0, refused = 0;
@@ -530,6 +644,8 @@ static void check_folder(void)
     tl_dataset_free(d);
     check_golden();
     check_cropped();
+    check_kinds();
+    check_exif_damage();
     check_single();
     check_bad_pictures();
 

@@ -59,6 +59,7 @@ run generate --weights gan.safetensors --count 2 --output gan.pgm; is 0 "generat
 run train dcgan --resize 16 --data digits $small --epochs 1 --seed 1 --quiet --save large.safetensors; is 0 "resized pictures"
 run generate --weights large.safetensors --count 2 --output large.pgm; is 0 "are made in that size"
 run predict --weights vae.safetensors --count 5 --seed 1 --output pairs.pgm --quiet; is 0 "pairs of input and output" "mean squared error"
+run predict --weights vae.safetensors --count 5 --seed 1 --batch 2 --output parts.pgm --quiet; cmp -s pairs.pgm parts.pgm; point $? "the same in batches of two"
 run predict --weights auto.safetensors --count 2 --seed 1 --output auto.pgm; is 0 "by autoencoder, too" "input and output" "█"
 if command -v python3 >/dev/null 2>&1; then
     output="$(size_of one.pgm), $(size_of wide.pgm), $(size_of large.pgm), $(size_of pairs.pgm)"

@@ -49,6 +49,7 @@ C_TESTS = \
 	%D%/nn_locale \
 	%D%/nn_module \
 	%D%/nn_transfer \
+	%D%/predict_threads \
 	%D%/ops_arguments \
 	%D%/ops_golden \
 	%D%/ops_special \
@@ -84,6 +85,8 @@ SH_TESTS = \
 	%D%/templates.sh \
 	%D%/generate.sh \
 	%D%/transfer.sh \
+	%D%/predict.sh \
+	%D%/fetch.sh \
 	%D%/demo.sh \
 	%D%/hostile.sh
 
@@ -94,6 +97,7 @@ TSAN_TESTS = \
 	%D%/autograd_threads \
 	%D%/nn_module \
 	%D%/nn_transfer \
+	%D%/predict_threads \
 	%D%/data_loader \
 	%D%/rng
 
@@ -294,6 +298,8 @@ EXTRA_DIST += \
 	%D%/demo.sh \
 	%D%/documents.sh \
 	%D%/fake-cuda/environment.sh \
+	%D%/fetch.sh \
+	%D%/fetch_server.py \
 	%D%/files.h \
 	%D%/fuzz/dictionaries/csv.dict \
 	%D%/fuzz/dictionaries/idx.dict \
@@ -319,6 +325,7 @@ EXTRA_DIST += \
 	%D%/golden/make_optim.py \
 	%D%/golden/make_parity.py \
 	%D%/golden/make_pictures.py \
+	%D%/golden/make_predict.py \
 	%D%/golden/make_print.py \
 	%D%/golden/make_recurrent.py \
 	%D%/golden/make_reference.py \
@@ -354,7 +361,37 @@ EXTRA_DIST += \
 	%D%/golden/parity_wine64.txt \
 	%D%/golden/pictures.txt \
 	%D%/golden/pictures_cropped.txt \
+	%D%/golden/pictures_kinds.txt \
+	%D%/golden/pictures_kinds/deep.png \
+	%D%/golden/pictures_kinds/deep_alpha.png \
+	%D%/golden/pictures_kinds/deep_grey.png \
+	%D%/golden/pictures_kinds/deep_grey_alpha.png \
+	%D%/golden/pictures_kinds/deep_key.png \
+	%D%/golden/pictures_kinds/grey_2_bits.png \
+	%D%/golden/pictures_kinds/grey_alpha.png \
+	%D%/golden/pictures_kinds/grey_progressive.jpg \
+	%D%/golden/pictures_kinds/inks.jpg \
+	%D%/golden/pictures_kinds/inks_plain.jpg \
+	%D%/golden/pictures_kinds/inks_turned.jpg \
+	%D%/golden/pictures_kinds/inks_ycck.jpg \
+	%D%/golden/pictures_kinds/key.png \
+	%D%/golden/pictures_kinds/palette_alpha.png \
+	%D%/golden/pictures_kinds/palette_one_clear.png \
+	%D%/golden/pictures_kinds/turned_1.jpg \
+	%D%/golden/pictures_kinds/turned_2.jpg \
+	%D%/golden/pictures_kinds/turned_3.jpg \
+	%D%/golden/pictures_kinds/turned_4.jpg \
+	%D%/golden/pictures_kinds/turned_5.jpg \
+	%D%/golden/pictures_kinds/turned_6.jpg \
+	%D%/golden/pictures_kinds/turned_6.png \
+	%D%/golden/pictures_kinds/turned_7.jpg \
+	%D%/golden/pictures_kinds/turned_8.jpg \
+	%D%/golden/pictures_kinds/turned_8_late.png \
+	%D%/golden/pictures_kinds/turned_9.jpg \
+	%D%/golden/pictures_kinds/turned_after_another.jpg \
 	%D%/golden/pictures_tall.png \
+	%D%/golden/pictures_two.jpg \
+	%D%/golden/predict.txt \
 	%D%/golden/print.txt \
 	%D%/golden/recurrent.txt \
 	%D%/golden/reference.txt \
@@ -391,6 +428,7 @@ EXTRA_DIST += \
 	%D%/hostile.sh \
 	%D%/kernel_call.h \
 	%D%/nn_cases.h \
+	%D%/predict.sh \
 	%D%/tap.h \
 	%D%/tap.sh \
 	%D%/template_backend.sh \

@@ -32,6 +32,15 @@ is() { # STATUS NAME [WORDS THAT THE OUTPUT MUST HOLD…]
     done
     point $good "$name"
 }
+json_lines() { # NAME: the output is one JSON value a line
+    if command -v python3 >/dev/null 2>&1; then
+        printf '%s\n' "$output" | python3 -c 'import json, sys
+for line in sys.stdin: json.loads(line)' 2>/dev/null
+        point $? "$1"
+    else
+        count=$((count + 1)); echo "ok $count - $1 # SKIP no python3"
+    fi
+}
 done_testing() {
     echo "1..$count"
 }

@@ -49,21 +49,33 @@ static char *join(const char *a, const char *b)
     return path;
 }
 
+/* The user's own folder is *begin and *end put together; false if there is none. */
+static bool user_data_folder(const char **begin, const char **end)
+{
+    const char *xdg = env_get("XDG_DATA_HOME", true), *home = env_get("HOME", true);
+    bool by_standard = xdg && xdg[0] == '/'; /* relative values are invalid by that */
+    *begin = by_standard ? xdg : home;
+    *end = by_standard ? "/telar" : "/.local/share/telar";
+    return *begin && **begin == '/';
+}
+
+char *tl_user_data_folder(void)
+{
+    const char *begin, *end;
+    if (user_data_folder(&begin, &end))
+        return join(begin, end);
+    tl_fail(TL_ERR_NOT_FOUND, "no folder for data: neither XDG_DATA_HOME nor HOME is an absolute path");
+    return NULL;
+}
+
 char *tl_data_folder(int i)
 {
-    const char *data = env_get("TELAR_DATA", true), *xdg = env_get("XDG_DATA_HOME", true), *home = env_get("HOME", true);
-    const char *own = own_data_folder();
+    const char *data = env_get("TELAR_DATA", true), *begin, *end, *own = own_data_folder();
     if (i < 0)
         return NULL;
     if (data && i-- == 0)
         return join(data, "");
-    /* Relative values are invalid by the standard of these folders. */
-    if (xdg && xdg[0] == '/') {
-        if (i-- == 0)
-            return join(xdg, "/telar");
-    } else if (home && home[0] == '/') {
-        if (i-- == 0)
-            return join(home, "/.local/share/telar");
-    }
+    if (user_data_folder(&begin, &end) && i-- == 0)
+        return join(begin, end);
     return own && i == 0 ? join(own, "") : NULL;
 }

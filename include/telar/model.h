@@ -176,6 +176,12 @@ TL_PUBLIC tl_tensor *tl_sample_tokens(tl_tensor *logits, double temperature, int
  *  file with the name at the end of its URL, each with its folder weights/ first, and its SHA-256 is compared if one is
  *  listed. malloc()ed; NULL and an error that says what was looked for where, and the URL. */
 TL_PUBLIC char *tl_model_weights_path(const struct tl_model *m, const char *name);
+/** Where such a file belongs that is fetched: $XDG_DATA_HOME/telar/weights/ and the name at the end of its URL. malloc()ed; NULL and an
+ *  error. */
+TL_PUBLIC char *tl_model_weights_place(const struct tl_model *m, const char *name);
+/** Compare the SHA-256 of the file at `path` with what the model lists under `name`; an error has both. Nothing is compared where none is
+ *  listed. */
+TL_PUBLIC tl_status tl_model_weights_check(const struct tl_model *m, const char *name, const char *path);
 
 /* ---- Training ------------------------------------------------------------------------------------------------------- */
 

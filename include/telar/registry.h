@@ -46,6 +46,9 @@ TL_PUBLIC void tl_plugin_remark_add(const char *format, ...) TL_PRINTF(1, 2);
 /** Where data sets and weights are looked for: folder i, in order: $TELAR_DATA, $XDG_DATA_HOME/telar (~/.local/share/telar), what is
  *  installed. malloc()ed; NULL after the last. */
 TL_PUBLIC char *tl_data_folder(int i);
+/** The one of them that is the user's own to write to, $XDG_DATA_HOME/telar (~/.local/share/telar), whether it is there or not. malloc()ed;
+ *  NULL and an error if neither variable is an absolute path. */
+TL_PUBLIC char *tl_user_data_folder(void);
 
 /** The table of services that plugins get. */
 TL_PUBLIC const struct tl_host *tl_host_table(void);

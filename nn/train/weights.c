@@ -32,12 +32,15 @@ static const struct tl_model_weights *find(const struct tl_model *m, const char 
     return NULL;
 }
 
-/* The last part of the URL, without what follows a question mark or a hash sign; the listed name if there is no such part. */
+/* The last part of the URL's path; the listed name if there is no such part, or one that is not a file's. */
 static void file_name(const struct tl_model_weights *w, char *name, size_t size)
 {
-    const char *slash = w->url ? strrchr(w->url, '/') : NULL, *base = slash ? slash + 1 : w->url ? w->url : "";
-    size_t n = strcspn(base, "?#");
-    if (n == 0 || n >= size)
+    const char *url = w->url ? w->url : "", *base = url;
+    size_t end = strcspn(url, "?#");
+    for (size_t i = 0; i < end; i++)
+        base = url[i] == '/' ? url + i + 1 : base;
+    size_t n = (size_t)(url + end - base);
+    if (n == 0 || n >= size || *base == '.')
         snprintf(name, size, "%s", w->name);
     else
         snprintf(name, size, "%.*s", (int)n, base);
@@ -59,6 +62,38 @@ static tl_status check_sum(const struct tl_model *m, const struct tl_model_weigh
         return TL_OK;
     return tl_fail(TL_ERR_FORMAT, "\"%s\" is not the file that model %s means by %s: its SHA-256 is %s, expected %s%s. Fetch it again from %s", path,
                    m->name, w->name, sum, digits < 64 ? "one that begins with " : "", w->sha256, w->url ? w->url : "where it came from");
+}
+
+tl_status tl_model_weights_check(const struct tl_model *m, const char *name, const char *path)
+{
+    if (!m || !name || !path)
+        return tl_fail(TL_ERR_ARGUMENT, "model_weights_check: a model, a name and a path are needed");
+    const struct tl_model_weights *w = find(m, name);
+    return w ? check_sum(m, w, path) : tl_error_code();
+}
+
+char *tl_model_weights_place(const struct tl_model *m, const char *name)
+{
+    char file[256];
+    if (!m || !name) {
+        tl_fail(TL_ERR_ARGUMENT, "model_weights_place: a model and a name are needed");
+        return NULL;
+    }
+    const struct tl_model_weights *w = find(m, name);
+    char *folder = w ? tl_user_data_folder() : NULL;
+    if (!folder)
+        return NULL;
+    file_name(w, file, sizeof file);
+    size_t size = strlen(folder) + strlen(file) + sizeof "/weights/";
+    char *path = strchr(file, '/') ? NULL : malloc(size);
+    if (path)
+        snprintf(path, size, "%s/weights/%s", folder, file);
+    else if (strchr(file, '/'))
+        tl_fail(TL_ERR_PLUGIN, "model %s lists weights \"%s\", which is no name for a file", m->name, file);
+    else
+        tl_fail(TL_ERR_NOMEM, "model_weights_place: out of memory");
+    free(folder);
+    return path;
 }
 
 char *tl_model_weights_path(const struct tl_model *m, const char *name)
@@ -95,7 +130,11 @@ char *tl_model_weights_path(const struct tl_model *m, const char *name)
         }
         free(folder);
     }
-    tl_fail(TL_ERR_NOT_FOUND, "the weights %s of model %s are not here: none of %s. Telar does not fetch files by itself yet: put there what is at %s",
-            w->name, m->name, looked, w->url ? w->url : "(no address is listed)");
+    if (w->url)
+        tl_fail(TL_ERR_NOT_FOUND, "the weights %s of model %s are not here: none of %s. telar fetch %s:%s gets them from %s", w->name, m->name,
+                looked, m->name, w->name, w->url);
+    else
+        tl_fail(TL_ERR_NOT_FOUND, "the weights %s of model %s are not here: none of %s. No address is listed: put the file there", w->name, m->name,
+                looked);
     return NULL;
 }

@@ -131,6 +131,15 @@ static const struct tl_model_weights weights[] = {
     {0},
 };
 
+/* A megabyte whose bytes count from 0 to 250; a file without a sum; a sum without an address; an address that is no file's. */
+static const struct tl_model_weights far[] = {
+    {.name = "homeless", .sha256 = "ba7816bf", .note = "three bytes from somewhere"},
+    {.name = "pattern", .url = "https://example.org/pattern.bin", .sha256 = "631b84027d6b9e52b539c4e8373622d23032dfadc64d60af87339c9037e4f769"},
+    {.name = "unsummed", .url = "https://example.org/unsummed.bin"},
+    {.name = "up", .url = "https://example.org/.."},
+    {0},
+};
+
 static const struct tl_model_weights narrow[] = {{.name = "narrow", .url = "https://example.org/narrow.safetensors", .options = "in=3"}, {0}};
 static const struct tl_model_weights seven_digits[] = {{.name = "seven", .sha256 = "ba7816b"}, {0}};
 
@@ -176,6 +185,7 @@ MODEL(null_preprocess, "null-preprocess", TL_CLASSIFY, .build = build, .preproce
 MODEL(null_step, "null-step", TL_CLASSIFY, .build = build, .step = step_null);
 MODEL(tight, "tight", TL_CLASSIFY, .build = build, .options = small, .weights = narrow);
 
+MODEL(distant, "distant", TL_CLASSIFY, .build = build, .weights = far);
 MODEL(three, "three", TL_CLASSIFY, .build = build, .weights = weights);
 MODEL(one, "one", TL_REGRESS, .build = build_one);
 MODEL(flat, "flat", TL_REGRESS, .build = build_flat);
@@ -186,4 +196,4 @@ static const struct tl_model tokens = {.struct_size = sizeof(struct tl_model), .
                                        .input_shape = shape_tokens, .build = build_tokens, .options = words};
 
 TL_MODEL_PLUGIN("crooked", "0", "models for tests", &no_size, &no_build, &no_task, &new_task, &no_step, &default_, &role, &digest, &no_update, &twin, &nothing, &thin, &null_build,
-                &wrong_kind, &failing, &null_preprocess, &null_step, &tight, &three, &one, &flat, &triple, &again, &scaled, &tokens);
+                &wrong_kind, &failing, &null_preprocess, &null_step, &tight, &distant, &three, &one, &flat, &triple, &again, &scaled, &tokens);

@@ -11,6 +11,7 @@ EXTRA_DIST += %D%/configure.m4
 
 # sources plugins_data_folder_folder_la_SOURCES: *.c *.h
 plugins_data_folder_folder_la_SOURCES += \
+	%D%/exif.c \
 	%D%/folder.c \
 	%D%/jpeg.c \
 	%D%/picture.c \

@@ -11,43 +11,52 @@
 #include <stdlib.h>
 #include <string.h>
 
+#ifdef FUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION /* large pictures are slow, and no news */
+#define MAX_PIXELS ((uint64_t)1 << 20)
+#else
 #define MAX_PIXELS ((uint64_t)1 << 28)
-/* No picture format here packs more pixels in a byte: deflate reaches 1032 to 1, and a byte holds 8 pixels of one bit. */
-#define MAX_PIXELS_PER_BYTE 8256
+#endif
 #define WEIGHT_BITS 22
 
 tl_status picture_decode(const char *path, const unsigned char *data, size_t size, bool only_size, struct picture *out)
 {
     static const unsigned char png[8] = {0x89, 'P', 'N', 'G', '\r', '\n', 0x1a, '\n'};
 
+    int orientation = 1;
+    tl_status s;
     if (size >= 8 && memcmp(data, png, 8) == 0)
-        return picture_decode_png(path, data, size, only_size, out);
-    if (size >= 3 && data[0] == 0xff && data[1] == 0xd8 && data[2] == 0xff)
-        return picture_decode_jpeg(path, data, size, only_size, out);
-    if (size == 0)
-        return tl_fail(TL_ERR_TRUNCATED, "\"%s\": the file is empty", path);
-    return tl_fail(TL_ERR_FORMAT, "\"%s\": neither JPEG nor PNG by its first bytes", path);
+        s = picture_decode_png(path, data, size, only_size, out, &orientation);
+    else if (size >= 3 && data[0] == 0xff && data[1] == 0xd8 && data[2] == 0xff)
+        s = picture_decode_jpeg(path, data, size, only_size, out, &orientation);
+    else if (size == 0)
+        s = tl_fail(TL_ERR_TRUNCATED, "\"%s\": the file is empty", path);
+    else
+        s = tl_fail(TL_ERR_FORMAT, "\"%s\": neither JPEG nor PNG by its first bytes", path);
+    if (s != TL_OK)
+        return s;
+    s = picture_turn(path, out, orientation);
+    if (s != TL_OK) {
+        free(out->pixels);
+        out->pixels = NULL;
+    }
+    return s;
 }
 
-tl_status picture_check(const char *path, size_t size, const struct picture *p)
+tl_status picture_check(const char *path, size_t size, uint64_t most, const struct picture *p)
 {
     uint64_t pixels;
 
     if (p->height < 1 || p->width < 1 || !tl_size_mul((uint64_t)p->height, (uint64_t)p->width, &pixels) || pixels > MAX_PIXELS)
         return tl_fail(TL_ERR_LIMIT, "\"%s\": a picture of %" PRId64 " x %" PRId64 " pixels; 1 to %" PRIu64 " in all are possible", path,
                        p->height, p->width, MAX_PIXELS);
-    if (pixels / MAX_PIXELS_PER_BYTE > size)
+    if (pixels / most > size)
         return tl_fail(TL_ERR_FORMAT, "\"%s\": %" PRId64 " x %" PRId64 " pixels are declared, more than its %zu bytes can hold", path,
                        p->height, p->width, size);
     return TL_OK;
 }
 
-tl_status picture_allocate(const char *path, size_t size, struct picture *p)
+tl_status picture_allocate(const char *path, struct picture *p)
 {
-    tl_status s = picture_check(path, size, p);
-
-    if (s != TL_OK)
-        return s;
     p->pixels = malloc((size_t)(p->height * p->width) * 3);
     return p->pixels ? TL_OK : tl_fail(TL_ERR_NOMEM, "\"%s\": no memory for %" PRId64 " x %" PRId64 " pixels", path, p->height, p->width);
 }

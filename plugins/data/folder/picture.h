@@ -13,16 +13,27 @@ struct picture {
     int64_t height, width;
 };
 
-/** Decode a file's bytes; the first ones tell the kind. Grey becomes three equal channels; transparency is dropped; 16 bits a
- *  channel become 8; EXIF orientation is not applied. With `only_size`, pixels stays NULL. Errors name the path. */
+/** Decode a file's bytes; the first ones tell the kind. What comes out is what Pillow makes by ImageOps.exif_transpose() and
+ *  convert("RGB"): the picture is turned as its EXIF data say, grey becomes three equal channels, palettes their colours, transparency is
+ *  dropped, of 16 bits a channel the upper 8 are kept (Pillow does so with colours; in grey pictures it makes everything over 255
+ *  white), CMYK, taken to be inverted as Adobe writes it, becomes (255 - C)(255 - K) / 255 and so on. With `only_size`, pixels stays NULL.
+ *  Errors name the path. */
 tl_status picture_decode(const char *path, const unsigned char *data, size_t size, bool only_size, struct picture *out);
-tl_status picture_decode_jpeg(const char *path, const unsigned char *data, size_t size, bool only_size, struct picture *out);
-tl_status picture_decode_png(const char *path, const unsigned char *data, size_t size, bool only_size, struct picture *out);
+/** The same for each kind, not yet turned; *orientation is as EXIF numbers it, 1 for upright. */
+tl_status picture_decode_jpeg(const char *path, const unsigned char *data, size_t size, bool only_size, struct picture *out, int *orientation);
+tl_status picture_decode_png(const char *path, const unsigned char *data, size_t size, bool only_size, struct picture *out, int *orientation);
 
-/** Is a declared size one that a file of `size` bytes can have? */
-tl_status picture_check(const char *path, size_t size, const struct picture *p);
-/** Room for a declared size, if a file of `size` bytes can hold so much: pixels is allocated. */
-tl_status picture_allocate(const char *path, size_t size, struct picture *p);
+/** Can a file of `size` bytes hold what p's height and width declare, with at most `most` pixels in a byte? Before anything is made of these
+ *  sizes, here or by who asks for them. */
+tl_status picture_check(const char *path, size_t size, uint64_t most, const struct picture *p);
+/** Room for a size that was judged. */
+tl_status picture_allocate(const char *path, struct picture *p);
+
+/** The orientation, 1 to 8, that EXIF data tell, which begin with the TIFF header; 1 where they do not, or cannot be read: a picture
+ *  is no worse for what a program could not write beside it. */
+int exif_orientation(const unsigned char *data, size_t size);
+/** Turn a picture of this orientation upright; without pixels, its sizes. */
+tl_status picture_turn(const char *path, struct picture *p, int orientation);
 
 /** Make all channels the luminance, with the weights and the rounding of Pillow's convert("L"). */
 void picture_to_grey(struct picture *p);
