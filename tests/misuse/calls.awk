@@ -53,8 +53,6 @@ function value(parameter, fn, counted,    type, name) {
         return counted && name ~ /^(n|n_in|n_outputs|n_inputs)$/ ? "(int)few()" : name ~ /^(ndim|n|capacity)$/ ? "rank()" : "integer()"
     if (type == "size_t")
         return counted || name ~ /^(n|capacity|n_parameters)$/ ? "count()" : name ~ /^(bytes|size)$/ ? "bytes()" : "(size_t)big()"
-    if (type == "size_t*")
-        return "NULL"
     if (type == "char*")
         return name == "path" ? "path()" : "text()"
     if (type == "tl_tensor**")
