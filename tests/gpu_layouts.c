@@ -270,6 +270,8 @@ static void check_many(const char *backend)
 int main(void)
 {
     const char *asked = getenv("TELAR_TEST_BACKEND"), *backend = asked ? asked : "opencl";
+    if (getenv("TELAR_SANITIZE"))
+        return skip_all("a compiler of OpenCL in the process makes sanitizers slow and noisy");
     struct place p = {.b = tl_plugin_open("backend", backend, TL_BACKEND_ABI)};
     int count = 0;
     if (!p.b || p.b->device_count(&count) != TL_OK || count == 0 || p.b->device_open(0, &p.d) != TL_OK || p.b->stream_open(p.d, &p.s) != TL_OK)

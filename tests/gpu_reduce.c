@@ -244,6 +244,11 @@ int main(void)
 {
     struct kernel_place gpu, reference;
     const char *name = getenv("TELAR_TEST_BACKEND");
+    if (getenv("TELAR_SANITIZE"))
+        return skip_all("a compiler of OpenCL in the process makes sanitizers slow and noisy");
+    const char *kernels = getenv("TELAR_TEST_KERNELS");
+    if (!name && !(kernels && strcmp(kernels, "all") == 0))
+        return skip_all("large operands take minutes on a processor: make check-opencl, or TELAR_TEST_BACKEND=cuda");
     name = name ? name : "opencl";
     if (!kernel_place_open(&gpu, name))
         return skip_all("no device of backend %s", name);
