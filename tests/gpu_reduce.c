@@ -171,6 +171,7 @@ static void check_losses(const struct kernel_place *gpu, const struct kernel_pla
         NLL("a label below", TL_F32, TL_NO_REDUCTION, below, WEIGHT, 0, 30, 2),
         MSE("mean", TL_F32, ROWS, TL_MEAN, 1e-6, 30, 7),
         MSE("mean of parts", TL_F32, ROWS, TL_MEAN, 1e-6, 300, 701),
+        MSE("mean, offered in strides", TL_F32, REVERSED, TL_MEAN, 1e-6, 30, 7),
         MSE("sum of parts, shifted", TL_F32, SHIFTED, TL_SUM, 1e-6, 300, 700),
         MSE("each, f16", TL_F16, ROWS, TL_NO_REDUCTION, 1e-3, 30, 7),
         MSE("mean of none", TL_F32, ROWS, TL_MEAN, 0, 0, 7),

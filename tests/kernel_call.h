@@ -295,7 +295,7 @@ static struct kernel_results call_kernel(const struct kernel_place *p, const str
         } else {
             struct kernel_operand o = c->out[i];
             o.value = c->first & 1u << i ? c->in[i].value : NULL;
-            out[i] = place_operand(p, &o, TYPE(o), r.layout[i] == TL_LAYOUT_CHANNELS_LAST ? LAST : reference ? ROWS : o.lie);
+            out[i] = place_operand(p, &o, TYPE(o), r.layout[i] == TL_LAYOUT_CHANNELS_LAST ? LAST : reference || o.lie != SHIFTED ? ROWS : SHIFTED);
         }
         out_views[i] = out[i].view;
     }

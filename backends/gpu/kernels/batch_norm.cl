@@ -253,6 +253,7 @@ FUNCTION REAL sum_of(REAL *v)
 FUNCTION acc join_parts(GLOBAL const REAL *parts, const struct norm *r, INDEX c, int lane, int lanes)
 {
     acc a = none_();
+    UNROLL_4
     for (INDEX i = lane; i < r->parts; i += lanes)
         a = merge_(a, ((GLOBAL const acc *)parts)[i * r->channels + c]);
     return a;

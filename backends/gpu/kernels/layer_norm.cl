@@ -195,6 +195,7 @@ KERNEL(256, 1) layer_norm_join(BUFFER(REAL, parts), BUFFER(STORAGE(TX), dweight)
     for (INDEX block = (INDEX)GROUP_X; block * teams < r.n; block += (INDEX)GROUPS_X) {
         const INDEX column = block * teams + place;
         pair sums = pair_none();
+        UNROLL_4
         for (INDEX i = column < r.n ? lane : r.parts; i < r.parts; i += lanes)
             sums = pair_merge(sums, ((GLOBAL pair *)parts)[i * r.n + column]);
         sums = team_pair(sums, pairs, step, lanes);

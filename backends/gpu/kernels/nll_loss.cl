@@ -82,6 +82,7 @@ KERNEL(256, 1) nll_loss_join(BUFFER(REAL, parts), BUFFER(STORAGE(TX), y), BUFFER
     OPEN(STORAGE(TX), total_weight)
     LOCAL pair box[256];
     pair sums = pair_none();
+    UNROLL_4
     for (INDEX i = (INDEX)ITEM_X; i < l.parts; i += 256)
         sums = pair_merge(sums, ((GLOBAL pair *)parts)[i]);
     sums = team_pair(sums, box, 1, 256);

@@ -341,7 +341,8 @@ KERNEL(256, 1) reduce_join(BUFFER(REAL, parts), BUFFER(STORAGE(TY), y), REAL div
     {
         const INDEX out = block * teams + place;
         acc a = none_();
-        for (INDEX i = lane; i < r.n && out < r.outputs; i += lanes)
+        UNROLL_4
+        for (INDEX i = out < r.outputs ? lane : r.n; i < r.n; i += lanes)
             a = merge_(a, ((GLOBAL acc *)parts)[i * r.outputs + out]);
         a = team_merge(a, box, step, lanes);
         if (lane == 0 && out < r.outputs)

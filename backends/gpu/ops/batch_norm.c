@@ -109,7 +109,7 @@ static tl_status plan_kernels(struct gpu *gpu, const struct tl_view *x, struct f
     if (s == TL_OK && apply && !none)
         s = gpu_kernel(gpu, "batch_norm", once ? "norm_once" : "norm_apply", d.text, &p->apply);
     if (s == TL_OK && finish) {
-        struct gpu_team team = gpu_team_across(f->channels, f->parts, p->real);
+        struct gpu_team team = gpu_team_of_parts(f->parts);
         put_norm(&p->finish_fields, f, team, f->channels);
         p->finish_grid = (struct gpu_grid){.groups = {gpu_groups(gpu_team_groups(team, f->channels))}, .size = {GPU_GROUP}};
         s = gpu_kernel(gpu, "batch_norm", "norm_finish", d.text, &p->finish);

@@ -136,7 +136,7 @@ static tl_status plan_columns(struct gpu *gpu, const struct tl_call *call, const
     tl_status s = gpu_kernel(gpu, "layer_norm", "layer_norm_columns", defines, &p->columns);
     if (s != TL_OK || parts == 1)
         return s;
-    team = gpu_team_across(n, parts, 4 * p->real);
+    team = gpu_team_of_parts(parts);
     put_rows(&p->join_fields, small, team, rows, n, span, parts);
     p->join_grid = grid_of(team, n, 1);
     return gpu_kernel(gpu, "layer_norm", "layer_norm_join", defines, &p->join);

@@ -49,7 +49,9 @@ static tl_status prepare_with(struct gpu *gpu, const struct tl_call *call, const
     p->factor = gpu_real(x->dtype, a->reduction == TL_MEAN ? 2 / n : 2);
     if (gradient || p->each)
         return plan_elements(gpu, x, gradient ? "mse_loss_grad" : "mse_loss_each", p);
-    struct gpu_reduction what = {.op = "sum", .x = x, .second = &call->in[1], .y = &call->out[0], .divisor = a->reduction == TL_MEAN ? n : 1};
+    struct tl_view rows = *x; /* as it will come, however it is offered */
+    gpu_lay_out(&rows, TL_LAYOUT_CONTIGUOUS);
+    struct gpu_reduction what = {.op = "sum", .x = &rows, .squares = true, .y = &call->out[0], .divisor = a->reduction == TL_MEAN ? n : 1};
     for (int d = 0; d < x->ndim; d++)
         what.goes[d] = true;
     return gpu_reduction_prepare(gpu, &what, &p->sum, workspace);

@@ -201,7 +201,7 @@ static void define_all(struct gpu_defines *d, const struct gpu_reduction *what, 
     gpu_define(d, "DIMS %d", s->gone.n < 3 ? s->gone.n : s->gone.n < 5 ? 4 : 8);
     if (s->across)
         gpu_define(d, "ACROSS");
-    if (what->second)
+    if (what->squares)
         gpu_define(d, "SQUARES");
 }
 
@@ -216,7 +216,7 @@ static tl_status prepare_join(struct gpu *gpu, struct shape *s, int64_t parts, c
         s->kept.y[s->kept.n - 1] = s->y_step;
     }
     const int64_t results = count(&s->kept);
-    struct gpu_team team = gpu_team_across(results, parts, p->real_size);
+    struct gpu_team team = gpu_team_of_parts(parts);
     p->join_fields.small = p->fields.small;
     put_reduction(&p->join_fields, &s->kept, &single, team, parts, 0);
     p->join_grid = (struct gpu_grid){.groups = {gpu_groups(gpu_team_groups(team, results))}, .size = {GPU_GROUP}};
@@ -240,7 +240,7 @@ tl_status gpu_reduction_prepare(struct gpu *gpu, const struct gpu_reduction *wha
                                      .x_size = tl_dtype_size(type),
                                      .y_size = tl_dtype_size(what->y->dtype),
                                      .real_size = gpu_real_size(type),
-                                     .second = what->second != NULL,
+                                     .second = what->squares,
                                      .width = s.width};
     put_reduction(&p->fields, &s.kept, &s.gone, s.team, span, s.y_step);
     p->grid = (struct gpu_grid){.groups = {gpu_groups(gpu_team_groups(s.team, results)), (uint32_t)parts}, .size = {GPU_GROUP}};
@@ -296,8 +296,8 @@ static tl_status prepare(const struct tl_device *device, const struct tl_call *c
     int64_t n = 1;
     /* What comes in a layout that has no strides is asked for row-major. */
     prep->in_layout[0] = x.layout < TL_LAYOUT_PRIVATE ? TL_LAYOUT_STRIDED : TL_LAYOUT_CONTIGUOUS;
-    for (int64_t d = x.ndim - 1, step = 1; d >= 0 && x.layout >= TL_LAYOUT_PRIVATE; step *= x.shape[d--])
-        x.stride[d] = step;
+    if (x.layout >= TL_LAYOUT_PRIVATE)
+        gpu_lay_out(&x, TL_LAYOUT_CONTIGUOUS);
     for (int d = 0; d < x.ndim; d++) {
         what.goes[d] = attrs->dims.n == 0;
         for (int64_t i = 0; i < attrs->dims.n; i++)

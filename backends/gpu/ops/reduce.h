@@ -7,12 +7,13 @@
 
 #include "team.h"
 
-/** What is reduced. `second`: NULL, or a view like x whose elements are taken off x's before the squares are summed. */
+/** What is reduced. squares: another operand like x is taken off x before, and the difference squared. */
 struct gpu_reduction {
     const char *op; /**< "sum", ... */
-    const struct tl_view *x, *second, *y;
+    const struct tl_view *x, *y;
     bool goes[TL_MAX_DIMS]; /**< is the dimension reduced? */
-    double divisor;         /**< what the sum is divided by at the end */
+    bool squares;
+    double divisor; /**< what the sum is divided by at the end */
 };
 
 struct gpu_reduction_plan;

@@ -26,6 +26,14 @@ struct gpu_team gpu_team_across(int64_t results, int64_t n, size_t bytes)
     return (struct gpu_team){columns, GPU_GROUP / columns};
 }
 
+struct gpu_team gpu_team_of_parts(int64_t parts)
+{
+    int lanes = 1;
+    while (lanes < GPU_GROUP && lanes * 4 < parts)
+        lanes *= 2;
+    return (struct gpu_team){GPU_GROUP / lanes, lanes};
+}
+
 int64_t gpu_team_groups(struct gpu_team team, int64_t results)
 {
     const int teams = GPU_GROUP / team.lanes;

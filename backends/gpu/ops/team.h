@@ -22,6 +22,9 @@ struct gpu_team gpu_team_side_by_side(int64_t results, int64_t n);
 /** For results that are neighbours themselves; an item reads so many bytes at once. */
 struct gpu_team gpu_team_across(int64_t results, int64_t n, size_t bytes);
 
+/** For results that are put together from so many parts, which are little: in few steps. */
+struct gpu_team gpu_team_of_parts(int64_t parts);
+
 /** Groups that all results need, 1 at least. */
 int64_t gpu_team_groups(struct gpu_team team, int64_t results);
 
