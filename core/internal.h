@@ -119,6 +119,8 @@ typedef struct storage {
     _Atomic(struct native *) native; /**< changed with the lock held; NULL is read without */
     bool canonical_stale; /**< the values are in `native` only */
     bool canonical_made;  /**< mem is allocated */
+    uint8_t recorded;     /**< RECORDED_… */
+    uint32_t made_in;     /**< the recording that it was made in; 0: none */
     void (*release)(void *ctx);
     void *release_ctx;
     _Alignas(64) unsigned char inline_bytes[INLINE_BYTES];
@@ -127,6 +129,16 @@ typedef struct storage {
 /** Memory for `bytes` on d; one reference. `lazy`: allocate the canonical bytes only when somebody asks for them. */
 storage *storage_new(device *d, size_t bytes, bool lazy);
 storage *storage_foreign(void *data, size_t bytes, void (*release)(void *ctx), void *ctx);
+/** What recording a program says of a storage. */
+enum {
+    RECORDED_VALUELESS = 1, /**< has no values and no memory: they are only made when the program runs */
+    RECORDED_FILLED = 2,    /**< the host wrote values into it while recording */
+    RECORDED_CONSTANT = 4   /**< these were read by what is recorded */
+};
+/** Take its values and its memory away; give it memory, without values; let it stand for memory of somebody else's. */
+void storage_forget_values(storage *s);
+tl_status storage_give_memory(storage *s);
+void storage_place(storage *s, struct tl_mem mem);
 void storage_keep(storage *s);
 void storage_release(storage *s);
 void storage_lock(storage *s);
@@ -231,6 +243,8 @@ static inline tl_status tensor_canonical(tl_tensor *t)
 }
 /** The bytes are about to be written: canonical form is brought up, native form dropped, version bumped. */
 tl_status tensor_written(tl_tensor *t);
+/** The same by the host, at once: not possible for what is only recorded. */
+tl_status tensor_written_by_host(const char *who, tl_tensor *t);
 /** The valid native form of exactly this view of the storage: a hold, for native_release(); NULL if there is none. */
 struct native *tensor_native(tl_tensor *t);
 /** Bring t into `layout` (of `bytes` bytes) of `owner`, keep that form with the storage, and hold it. NULL and an error. */
@@ -351,6 +365,24 @@ void fallback_note(const char *op, const char *where, const char *how, const cha
 extern HOT_TLS unsigned error_count;
 void error_take(struct tl_error *to);
 void error_put(const struct tl_error *from);
+
+/* ---- Recording (program/record.c) ------------------------------------------------------------------------------------ */
+
+/** What this thread records into; NULL: nothing, which is what eager code has. */
+struct recorder;
+extern HOT_TLS struct recorder *program_recorder;
+/** In place of running it: a call of e on d, whose outputs are given or made, as for compute(). */
+tl_status record_op(struct op_entry *e, device *d, const void *attrs, tl_tensor *const *in, int n_in, const struct tl_meta *meta, int n_out,
+                    tl_tensor **out, struct residual *residual, bool want_residual);
+tl_status record_copy(tl_tensor *from, tl_tensor *to);
+tl_status record_fill(tl_tensor *t, const struct tl_fill_attrs *attrs);
+/** leaf->grad is about to be set or taken away, or (`added`) added to. */
+tl_status record_gradient(tl_tensor *leaf, bool added);
+/** The op whose result s is, or what else it is, for messages; NULL: it belongs to no recording of this thread. */
+const char *recording_made_by(const storage *s);
+uint32_t recording_id(void);
+/** Is a recording on in this thread, if only interrupted? */
+bool recording_anywhere(void);
 
 /* ---- Autograd (autograd/) ------------------------------------------------------------------------------------------ */
 

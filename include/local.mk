@@ -18,6 +18,7 @@ telarinclude_HEADERS += \
 	%D%/telar/pointwise.def \
 	%D%/telar/pointwise.h \
 	%D%/telar/pointwise_c.h \
+	%D%/telar/program.h \
 	%D%/telar/random.h \
 	%D%/telar/registry.h \
 	%D%/telar/state.h \

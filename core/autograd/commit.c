@@ -27,7 +27,8 @@ tl_status engine_stage(struct engine *e, tl_tensor *leaf, tl_tensor *g)
 /* Is the stage the only holder of this gradient, so that it can become .grad itself? */
 static bool exclusive(const tl_tensor *g)
 {
-    return atomic_load(&((tl_tensor *)(uintptr_t)g)->refs) == 1 && atomic_load(&g->storage->refs) == 1 && (g->flags & T_CONTIGUOUS);
+    int holders = g->storage->recorded & RECORDED_VALUELESS ? 2 : 1; /* what records holds it, too */
+    return atomic_load(&((tl_tensor *)(uintptr_t)g)->refs) == 1 && atomic_load(&g->storage->refs) == holders && (g->flags & T_CONTIGUOUS);
 }
 
 /* May what is added to t be written over it? Its holders see it grow, as in PyTorch. */
@@ -41,9 +42,14 @@ static tl_status prepare_commit(struct engine *e, struct staged *s)
 {
     tl_tensor *old = s->leaf->grad, *g = s->gradient, *better = NULL;
     s->how = REPLACE;
+    if (UNLIKELY(program_recorder != NULL)) {
+        tl_status status = record_gradient(s->leaf, old != NULL);
+        if (status != TL_OK)
+            return status;
+    }
     if (old && !e->create && stays(old, g)) {
-        tl_status status = tensor_canonical(old);
-        if (status == TL_OK)
+        tl_status status = program_recorder ? TL_OK : tensor_canonical(old);
+        if (status == TL_OK && !program_recorder)
             status = tensor_canonical(g);
         if (status != TL_OK)
             return status;
@@ -52,7 +58,7 @@ static tl_status prepare_commit(struct engine *e, struct staged *s)
     if (s->how == ADD || (!old && exclusive(g)))
         return TL_OK;
     better = old ? tl_add(old, g) : tl_clone(g);
-    if (!better || (s->how == COPY && tensor_canonical(better) != TL_OK))
+    if (!better || (s->how == COPY && !program_recorder && tensor_canonical(better) != TL_OK))
         return tl_error_code();
     tensor_keep(better);
     tensor_release(g);

@@ -390,6 +390,8 @@ tl_status tl_set_grad(tl_tensor *t, tl_tensor *grad)
                        shape_text(text[0], sizeof text[0], grad->ndim, grad->shape), tl_dtype_name((tl_dtype)t->dtype),
                        shape_text(text[1], sizeof text[1], t->ndim, t->shape));
     }
+    if (UNLIKELY(program_recorder != NULL) && record_gradient(t, false) != TL_OK)
+        return tl_error_code();
     tl_tensor *old = t->grad;
     if (!is_none(grad))
         tensor_keep(grad);

@@ -283,6 +283,8 @@ tl_status copy_values(tl_tensor *from, tl_tensor *to)
 {
     if (to->numel == 0)
         return TL_OK;
+    if (UNLIKELY(program_recorder != NULL))
+        return record_copy(from, to);
     if (from->storage->device != to->storage->device)
         return copy_between(from, to);
     struct tl_view in, out;
@@ -375,6 +377,9 @@ tl_tensor *tl_fill_(tl_tensor *t, double value)
     value = a.value;
     if (t->numel == 0) {
         /* Nothing to write; recorded all the same. */
+    } else if (UNLIKELY(program_recorder != NULL)) {
+        if (record_fill(t, &a) != TL_OK)
+            return NULL;
     } else if (value == 0 && !signbit(value) && t->storage->device->host && (t->flags & T_CONTIGUOUS)) {
         memset(tl_mem_ptr(tensor_mem(t)), 0, (size_t)t->numel * tl_dtype_size((tl_dtype)t->dtype));
     } else {
@@ -419,6 +424,10 @@ tl_tensor *tl_resize_(tl_tensor *t, int ndim, const int64_t *shape)
     char text[160];
     if (missing("resize_", t))
         return NULL;
+    if (UNLIKELY(program_recorder != NULL)) {
+        tl_fail(TL_ERR_STATE, "resize_: cannot be recorded; make a tensor of the other size");
+        return NULL;
+    }
     if (needs_grad(t)) {
         tl_fail(TL_ERR_STATE, "resize_: a tensor that requires gradients cannot be resized");
         return NULL;

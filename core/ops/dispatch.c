@@ -193,7 +193,7 @@ static tl_status dispatch_ready(struct op_entry *e, const void *attrs, tl_tensor
     for (int i = 0; i < op->n_out; i++)
         out[i] = into ? into[i] : NULL;
     s = compute(e, normal, in, n_in, meta_out, out, r, recording && !residual);
-    if (s == TL_OK && UNLIKELY(check_reference_on()))
+    if (s == TL_OK && UNLIKELY(check_reference_on()) && !program_recorder)
         s = check_against_reference(e, normal, in, n_in, out);
     /* Also without a gradient function: then backward says that there is none, instead of taking the result for a constant. */
     if (s == TL_OK && recording)

@@ -1,3 +1,11 @@
 # sources core_libtelar_la_SOURCES: *.c *.h
-core_libtelar_la_SOURCES +=
+core_libtelar_la_SOURCES += \
+	%D%/dead.c \
+	%D%/lower.c \
+	%D%/memory_plan.c \
+	%D%/print.c \
+	%D%/program.c \
+	%D%/program.h \
+	%D%/record.c \
+	%D%/replay.c
 # end (kept by build-aux/update-sources)

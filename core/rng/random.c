@@ -9,6 +9,8 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include <telar/program.h>
+
 #include "core/internal.h"
 #include "core/rng/distributions.h"
 
@@ -125,11 +127,38 @@ static tl_status fill_by_copy(const char *who, tl_tensor *t, const struct reques
     return s;
 }
 
+/* A draw that a program repeats. */
+struct recorded_draw {
+    const char *who;
+    struct request request;
+    tl_generator *generator;
+};
+
+static tl_status fill(const char *who, tl_tensor *t, const struct request *r, tl_generator *g, const tl_tensor *like);
+
+static tl_status draw_again(void *ctx, tl_tensor *const *in, int n_in, tl_tensor *const *out, int n_out)
+{
+    const struct recorded_draw *d = ctx;
+    (void)n_out;
+    return fill(d->who, out[0], &d->request, d->generator, n_in ? in[0] : out[0]);
+}
+
+static tl_status record_draw(const char *who, tl_tensor *t, const struct request *r, tl_generator *g, const tl_tensor *like)
+{
+    struct recorded_draw *d = malloc(sizeof *d);
+    if (!d)
+        return tl_fail(TL_ERR_NOMEM, "%s: out of memory", who);
+    *d = (struct recorded_draw){who, *r, g};
+    return tl_record_call(who, draw_again, d, free, (tl_tensor *[]){(tl_tensor *)(uintptr_t)like}, like != t, &t, 1);
+}
+
 static tl_status fill(const char *who, tl_tensor *t, const struct request *r, tl_generator *g, const tl_tensor *like)
 {
     int order[TL_MAX_DIMS];
     if (t->numel == 0)
         return TL_OK;
+    if (UNLIKELY(program_recorder != NULL))
+        return record_draw(who, t, r, g, like);
     if (!t->storage->device->host || !(t->flags & T_CONTIGUOUS) || (like != t && !draw_order(like, order)))
         return fill_by_copy(who, t, r, g, like);
     void *to = tl_data_mut(t);
@@ -387,6 +416,19 @@ static const void *host_chances(tl_tensor *p, void **buffer)
     return *buffer && tl_copy_out(p, (tl_dtype)p->dtype, *buffer, bytes) == TL_OK ? *buffer : NULL;
 }
 
+static tl_status draw_each(void *ctx, tl_tensor *const *in, int n_in, tl_tensor *const *out, int n_out)
+{
+    (void)ctx, (void)n_in, (void)n_out;
+    tl_tensor *p = in[0];
+    tl_dtype dtype = (tl_dtype)p->dtype;
+    void *buffer = NULL;
+    const void *chances = host_chances(p, &buffer);
+    struct request r = {.kind = BERNOULLI_EACH, .p_dtype = dtype, .p = chances};
+    tl_status s = chances && check_chances(dtype, chances, p->numel) ? fill("bernoulli", out[0], &r, NULL, out[0]) : tl_error_code();
+    free(buffer);
+    return s;
+}
+
 /* The one filler that goes by indices even if p is not contiguous. */
 tl_tensor *tl_bernoulli(tl_tensor *p)
 {
@@ -398,13 +440,8 @@ tl_tensor *tl_bernoulli(tl_tensor *p)
     tl_tensor *y = floating("bernoulli", dtype) ? tl_empty_like(p) : NULL;
     if (!y || p->numel == 0)
         return y;
-
-    void *buffer = NULL;
-    const void *chances = host_chances(p, &buffer);
-    struct request r = {.kind = BERNOULLI_EACH, .p_dtype = dtype, .p = chances};
-    bool done = chances && check_chances(dtype, chances, p->numel) && fill("bernoulli", y, &r, NULL, y) == TL_OK;
-    free(buffer);
-    return done ? y : NULL;
+    tl_status s = program_recorder ? tl_record_call("bernoulli", draw_each, NULL, NULL, &p, 1, &y, 1) : draw_each(NULL, &p, 1, &y, 1);
+    return s == TL_OK ? y : NULL;
 }
 
 /* ---- Permutations ------------------------------------------------------------------------------------------------------------ */
@@ -426,8 +463,18 @@ static bool check_permutation(tl_dtype dtype, int64_t n)
     return false;
 }
 
+static tl_status permute(tl_tensor *t, tl_generator *g);
+
+static tl_status permute_again(void *ctx, tl_tensor *const *in, int n_in, tl_tensor *const *out, int n_out)
+{
+    (void)in, (void)n_in, (void)n_out;
+    return permute(out[0], ctx);
+}
+
 static tl_status permute(tl_tensor *t, tl_generator *g)
 {
+    if (UNLIKELY(program_recorder != NULL))
+        return tl_record_call("randperm", permute_again, g, NULL, NULL, 0, &t, 1);
     bool direct = t->storage->device->host && t->dtype == TL_I64;
     int64_t n = t->numel, *order = direct ? tl_data_mut(t) : malloc((size_t)n * sizeof *order);
     if (!order)

@@ -382,6 +382,14 @@ struct plan *plan_acquire(const struct op_entry *e, device *d, const struct boun
     return acquire_slowly(d, b, c, hash, &k, f, counted);
 }
 
+struct plan *plan_keep(const struct op_entry *e, device *d, const struct bound_kernel *b, const struct tl_call *c)
+{
+    struct key k;
+    bool counted;
+    make_key(&k, e, b, c);
+    return acquire_slowly(d, b, c, hash_bytes(k.bytes, k.n), &k, NULL, &counted);
+}
+
 void plan_release(struct plan *p, bool counted)
 {
     if (LIKELY(!counted)) {

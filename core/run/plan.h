@@ -27,6 +27,8 @@ struct plan {
 /** The plan for a call of b, found or made, which may be that there is none (`declined`); NULL and an error. `*counted` is for plan_release(). */
 struct plan *plan_acquire(const struct op_entry *e, device *d, const struct bound_kernel *b, const struct tl_call *c, bool *counted);
 void plan_release(struct plan *p, bool counted);
+/** The same for a holder that keeps it, on whatever thread: released with `counted` true. */
+struct plan *plan_keep(const struct op_entry *e, device *d, const struct bound_kernel *b, const struct tl_call *c);
 
 /** A device with a queue may still run what was enqueued with a plan that nobody else needs. Such plans wait here. Taken before the
  *  device is waited for, they are free after. */

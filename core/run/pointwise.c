@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "core/run/launch.h"
+#include "core/run/run.h"
 
 enum { OPERANDS = 6 };
 
@@ -90,6 +91,27 @@ static void coalesce(struct walk *w)
         struct tl_view *v = k < 0 ? o : &w->in[k];
         v->ndim = at + 1;
     }
+}
+
+void pointwise_arrange(struct tl_view *in, int n, struct tl_view *out)
+{
+    struct walk w = {.n = n, .out = *out};
+    for (int i = 0; i < n; i++) {
+        struct tl_view *v = &w.in[i];
+        *v = *out;
+        v->dtype = in[i].dtype;
+        v->mem = in[i].mem;
+        for (int d = 0; d < out->ndim; d++) {
+            int k = d - (out->ndim - in[i].ndim);
+            v->stride[d] = k < 0 || in[i].shape[k] == 1 ? 0 : in[i].stride[k];
+        }
+    }
+    for (int d = 0; d < out->ndim; d++)
+        if (out->shape[d] == 1)
+            w.out.stride[d] = 0;
+    coalesce(&w);
+    memcpy(in, w.in, (size_t)n * sizeof *in);
+    *out = w.out;
 }
 
 /* What run_walk() says, without an error, when no kernel takes the call. */
@@ -221,8 +243,8 @@ static bool is_half(tl_dtype t)
 }
 
 /* No kernel takes these types: compute in f32, or on the host. */
-static tl_status compute_elsewhere(struct op_entry *e, const struct tl_pointwise_attrs *attrs, tl_tensor *const *in, int n, tl_dtype out_dtype,
-                                   tl_tensor *out)
+tl_status pointwise_otherwise(struct op_entry *e, const struct tl_pointwise_attrs *attrs, tl_tensor *const *in, int n, tl_dtype out_dtype,
+                              tl_tensor *out)
 {
     tl_tensor *moved[OPERANDS], *result = NULL;
     device *d = out->storage->device;
@@ -263,6 +285,17 @@ static bool overlaps_badly(tl_tensor *const *in, int n, const tl_tensor *out)
     return false;
 }
 
+static tl_status pointwise_record(struct op_entry *e, const struct tl_pointwise_attrs *attrs, tl_tensor *const *in, int n, tl_dtype out_dtype,
+                                  tl_tensor **out)
+{
+    struct tl_meta meta = {.dtype = out_dtype};
+    if (pointwise_broadcast(e->op->name, in, n, &meta.ndim, meta.shape) != TL_OK)
+        return tl_error_code();
+    if (*out)
+        atomic_fetch_add_explicit(&(*out)->storage->version, 1, memory_order_relaxed);
+    return record_op(e, in[0]->storage->device, attrs, in, n, &meta, 1, out, NULL, false);
+}
+
 tl_status pointwise_compute(struct op_entry *e, const struct tl_pointwise_attrs *attrs, tl_tensor *const *in, int n, tl_dtype out_dtype,
                             tl_tensor **out)
 {
@@ -270,10 +303,12 @@ tl_status pointwise_compute(struct op_entry *e, const struct tl_pointwise_attrs 
     int ndim;
     int64_t shape[TL_MAX_DIMS];
     tl_status s = TL_OK;
+    if (UNLIKELY(program_recorder != NULL))
+        return pointwise_record(e, attrs, in, n, out_dtype, out);
     if (LIKELY(run_simply(e, attrs, in, n, out_dtype, out, &s))) {
         if (LIKELY(s == TL_OK))
             return TL_OK;
-        return s == NO_KERNEL ? compute_elsewhere(e, attrs, in, n, out_dtype, *out) : s;
+        return s == NO_KERNEL ? pointwise_otherwise(e, attrs, in, n, out_dtype, *out) : s;
     }
     device *d = in[0]->storage->device;
     bool same = true, natives = storage_native(in[0]->storage) != NULL;
@@ -317,5 +352,5 @@ tl_status pointwise_compute(struct op_entry *e, const struct tl_pointwise_attrs 
     }
     if (LIKELY(s == TL_OK))
         return TL_OK;
-    return s == NO_KERNEL ? compute_elsewhere(e, attrs, in, n, out_dtype, *out) : s;
+    return s == NO_KERNEL ? pointwise_otherwise(e, attrs, in, n, out_dtype, *out) : s;
 }

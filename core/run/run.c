@@ -9,7 +9,7 @@
 #include "core/run/launch.h"
 #include "core/run/run.h"
 
-static void fill_call(struct frame *f, struct tl_call *c, struct tl_residual *r)
+void describe_call(const struct frame *f, struct tl_call *c, struct tl_residual *r)
 {
     *c = (struct tl_call){.struct_size = sizeof *c,
                           .flags = f->want_residual ? TL_CALL_WANT_RESIDUAL : 0,
@@ -103,6 +103,19 @@ static tl_status fail_everywhere(const struct frame *f, const char *why)
                    x && !is_none(x) ? tl_dtype_name((tl_dtype)x->dtype) : "these types", f->device->name, why);
 }
 
+tl_status compute_otherwise(struct frame *f, const char *why)
+{
+    const tl_op *op = f->entry->op;
+    if ((op->flags & TL_OP_POINTWISE) && f->entry->pointwise)
+        return pointwise_otherwise(f->entry, f->attrs, f->in, f->n_in, f->meta[0].dtype, f->out[0]);
+    /* Widening is itself a copy, so a copy is never widened. */
+    if (any_half(f) && strcmp(f->entry->kernel_name, "copy") != 0)
+        return compute_widened(f, why);
+    if (op->decompose)
+        return compute_decomposed(f, (op->flags & TL_OP_COMPOSITE) ? NULL : why);
+    return f->device->host ? fail_everywhere(f, why) : compute_on_host(f, why);
+}
+
 static tl_status compute_frame(struct frame *f)
 {
     const tl_op *op = f->entry->op;
@@ -112,13 +125,15 @@ static tl_status compute_frame(struct frame *f)
         return tl_error_code();
     if (composite && !b->kernel) /* as usual: a backend may bring a fused kernel, but need not */
         return compute_decomposed(f, NULL);
+    if (UNLIKELY(program_recorder != NULL))
+        return record_op(f->entry, f->device, f->attrs, f->in, f->n_in, f->meta, f->n_out, f->out, f->residual, f->want_residual);
     offer_inputs(f);
     describe_outputs(f);
     struct tl_residual r = {0};
     if (f->residual && f->residual->storage)
         r = (struct tl_residual){.maker = f->residual->maker, .size = f->residual->size, .mem = f->residual->storage->mem};
     struct tl_call c;
-    fill_call(f, &c, &r);
+    describe_call(f, &c, &r);
     const char *why = "it has none";
     const struct tl_device *offered_to = NULL;
     tl_status s = TL_OK;
@@ -137,12 +152,7 @@ static tl_status compute_frame(struct frame *f)
     release_inputs(f);
     if (b->kernel)
         return s;
-    /* Widening is itself a copy, so a copy is never widened. */
-    if (any_half(f) && strcmp(f->entry->kernel_name, "copy") != 0)
-        return compute_widened(f, why);
-    if (op->decompose)
-        return compute_decomposed(f, composite ? NULL : why);
-    return f->device->host ? fail_everywhere(f, why) : compute_on_host(f, why);
+    return compute_otherwise(f, why);
 }
 
 /* ---- Entry ------------------------------------------------------------------------------------------------------------------------------ */

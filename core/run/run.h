@@ -26,6 +26,16 @@ struct frame {
     struct native *few_natives[MAX_OPERANDS];
 };
 
+/** The call as kernels are asked about it; its views are the frame's. */
+void describe_call(const struct frame *f, struct tl_call *c, struct tl_residual *r);
+
+/** What becomes of a call that no kernel takes. */
+tl_status compute_otherwise(struct frame *f, const char *why);
+tl_status pointwise_otherwise(struct op_entry *e, const struct tl_pointwise_attrs *attrs, tl_tensor *const *in, int n, tl_dtype out_dtype,
+                              tl_tensor *out);
+/** Stretch n operands to the result's shape and merge dimensions, as kernels of pointwise ops are given them. */
+void pointwise_arrange(struct tl_view *in, int n, struct tl_view *out);
+
 /* ---- Operands (operands.c) ---------------------------------------------------------------------------------------- */
 
 /** Describe the inputs as they lie now, and the outputs as they would be made. Memory is not named yet. */

@@ -5,6 +5,8 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include <telar/program.h>
+
 #include "core/internal.h"
 
 static tl_tensor *with_options(tl_tensor *t, struct tl_options o)
@@ -259,11 +261,15 @@ tl_status tl_copy_out(tl_tensor *t, tl_dtype dtype, void *to, size_t bytes)
         return s;
     if (!to)
         return tl_fail(TL_ERR_ARGUMENT, "copy_out: the buffer is NULL");
+    if (UNLIKELY(t->storage->recorded & RECORDED_VALUELESS))
+        return tensor_canonical(t); /* which says why not */
+    bool was = tl_set_recording(false);
     TL_SCOPE
     {
         tl_tensor *view = over_bytes(to, dtype, t);
         s = view ? copy_values(t, view) : tl_error_code();
     }
+    tl_set_recording(was);
     return s;
 }
 
@@ -276,14 +282,16 @@ tl_status tl_copy_in(tl_tensor *t, tl_dtype dtype, const void *from, size_t byte
         return s;
     if (!from)
         return tl_fail(TL_ERR_ARGUMENT, "copy_in: the buffer is NULL");
-    s = tensor_written(t);
+    s = tensor_written_by_host("copy_in", t);
     if (s != TL_OK)
         return s;
+    bool was = tl_set_recording(false);
     TL_SCOPE
     {
         tl_tensor *view = over_bytes((void *)(uintptr_t)from, dtype, t);
         s = view ? copy_values(view, t) : tl_error_code();
     }
+    tl_set_recording(was);
     return s;
 }
 
@@ -341,5 +349,5 @@ const void *tl_data(tl_tensor *t)
 
 void *tl_data_mut(tl_tensor *t)
 {
-    return check_data(t) && tensor_written(t) == TL_OK ? tl_mem_ptr(tensor_mem(t)) : NULL;
+    return check_data(t) && tensor_written_by_host("data_mut", t) == TL_OK ? tl_mem_ptr(tensor_mem(t)) : NULL;
 }

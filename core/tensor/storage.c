@@ -26,6 +26,12 @@ storage *storage_new(device *d, size_t bytes, bool lazy)
     s->release_ctx = NULL;
     s->mem = (struct tl_mem){0};
     s->canonical_made = true;
+    s->recorded = 0;
+    s->made_in = 0;
+    if (UNLIKELY(program_recorder != NULL)) {
+        s->made_in = recording_id();
+        lazy = true;
+    }
     if (d->host && bytes <= INLINE_BYTES && LIKELY(!check_wanted(CHECK_MEMORY))) {
         s->mem.handle = s->inline_bytes;
         return s;
@@ -85,6 +91,44 @@ void storage_release(storage *s)
     pool_free(s, sizeof *s);
 }
 
+void storage_forget_values(storage *s)
+{
+    if (s->capacity)
+        memory_free(s->device, s->mem, s->capacity);
+    s->capacity = 0;
+    s->mem = (struct tl_mem){0};
+    s->canonical_made = false;
+    s->recorded |= RECORDED_VALUELESS;
+}
+
+tl_status storage_give_memory(storage *s)
+{
+    tl_status status = memory_alloc(s->device, s->bytes ? s->bytes : 1, &s->mem, &s->capacity);
+    if (status != TL_OK)
+        return status;
+    s->canonical_made = true;
+    s->recorded = 0;
+    return TL_OK;
+}
+
+void storage_place(storage *s, struct tl_mem mem)
+{
+    s->mem = mem;
+    s->canonical_made = true;
+    s->recorded = 0;
+}
+
+static tl_status fail_valueless(const storage *s)
+{
+    const char *made_by = recording_made_by(s);
+    if (made_by)
+        return tl_fail(TL_ERR_STATE, "recording: a value is read that is not there yet: it is the result of %s; a program's function may only use "
+                                     "ops, tl_record_call(), and what was there before",
+                       made_by);
+    return tl_fail(TL_ERR_STATE, "the tensor was made by the function of a program while it was recorded, and has no values; what is wanted "
+                                 "outside must be an output of the program");
+}
+
 /* Held for a few instructions, or for one reorder by whoever comes first. */
 void storage_lock(storage *s)
 {
@@ -100,6 +144,8 @@ void storage_unlock(storage *s)
 /* With the lock held: allocate canonical bytes and fill them from the native form. */
 static tl_status make_canonical(storage *s)
 {
+    if (UNLIKELY(s->recorded & RECORDED_VALUELESS))
+        return fail_valueless(s);
     if (!s->canonical_made) {
         tl_status status = memory_alloc(s->device, s->bytes ? s->bytes : 1, &s->mem, &s->capacity);
         if (status != TL_OK)
@@ -131,6 +177,10 @@ tl_status tensor_canonical_slowly(tl_tensor *t)
 tl_status tensor_written(tl_tensor *t)
 {
     storage *s = t->storage;
+    if (UNLIKELY(program_recorder != NULL)) { /* it is the program that will write */
+        atomic_fetch_add_explicit(&s->version, 1, memory_order_relaxed);
+        return TL_OK;
+    }
     if (UNLIKELY(storage_native(s) || !s->canonical_made)) {
         storage_lock(s);
         tl_status status = make_canonical(s);
@@ -140,6 +190,29 @@ tl_status tensor_written(tl_tensor *t)
         if (status != TL_OK)
             return status;
     }
+    atomic_fetch_add_explicit(&s->version, 1, memory_order_relaxed);
+    return TL_OK;
+}
+
+tl_status tensor_written_by_host(const char *who, tl_tensor *t)
+{
+    storage *s = t->storage;
+    if (LIKELY(program_recorder == NULL))
+        return tensor_written(t);
+    if (s->recorded & RECORDED_VALUELESS)
+        return fail_valueless(s);
+    if (s->made_in != recording_id())
+        return tl_fail(TL_ERR_STATE, "%s: while recording, the host writes a tensor from outside, which would happen once and not at each run; use "
+                                     "ops or tl_record_call(), or TL_ONCE { } if once is meant",
+                       who);
+    if (s->recorded & RECORDED_CONSTANT)
+        return tl_fail(TL_ERR_STATE, "%s: while recording, the host writes a tensor that ops have read", who);
+    storage_lock(s);
+    tl_status status = make_canonical(s);
+    storage_unlock(s);
+    if (status != TL_OK)
+        return status;
+    s->recorded |= RECORDED_FILLED;
     atomic_fetch_add_explicit(&s->version, 1, memory_order_relaxed);
     return TL_OK;
 }

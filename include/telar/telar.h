@@ -9,6 +9,7 @@
 #include <telar/autograd.h>
 #include <telar/op.h>
 #include <telar/ops.h>
+#include <telar/program.h>
 #include <telar/random.h>
 #include <telar/registry.h>
 #include <telar/tensor.h>

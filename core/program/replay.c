@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Running a recording: addresses of inputs and outputs are put in, then one step comes after the other.
+ */
+#include "core/program/program.h"
+
+static tl_status run_step(const struct step *s)
+{
+    const struct node *n = s->node;
+    switch (s->kind) {
+    case STEP_KERNEL: return launch(s->device, &s->kernel, s->plan ? s->plan->plan : NULL, &s->call, s->workspace);
+    case STEP_REORDER: {
+        device_lock(s->device);
+        tl_status status = s->kernel.table->reorder(s->kernel.stream, &s->views[0], &s->views[1]);
+        device_unlock(s->device);
+        return status == TL_OK ? status
+                               : tl_fail(status, "%s: cannot reorder from layout %u to %u", s->kernel.backend, s->views[0].layout, s->views[1].layout);
+    }
+    case STEP_TRANSFER: return copy_values(s->operands[0], s->operands[1]);
+    case STEP_CALL: {
+        unsigned errors = error_count;
+        tl_status status = n->call(n->ctx, s->operands, n->n_in, s->operands + n->n_in, n->n_out);
+        return status == TL_OK && error_count == errors ? TL_OK : tl_fail(status == TL_OK ? TL_ERR_PLUGIN : status, "%s: failed without a message", n->name);
+    }
+    }
+    return TL_OK;
+}
+
+/* ---- What a run finds and leaves ------------------------------------------------------------------------------------------------------- */
+
+static tl_status check_captured(const struct program *p)
+{
+    const struct graph *g = p->graph;
+    for (size_t i = 0; i < g->n_values; i++) {
+        const struct value *v = &g->values[i];
+        char text[160];
+        if (v->kind != VALUE_CAPTURED || !v->handle)
+            continue;
+        if (v->handle->storage != v->storage || atomic_load_explicit(&v->handle->refs, memory_order_relaxed) == 1)
+            return tl_fail(TL_ERR_STATE, "program: a tensor that it uses (%s %s) was %s since it was recorded; tl_program_forget() records anew",
+                           tl_dtype_name((tl_dtype)v->handle->dtype), shape_text(text, sizeof text, v->handle->ndim, v->handle->shape),
+                           v->handle->storage != v->storage ? "given other data" : "freed");
+    }
+    for (size_t i = 0; i < g->n_grads; i++)
+        if (g->grads[i].before && g->grads[i].leaf->grad != g->grads[i].before)
+            return tl_fail(TL_ERR_STATE, "program: it was recorded adding to a gradient that a tensor had, which has none or another one now; clear "
+                                         "gradients inside the function, or record anew with tl_program_forget()");
+    return TL_OK;
+}
+
+/* The values are read and written where they are; native forms of what is written go. */
+static tl_status bring_captured(const struct program *p)
+{
+    const struct graph *g = p->graph;
+    for (size_t i = 0; i < g->n_values; i++) {
+        const struct value *v = &g->values[i];
+        if ((v->kind != VALUE_CAPTURED && v->kind != VALUE_KEPT) || (v->writes == 0 && LIKELY(!storage_native(v->storage))))
+            continue;
+        struct tl_tensor face = {.storage = v->storage};
+        tl_status s = v->writes ? tensor_written(&face) : tensor_canonical(&face);
+        if (s != TL_OK)
+            return s;
+    }
+    return TL_OK;
+}
+
+static tl_status bind_inputs(struct program *p, tl_tensor *const *in, tl_tensor **bound)
+{
+    for (int i = 0; i < p->graph->n_in; i++) {
+        int value = p->graph->in[i].value;
+        struct value *v = &p->graph->values[value];
+        tl_tensor *t = in[i];
+        if (!(t->flags & T_CONTIGUOUS)) {
+            if (v->writes)
+                return tl_fail(TL_ERR_STATE, "program: it writes input %d in place, which must be contiguous for that", i);
+            t = tl_clone(t);
+            if (!t)
+                return tl_error_code();
+        }
+        tl_status s = v->writes ? tensor_written(t) : tensor_canonical(t);
+        if (s != TL_OK)
+            return s;
+        struct tl_mem mem = tensor_mem(t);
+        if (mem.handle != v->storage->mem.handle || mem.offset != v->storage->mem.offset || (v->storage->recorded & RECORDED_VALUELESS)) {
+            storage_place(v->storage, mem);
+            program_place_value(p, value, mem);
+        }
+        bound[i] = t;
+    }
+    return TL_OK;
+}
+
+/* Each output is a new tensor; the pool gives it the memory of one that nobody holds any more. */
+static tl_status make_outputs(struct program *p, tl_tensor *const *bound, tl_tensor **out)
+{
+    struct graph *g = p->graph;
+    for (int i = 0; i < g->n_out; i++) {
+        const struct operand *o = &g->out[i];
+        struct value *v = &g->values[o->value];
+        storage *s = v->storage;
+        int64_t offset = o->offset;
+        if (v->kind == VALUE_OUTPUT && v->end == i) {
+            if (!(s = storage_new(v->storage->device, v->storage->bytes, false)))
+                return tl_error_code();
+            storage_place(v->storage, s->mem);
+            program_place_value(p, o->value, s->mem);
+        } else if (v->kind == VALUE_OUTPUT) {
+            s = out[v->end]->storage; /* another view of an earlier one */
+            storage_keep(s);
+        } else {
+            if (v->kind == VALUE_INPUT) {
+                s = bound[v->end]->storage;
+                offset += bound[v->end]->offset;
+            }
+            storage_keep(s);
+        }
+        if (!(out[i] = tensor_over(s, o->dtype, o->ndim, o->shape, o->strides, offset)))
+            return tl_error_code();
+    }
+    return TL_OK;
+}
+
+static void set_gradients(const struct graph *g)
+{
+    for (size_t i = 0; i < g->n_grads; i++) {
+        struct grad_effect *e = &g->grads[i];
+        if (e->leaf->grad == e->after)
+            continue;
+        tl_tensor *old = e->leaf->grad;
+        if (e->after)
+            tensor_keep(e->after);
+        e->leaf->grad = e->after;
+        if (old)
+            tensor_release(old);
+    }
+}
+
+/* ---- Constants ---------------------------------------------------------------------------------------------------------------------------- */
+
+static bool constants_stale(const struct program *p)
+{
+    for (size_t i = 0; i < p->n_sources; i++)
+        if (storage_version(p->graph->values[p->sources[i].value].storage) != p->sources[i].version)
+            return true;
+    return !p->constants_made;
+}
+
+static tl_status make_constants(struct program *p)
+{
+    p->constants_made = false;
+    for (size_t i = 0; i < p->n_steps; i++) {
+        tl_status s = p->steps[i]->constant ? run_step(p->steps[i]) : TL_OK;
+        if (s != TL_OK)
+            return s;
+    }
+    for (size_t i = 0; i < p->n_sources; i++)
+        p->sources[i].version = storage_version(p->graph->values[p->sources[i].value].storage);
+    p->constants_made = true;
+    return TL_OK;
+}
+
+/* --------------------------------------------------------------------------------------------------------------------------------------------- */
+
+tl_status program_replay(struct program *p, tl_tensor *const *in, tl_tensor **out)
+{
+    tl_tensor *bound[MAX_ENDS];
+    tl_status s = check_captured(p);
+    if (s == TL_OK)
+        s = bind_inputs(p, in, bound);
+    if (s == TL_OK)
+        s = make_outputs(p, bound, out);
+    if (s == TL_OK)
+        s = bring_captured(p);
+    if (s == TL_OK && UNLIKELY(p->n_constant && constants_stale(p)))
+        s = make_constants(p);
+    for (size_t i = 0; i < p->n_steps && s == TL_OK; i++)
+        if (!p->steps[i]->constant)
+            s = run_step(p->steps[i]);
+    if (s == TL_OK)
+        set_gradients(p->graph);
+    return s;
+}
