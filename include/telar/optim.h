@@ -127,7 +127,7 @@ TL_PUBLIC tl_status tl_optimizer_load_state(tl_optimizer *o, const tl_state *fro
 /* ---- Gradient clipping -------------------------------------------------------------------------------------------- */
 
 /** Scale the gradients of m's parameters so that their joint p-norm (p 0: 2; INFINITY: the largest magnitude) is at
- *  most max_norm. *norm (may be NULL) is what it was. */
+ *  most max_norm. *norm (may be NULL) is what it was; it must be NULL while a program is recorded. */
 TL_PUBLIC tl_status tl_clip_grad_norm(tl_module *m, double max_norm, double p, double *norm);
 TL_PUBLIC tl_status tl_clip_grad_norm_list(tl_tensor *const *parameters, size_t n, double max_norm, double p, double *norm);
 /** Bring every element of every gradient into [-limit, limit]. */

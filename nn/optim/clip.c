@@ -30,23 +30,11 @@ static tl_status scale(tl_tensor *g, double factor)
     return done ? TL_OK : tl_error_code();
 }
 
-tl_status tl_clip_grad_norm_list(tl_tensor *const *parameters, size_t n, double max_norm, double p, double *norm)
+static tl_status clip_norm(tl_tensor *const *gradients, size_t n, double max_norm, double p, double *norm)
 {
-    if (p == 0)
-        p = 2;
-    if (!(p > 0) || !(max_norm >= 0))
-        return tl_fail(TL_ERR_ARGUMENT, "clip_grad_norm: max_norm is %g and the order of the norm %g; neither may be negative",
-                       max_norm, p);
     double total = 0;
-    if (n > 0 && !parameters)
-        return tl_fail(TL_ERR_ARGUMENT, "clip_grad_norm: the list of %zu parameters is NULL", n);
     for (size_t i = 0; i < n; i++) {
-        tl_tensor *g = tl_grad_of(parameters[i]);
-        if (!g)
-            return tl_fail(TL_ERR_ARGUMENT, "clip_grad_norm: parameter %zu is NULL", i);
-        if (tl_is_none(g))
-            continue;
-        double part = power_sum(g, p);
+        double part = power_sum(gradients[i], p);
         if (isnan(part) && tl_error_code() != TL_OK)
             return tl_error_code();
         total = !isinf(p) ? total + part : part > total || isnan(part) ? part : total;
@@ -58,8 +46,66 @@ tl_status tl_clip_grad_norm_list(tl_tensor *const *parameters, size_t n, double 
     tl_status status = TL_OK;
     /* A norm of NaN makes all gradients NaN, as PyTorch's does: it must not go unseen. */
     for (size_t i = 0; i < n && status == TL_OK && !(factor >= 1); i++)
-        if (!tl_is_none(tl_grad_of(parameters[i])))
-            status = scale(tl_grad_of(parameters[i]), factor);
+        status = scale(gradients[i], factor);
+    return status;
+}
+
+struct recorded_clip {
+    double max_norm, p;
+};
+
+static tl_status clip_again(void *ctx, tl_tensor *const *in, int n_in, tl_tensor *const *out, int n_out)
+{
+    const struct recorded_clip *c = ctx;
+    (void)in, (void)n_in;
+    return clip_norm(out, (size_t)n_out, c->max_norm, c->p, NULL);
+}
+
+static tl_status record_clip(tl_tensor *const *gradients, size_t n, double max_norm, double p)
+{
+    struct recorded_clip *c = malloc(sizeof *c);
+    if (!c)
+        return tl_fail(TL_ERR_NOMEM, "clip_grad_norm: out of memory");
+    *c = (struct recorded_clip){max_norm, p};
+    return tl_record_call("clip_grad_norm", clip_again, c, free, gradients, (int)n, gradients, (int)n);
+}
+
+/* The gradients that there are of n parameters, malloc()ed; NULL and an error. */
+static tl_tensor **gradients_of(const char *who, tl_tensor *const *parameters, size_t n, size_t *n_gradients)
+{
+    tl_tensor **list = n > 0 && !parameters ? NULL : calloc(n + 1, sizeof(tl_tensor *));
+    *n_gradients = 0;
+    if (!list)
+        tl_fail(n > 0 && !parameters ? TL_ERR_ARGUMENT : TL_ERR_NOMEM,
+                n > 0 && !parameters ? "%s: the list of %zu parameters is NULL" : "%s: out of memory for %zu gradients", who, n);
+    for (size_t i = 0; list && i < n; i++) {
+        tl_tensor *g = tl_grad_of(parameters[i]);
+        if (!g) {
+            tl_fail(TL_ERR_ARGUMENT, "%s: parameter %zu is NULL", who, i);
+            free(list);
+            return NULL;
+        }
+        if (!tl_is_none(g))
+            list[(*n_gradients)++] = g;
+    }
+    return list;
+}
+
+tl_status tl_clip_grad_norm_list(tl_tensor *const *parameters, size_t n, double max_norm, double p, double *norm)
+{
+    if (p == 0)
+        p = 2;
+    if (!(p > 0) || !(max_norm >= 0))
+        return tl_fail(TL_ERR_ARGUMENT, "clip_grad_norm: max_norm is %g and the order of the norm %g; neither may be negative",
+                       max_norm, p);
+    if (tl_recording() && norm)
+        return tl_fail(TL_ERR_STATE, "clip_grad_norm: the norm cannot be read while a program is recorded; pass NULL for it");
+    size_t n_gradients;
+    tl_tensor **gradients = gradients_of("clip_grad_norm", parameters, n, &n_gradients);
+    if (!gradients)
+        return tl_error_code();
+    tl_status status = tl_recording() ? record_clip(gradients, n_gradients, max_norm, p) : clip_norm(gradients, n_gradients, max_norm, p, norm);
+    free(gradients);
     return status;
 }
 
@@ -75,7 +121,7 @@ tl_status tl_clip_grad_value_list(tl_tensor *const *parameters, size_t n, double
             return tl_fail(TL_ERR_ARGUMENT, "clip_grad_value: parameter %zu is NULL", i);
         if (tl_is_none(g) || tl_numel(g) == 0)
             continue;
-        if (optimizer_plain(g)) {
+        if (optimizer_plain(g) && !tl_recording()) {
             void *data = tl_data_mut(g);
             if (!data)
                 return tl_error_code();

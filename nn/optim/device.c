@@ -9,7 +9,7 @@
 #include "nn/optim/optimizer.h"
 
 /* Derived numbers are computed in f64 here, as in the loops over host memory. */
-static void numbers_of(const tl_optimizer *o, const struct slot *s, double *v)
+void optimizer_numbers(const tl_optimizer *o, const struct slot *s, double *v)
 {
     const struct settings *set = &o->settings;
     const struct rates *r = &o->groups[s->group];
@@ -32,7 +32,7 @@ static tl_tensor *rates_tensor(struct device_rates *rates, const tl_optimizer *o
     double values[TL_RATES];
     tl_dtype dtype = tl_dtype_of(s->parameter) == TL_F64 ? TL_F64 : TL_F32;
     const char *device = tl_device_of(s->parameter);
-    numbers_of(o, s, values);
+    optimizer_numbers(o, s, values);
     if (rates->tensor && memcmp(values, rates->values, sizeof values) == 0 && tl_dtype_of(rates->tensor) == dtype &&
         strcmp(tl_device_of(rates->tensor), device) == 0)
         return rates->tensor;
@@ -56,6 +56,17 @@ void optimizer_rates_free(struct device_rates *rates)
 
 tl_status optimizer_step_op(struct device_rates *rates, const tl_optimizer *o, struct slot *s, tl_tensor *g, unsigned uses, bool first)
 {
+    tl_status status = TL_OK;
+    TL_SCOPE
+    {
+        tl_tensor *numbers = rates_tensor(rates, o, s);
+        status = numbers ? optimizer_step_with(o, s, g, numbers, uses, first) : tl_error_code();
+    }
+    return status;
+}
+
+tl_status optimizer_step_with(const tl_optimizer *o, struct slot *s, tl_tensor *g, tl_tensor *rates, unsigned uses, bool first)
+{
     static const tl_op *op;
     const struct settings *set = &o->settings;
     const struct rates *r = &o->groups[s->group];
@@ -76,13 +87,13 @@ tl_status optimizer_step_op(struct device_rates *rates, const tl_optimizer *o, s
     tl_status status = TL_OK;
     TL_NO_GRAD TL_SCOPE
     {
-        tl_tensor *in[3 + MAX_MOMENTS] = {s->parameter, g, rates_tensor(rates, o, s)}, *into[1 + MAX_MOMENTS] = {s->parameter},
+        tl_tensor *in[3 + MAX_MOMENTS] = {s->parameter, g, rates}, *into[1 + MAX_MOMENTS] = {s->parameter},
                   *out[1 + MAX_MOMENTS];
         for (int k = 0; k < MAX_MOMENTS; k++) {
             in[3 + k] = uses >> k & 1 ? s->moments[k] : TL_NONE;
             into[1 + k] = uses >> k & 1 ? s->moments[k] : NULL;
         }
-        status = in[2] ? tl_op_call_into(op, &attrs, in, 3 + MAX_MOMENTS, into, out) : tl_error_code();
+        status = tl_op_call_into(op, &attrs, in, 3 + MAX_MOMENTS, into, out);
     }
     return status;
 }

@@ -31,6 +31,7 @@ nn_libtelar_nn_la_SOURCES += \
 	%D%/optimizer.c \
 	%D%/optimizer.h \
 	%D%/plateau.c \
+	%D%/record.c \
 	%D%/rmsprop.c \
 	%D%/schedule.c \
 	%D%/schedule.h \

@@ -176,13 +176,13 @@ bool optimizer_plain(const tl_tensor *t)
 }
 
 /* Make the moments that are missing, as zeros. *first: moment 0 is new. */
-static tl_status make_moments(const tl_optimizer *o, struct slot *s, unsigned uses, bool *first)
+tl_status optimizer_make_moments(const tl_optimizer *o, struct slot *s, unsigned uses, bool *first)
 {
     *first = (uses & 1) && !s->moments[0];
     for (int k = 0; k < MAX_MOMENTS; k++) {
         if (!(uses & 1u << k) || s->moments[k])
             continue;
-        TL_NO_GRAD TL_SCOPE s->moments[k] = tl_keep(tl_zeros_like(s->parameter));
+        TL_ONCE TL_NO_GRAD TL_SCOPE s->moments[k] = tl_keep(tl_zeros_like(s->parameter));
         if (!s->moments[k]) {
             tl_error_prefix("%s: ", o->algorithm->name);
             return tl_error_code();
@@ -214,7 +214,7 @@ static tl_status step_host(const tl_optimizer *o, struct slot *s, tl_tensor *g, 
     return TL_OK;
 }
 
-static tl_status step_slot(tl_optimizer *o, struct slot *s, tl_tensor *g)
+tl_status optimizer_step_slot(tl_optimizer *o, struct slot *s, tl_tensor *g)
 {
     const tl_tensor *p = s->parameter;
     if (tl_numel(g) != tl_numel(p) || tl_dtype_of(g) != tl_dtype_of(p))
@@ -223,7 +223,7 @@ static tl_status step_slot(tl_optimizer *o, struct slot *s, tl_tensor *g)
                        tl_dtype_name(tl_dtype_of(p)));
     bool first;
     unsigned uses = o->algorithm->uses(&o->settings, &o->groups[s->group]);
-    tl_status status = make_moments(o, s, uses, &first);
+    tl_status status = optimizer_make_moments(o, s, uses, &first);
     if (status != TL_OK)
         return status;
     bool plain = optimizer_plain(p);
@@ -242,9 +242,11 @@ tl_status tl_optimizer_step(tl_optimizer *o)
 {
     if (!o)
         return tl_fail(TL_ERR_ARGUMENT, "optimizer: cannot step NULL");
+    if (tl_recording())
+        return optimizer_record_step(o);
     for (size_t i = 0; i < o->n_slots; i++) {
         tl_tensor *g = tl_grad_of(o->slots[i].parameter);
-        tl_status status = tl_is_none(g) ? TL_OK : step_slot(o, &o->slots[i], g);
+        tl_status status = tl_is_none(g) ? TL_OK : optimizer_step_slot(o, &o->slots[i], g);
         if (status != TL_OK) {
             tl_error_prefix("parameter %zu: ", i);
             return status;

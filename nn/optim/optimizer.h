@@ -63,8 +63,18 @@ void optimizer_options(void *copy, size_t size, const void *options);
 /* Is t in host memory, contiguous, and f32 or f64? Then loops may run over its bytes. */
 bool optimizer_plain(const tl_tensor *t);
 
-/* The update of one parameter that is not plain, by the op optimizer_step (device.c). */
+/* Make the moments that are missing, as zeros. *first: moment 0 is new. */
+tl_status optimizer_make_moments(const tl_optimizer *o, struct slot *s, unsigned uses, bool *first);
+/* The update of one parameter, by whichever of the two ways fits its memory. */
+tl_status optimizer_step_slot(tl_optimizer *o, struct slot *s, tl_tensor *g);
+/* The same for all, where a program is being recorded (record.c). */
+tl_status optimizer_record_step(tl_optimizer *o);
+
+/* The update of one parameter that is not plain, by the op optimizer_step (device.c); with rates that are given; and the rates of its next
+ * update. */
 tl_status optimizer_step_op(struct device_rates *rates, const tl_optimizer *o, struct slot *s, tl_tensor *g, unsigned uses, bool first);
+tl_status optimizer_step_with(const tl_optimizer *o, struct slot *s, tl_tensor *g, tl_tensor *rates, unsigned uses, bool first);
+void optimizer_numbers(const tl_optimizer *o, const struct slot *s, double *v);
 /* Give back what it keeps. */
 void optimizer_rates_free(struct device_rates *rates);
 
