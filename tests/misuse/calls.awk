@@ -84,7 +84,7 @@ function value(parameter, fn, counted,    type, name) {
         sub(/^struct/, "struct ", type)
         return "(" type "){0}"
     }
-    if (type ~ /^(tl_batch_function|tl_global_visit|tl_module_visit|tl_grad_hook|tl_fit_callback)$/)
+    if (type ~ /^(tl_batch_function|tl_program_fn|tl_program_call|tl_global_visit|tl_module_visit|tl_grad_hook|tl_fit_callback)$/)
         return "NULL"
     print "tests/misuse/calls.awk: " fn ": no values for \"" parameter "\"" >"/dev/stderr"
     failed = 1

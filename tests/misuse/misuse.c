@@ -307,6 +307,23 @@ static tl_history *some_history(void)
     return h;
 }
 
+static tl_status doubled(void *ctx, tl_tensor *const *in, int n_in, tl_tensor **out, int n_out)
+{
+    (void)ctx;
+    for (int i = 0; i < n_out; i++)
+        out[i] = n_in ? tl_add(in[0], in[0]) : ones(TL_F32, TL_SHAPE(2));
+    return tl_error_code();
+}
+
+static tl_program *some_program(void)
+{
+    tl_program *p = tl_compile(doubled, NULL, 1);
+    tl_tensor *x = ones(TL_F32, TL_SHAPE(2)), *y;
+    if (draw() % 2)
+        tl_program_run(p, &x, 1, &y);
+    return p;
+}
+
 #define OBJECT(name, expression)                   \
     static tl_##name *a_##name(void)               \
     {                                              \
@@ -326,6 +343,7 @@ OBJECT(regression, tl_regression_new(2))
 OBJECT(summary, tl_summarize(tl_nn_linear(3, 2), TL_SHAPE(1, 3)))
 OBJECT(scaler, tl_scaler_new(2, (const double[]){0, 0}, (const double[]){1, 1}))
 OBJECT(node, tl_grad_fn(tl_relu(leaf())))
+OBJECT(program, some_program())
 OBJECT(progress, tl_progress_new(stdout, "x", 3))
 
 static const tl_op *a_op(void)
