@@ -286,7 +286,7 @@ void cpu_primitive_free(struct cpu_primitive *p)
 
 dnnl_status_t cpu_primitive_run(const struct cpu_primitive *p, void *const *data, void *scratch)
 {
-    dnnl_exec_arg_t args[8];
+    dnnl_exec_arg_t args[CPU_MOST_ARGUMENTS];
     dnnl_status_t status = dnnl_success;
     int made = 0;
     for (; made < p->n; made++) {

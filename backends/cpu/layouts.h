@@ -33,13 +33,22 @@ dnnl_status_t cpu_describe_as(onednn_desc *desc, const struct tl_view *view, uin
 size_t cpu_layout_size(const struct tl_device *device, uint32_t layout, const struct tl_view *view);
 tl_status cpu_reorder(struct tl_stream *stream, const struct tl_view *from, const struct tl_view *to);
 
+enum { CPU_MOST_LINKS = 6 };
+
+/** Why an epilogue cannot be post-ops of a primitive; NULL: it can, or there is none. */
+const char *cpu_epilogue_refused(const struct tl_call *call);
+/** Attributes with the call's epilogue as post-ops, whose operands lie in `layout`; made, to be destroyed. */
+dnnl_status_t cpu_epilogue_attr(dnnl_primitive_attr_t *attr, const struct tl_call *call, uint32_t layout);
+
+enum { CPU_MOST_ARGUMENTS = 8 + CPU_MOST_LINKS };
+
 /** A primitive and the descriptors of its arguments. */
 struct cpu_primitive {
     dnnl_primitive_t primitive;
     int threads; /**< for which it was made */
     int n;
-    int arg[8];
-    onednn_desc desc[8];
+    int arg[CPU_MOST_ARGUMENTS];
+    onednn_desc desc[CPU_MOST_ARGUMENTS];
     size_t scratch; /**< bytes */
 };
 

@@ -36,6 +36,7 @@ backends_cpu_vector_libavx512_la_CFLAGS = $(CPU_VECTOR_CFLAGS) -mavx512f -mavx51
 backends_cpu_cpu_la_SOURCES += \
 	%D%/cpu.c \
 	%D%/cpu.h \
+	%D%/epilogue.c \
 	%D%/layouts.c \
 	%D%/layouts.h \
 	%D%/onednn.h \

@@ -69,6 +69,11 @@ static inline dnnl_status_t onednn_convolution(dnnl_primitive_desc_t *pd, dnnl_e
                                                           padding_end, attr);
 }
 
+static inline dnnl_status_t onednn_append_eltwise(dnnl_post_ops_t ops, dnnl_alg_kind_t alg, float alpha, float beta)
+{
+    return dnnl_post_ops_append_eltwise(ops, alg, alpha, beta);
+}
+
 static inline dnnl_status_t onednn_matmul(dnnl_primitive_desc_t *pd, dnnl_engine_t engine, onednn_desc a, onednn_desc b,
                                           onednn_desc bias, onednn_desc y, const_dnnl_primitive_attr_t attr)
 {
@@ -127,6 +132,11 @@ static inline dnnl_status_t onednn_convolution(dnnl_primitive_desc_t *pd, dnnl_e
     else
         status = dnnl_dilated_convolution_forward_desc_init(&d, prop, alg, x, w, b, y, stride, dilation, padding, padding_end);
     return status == dnnl_success ? dnnl_primitive_desc_create(pd, &d, attr, engine, hint) : status;
+}
+
+static inline dnnl_status_t onednn_append_eltwise(dnnl_post_ops_t ops, dnnl_alg_kind_t alg, float alpha, float beta)
+{
+    return dnnl_post_ops_append_eltwise(ops, 1, alg, alpha, beta);
 }
 
 static inline dnnl_status_t onednn_matmul(dnnl_primitive_desc_t *pd, dnnl_engine_t engine, onednn_desc a, onednn_desc b,

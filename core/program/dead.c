@@ -27,11 +27,11 @@ static void mark(const struct operand *o, int n, bool *read)
             read[o[i].value] = true;
 }
 
-void pass_dead(struct graph *g)
+tl_status pass_dead(struct graph *g)
 {
     bool *read = calloc(g->n_values + 1, sizeof *read);
     if (!read)
-        return; /* a longer program, and a right one */
+        return tl_fail(TL_ERR_NOMEM, "program: out of memory");
     size_t kept = g->nodes.n;
     for (size_t i = g->nodes.n; i-- > 0;) {
         struct node *n = g->nodes.v[i];
@@ -46,9 +46,14 @@ void pass_dead(struct graph *g)
         mark(n->out, n->n_out, read); /* what it writes a part of must be made as well */
         if (n->residual_in >= 0)
             read[n->residual_in] = true;
+        if (n->residual_out >= 0 && !read[n->residual_out]) {
+            n->residual_out = -1;
+            n->want_residual = false;
+        }
         g->nodes.v[--kept] = n;
     }
     memmove(g->nodes.v, g->nodes.v + kept, (g->nodes.n - kept) * sizeof(struct node *));
     g->nodes.n -= kept;
     free(read);
+    return TL_OK;
 }

@@ -1,8 +1,11 @@
 # sources core_libtelar_la_SOURCES: *.c *.h
 core_libtelar_la_SOURCES += \
 	%D%/dead.c \
+	%D%/fold.c \
+	%D%/fuse.c \
 	%D%/lower.c \
 	%D%/memory_plan.c \
+	%D%/passes.c \
 	%D%/print.c \
 	%D%/program.c \
 	%D%/program.h \

@@ -28,6 +28,8 @@ struct lowering {
     size_t n_forms;
     const struct node *node;
     bool constant; /* is what it makes the same at each run? */
+    bool hoist;    /* are there constant steps at all? */
+    size_t first_reference; /* of the step that is being made */
     struct recorder recorder;
 };
 
@@ -166,6 +168,7 @@ static struct step *step_begin(struct lowering *l, enum step_kind kind, device *
         no_memory();
         return NULL;
     }
+    l->first_reference = p->n_references;
     s->kind = kind;
     s->node = l->node;
     s->device = d;
@@ -187,13 +190,13 @@ static bool is_constant(struct lowering *l, int value)
 {
     const struct value *v = &l->p->graph->values[value];
     const struct form *f = form_of(l, value);
-    return (v->kind == VALUE_CAPTURED && v->writes == 0) || (f && f->constant);
+    return l->hoist && ((v->kind == VALUE_CAPTURED && v->writes == 0) || (f && f->constant));
 }
 
 /* Is what the node makes the same at each run? */
 static bool node_is_constant(struct lowering *l, const struct node *n)
 {
-    if (!n->entry || n->residual_in >= 0 || n->residual_out >= 0)
+    if (!l->hoist || n->residual_in >= 0 || n->residual_out >= 0)
         return false;
     for (int i = 0; i < n->n_in; i++)
         if (n->in[i].value >= 0 && !is_constant(l, n->in[i].value))
@@ -275,6 +278,12 @@ static struct step *reorder_begin(struct lowering *l, device *d, const struct tl
 static void step_done(struct lowering *l, bool constant)
 {
     struct program *p = l->p;
+    for (size_t i = l->first_reference; i < p->n_references && !constant; i++) {
+        const struct reference *r = &p->references[i];
+        int buffer = r->buffer >= 0 ? r->buffer : form_of(l, r->value)->canonical_buffer;
+        if (buffer >= 0)
+            p->buffers[buffer].outside = true;
+    }
     p->pending->constant = constant;
     p->n_constant += constant;
     p->steps[p->n_steps++] = p->pending;
@@ -392,6 +401,7 @@ struct call {
     struct operand *in; /* as they are brought: dense copies in place of strided ones */
     struct tl_view *views;
     tl_tensor **tensors;
+    bool taken; /* by a kernel */
 };
 
 static bool readable(const struct form *f, const struct bound_kernel *b)
@@ -426,6 +436,8 @@ static const struct bound_kernel *choose(struct lowering *l, struct call *c, con
         if (b->device != offered_to)
             offer(l, c, b);
         offered_to = b->device;
+        if (c->call.n_epilogue && !(b->kernel->flags & TL_KERNEL_EPILOGUE))
+            continue;
         if ((*why = launch_refused(b, &c->call)))
             continue;
         if (!b->kernel->prepare)
@@ -690,9 +702,18 @@ static tl_status lower_call(struct lowering *l, const struct node *n, struct cal
     offer(l, c, NULL);
     describe_outputs(f);
     describe_call(f, &c->call, &c->residual);
+    c->call.epilogue = n->epilogue;
+    c->call.n_epilogue = n->n_epilogue;
     const char *why = "it has none";
     const struct bound_kernel *b = choose(l, c, &why);
-    tl_status s = !b ? tl_error_code() : b->kernel ? emit_kernel(l, c, b) : lower_otherwise(l, c, why);
+    tl_status s = TL_OK;
+    c->taken = b && b->kernel;
+    if (!b)
+        s = tl_error_code();
+    else if (b->kernel)
+        s = emit_kernel(l, c, b);
+    else if (n->n_epilogue == 0)
+        s = lower_otherwise(l, c, why);
     if (c->plan)
         plan_release(c->plan, true);
     return s;
@@ -882,34 +903,66 @@ static bool between_devices(const struct lowering *l, const struct node *n)
            v[n->in[0].value].storage->device != v[n->out[0].value].storage->device;
 }
 
+/* The node as a call; *taken: by a kernel. One with an epilogue that no kernel takes is left alone. */
+static tl_status lower_op(struct lowering *l, const struct node *n, bool *taken)
+{
+    struct call c = {0};
+    size_t inputs = (size_t)n->n_in + 1;
+    l->constant = node_is_constant(l, n);
+    c.in = calloc(inputs, sizeof *c.in);
+    c.views = calloc(inputs, sizeof *c.views);
+    c.tensors = calloc(inputs, sizeof(tl_tensor *));
+    tl_scope scope = tl_scope_begin();
+    tl_status s = !c.in || !c.views || !c.tensors                                   ? no_memory()
+                  : (n->entry->op->flags & TL_OP_POINTWISE) && n->entry->pointwise ? lower_pointwise(l, n, &c)
+                                                                                   : lower_call(l, n, &c);
+    tl_scope_end(&scope);
+    free(c.in);
+    free(c.views);
+    free(c.tensors);
+    *taken = c.taken;
+    if (s == TL_OK && l->constant && (c.taken || n->n_epilogue == 0))
+        mark_constant(l, n);
+    return s;
+}
+
+/* As many of its parts at once as a kernel takes, then the others. */
+static tl_status lower_group(struct lowering *l, const struct node *group)
+{
+    bool taken = false;
+    int n = group->n_parts;
+    tl_status s = TL_OK;
+    for (; n > 1 && s == TL_OK && !taken; n -= !taken) {
+        struct node *call = group_call(group, n);
+        if (!call)
+            return tl_error_code();
+        l->node = call;
+        s = lower_op(l, call, &taken);
+        tl_status kept = taken || s != TL_OK ? node_append(&l->p->lowered, call) : TL_OK;
+        if (!taken && s == TL_OK)
+            node_free(call);
+        s = s == TL_OK ? kept : s;
+    }
+    for (int i = taken ? n : 0; i < group->n_parts && s == TL_OK; i++)
+        s = lower_node(l, group->parts[i]);
+    return s;
+}
+
 static tl_status lower_node(struct lowering *l, const struct node *n)
 {
     const struct node *outer = l->node;
     bool outer_constant = l->constant;
-    struct call c = {0};
     tl_status s;
     l->node = n;
     if (!form_of(l, (int)l->p->graph->n_values))
         return no_memory();
-    if (!n->entry || between_devices(l, n)) {
+    bool taken;
+    if (n->n_parts)
+        s = lower_group(l, n);
+    else if (!n->entry || between_devices(l, n))
         s = lower_with_tensors(l, n, n->entry ? STEP_TRANSFER : STEP_CALL);
-    } else {
-        l->constant = node_is_constant(l, n);
-        size_t inputs = (size_t)n->n_in + 1;
-        c.in = calloc(inputs, sizeof *c.in);
-        c.views = calloc(inputs, sizeof *c.views);
-        c.tensors = calloc(inputs, sizeof(tl_tensor *));
-        tl_scope scope = tl_scope_begin();
-        s = !c.in || !c.views || !c.tensors                                   ? no_memory()
-            : (n->entry->op->flags & TL_OP_POINTWISE) && n->entry->pointwise ? lower_pointwise(l, n, &c)
-                                                                             : lower_call(l, n, &c);
-        tl_scope_end(&scope);
-        free(c.in);
-        free(c.views);
-        free(c.tensors);
-        if (s == TL_OK && l->constant)
-            mark_constant(l, n);
-    }
+    else
+        s = lower_op(l, n, &taken);
     l->node = outer;
     l->constant = outer_constant;
     return s;
@@ -928,6 +981,7 @@ static tl_status lower_all(struct lowering *l)
         struct buffer *b = &p->buffers[i];
         if (b->value >= 0 && l->forms[b->value].constant)
             b->lasting = true;
+        b->lasting &= b->outside; /* else it only lives while constants are made */
     }
     return s;
 }
@@ -956,7 +1010,7 @@ static tl_status settle_captured(struct program *p)
 struct program *program_lower(struct graph *g)
 {
     struct program *p = calloc(1, sizeof *p);
-    struct lowering l = {.p = p};
+    struct lowering l = {.p = p, .hoist = pass_enabled("constants")};
     if (!p) {
         graph_free(g);
         no_memory();

@@ -139,7 +139,8 @@ tl_status program_plan_memory(struct program *p)
     for (size_t i = 0; i < p->n_buffers; i++)
         if (p->buffers[i].first >= 0 && !p->buffers[i].lasting)
             p->value_bytes += p->buffers[i].bytes;
-    take_over(p);
+    if (pass_enabled("reuse"))
+        take_over(p);
     tl_status s = plan_arena(p);
     if (s == TL_OK)
         s = place_buffers(p);

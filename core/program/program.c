@@ -150,8 +150,10 @@ static struct recorded *record_anew(tl_program *p, tl_tensor *const *in, int n_i
     }
     key_make(&r->key, p, in, n_in);
     struct graph *g = record_function(p->fn, p->ctx, in, n_in, p->n_out);
-    if (g)
-        pass_dead(g);
+    if (g && graph_optimize(g) != TL_OK) {
+        graph_free(g);
+        g = NULL;
+    }
     r->program = g ? program_lower(g) : NULL;
     if (!r->program) {
         free(r);

@@ -56,6 +56,11 @@ struct node {
     size_t attrs_size;
     struct tl_meta meta[8]; /**< of the outputs */
 
+    struct tl_epilogue *epilogue; /**< what output 0 goes through; its operands are at the end of in[] */
+    int n_epilogue;
+    struct node **parts; /**< of a group (fuse.c): nodes, each of the last one's output; owned. The group has no operands of its own */
+    int n_parts;
+
     const char *name; /**< of the rest: a call of the host */
     tl_program_call call;
     void *ctx;
@@ -105,6 +110,10 @@ tl_status recorder_open(struct recorder *r, struct graph *g, struct node_list *t
 void recorder_close(struct recorder *r);
 /** A new tensor that is recorded becomes a value of the program; -1 and an error. */
 int recorder_value(struct recorder *r, tl_tensor *t);
+/** t as an operand of nodes; a tensor that is none of the program's is captured. */
+tl_status recorder_operand(struct recorder *r, tl_tensor *t, struct operand *o);
+/** An empty node; NULL and an error. Its attributes are copied. */
+struct node *node_make(int n_in, int n_out, const void *attrs, size_t attrs_size);
 void node_free(struct node *n);
 tl_status node_append(struct node_list *list, struct node *n);
 /** An operand as a tensor of the current scope, over its value's storage. */
@@ -115,8 +124,20 @@ static inline const char *node_name(const struct node *n)
     return n->entry ? n->entry->op->name : n->name;
 }
 
+/* ---- Passes (passes.c) ---------------------------------------------------------------------------------------------------- */
+
+/** All passes that TELAR_PASSES leaves on. */
+tl_status graph_optimize(struct graph *g);
+/** Is this one on? */
+bool pass_enabled(const char *name);
 /** Take out nodes whose results nobody needs (dead.c). */
-void pass_dead(struct graph *g);
+tl_status pass_dead(struct graph *g);
+/** Fold normalisations into convolutions (fold.c). */
+tl_status pass_fold(struct graph *g);
+/** Make groups of nodes that one kernel may do (fuse.c). */
+tl_status pass_fuse(struct graph *g);
+/** The first n_parts of a group as one call, with an epilogue; owned by the caller. NULL and an error. */
+struct node *group_call(const struct node *group, int n_parts);
 
 /* ---- Steps (lower.c) ---------------------------------------------------------------------------------------------------- */
 
@@ -127,7 +148,8 @@ struct buffer {
     int value; /**< whose canonical form it is; -1: a native form, a workspace, … */
     int first, last; /**< steps that use it; first -1: none */
     int same_as;   /**< the buffer whose memory this one takes over; -1: none */
-    bool lasting;  /**< not in the arena: made by a constant step */
+    bool outside;  /**< steps that are no constant ones use it */
+    bool lasting;  /**< not in the arena: made by a constant step, for such ones */
     uint32_t layout;
     struct tl_mem mem;
     size_t offset, capacity;

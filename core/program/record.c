@@ -131,12 +131,16 @@ void node_free(struct node *n)
         return;
     if (n->release)
         n->release(n->ctx);
+    for (int i = 0; i < n->n_parts; i++)
+        node_free(n->parts[i]);
+    free(n->parts);
+    free(n->epilogue);
     free(n->in);
     free(n->attrs);
     free(n);
 }
 
-static struct node *node_make(int n_in, int n_out, const void *attrs, size_t attrs_size)
+struct node *node_make(int n_in, int n_out, const void *attrs, size_t attrs_size)
 {
     struct node *n = calloc(1, sizeof *n);
     if (n)
@@ -179,6 +183,15 @@ int recorder_value(struct recorder *r, tl_tensor *t)
     if (v >= 0)
         r->graph->values[v].writes = 1;
     return v;
+}
+
+tl_status recorder_operand(struct recorder *r, tl_tensor *t, struct operand *o)
+{
+    int v = value_read(r, t);
+    if (v < 0)
+        return tl_error_code();
+    describe(o, v, t);
+    return TL_OK;
 }
 
 /* A new tensor without values, as the output of a node of e. */

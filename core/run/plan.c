@@ -107,6 +107,14 @@ static void make_key(struct key *k, const struct op_entry *e, const struct bound
         key_view(k, &c->in[i]);
     for (int i = 0; i < c->n_out; i++)
         key_view(k, &c->out[i]);
+    for (int i = 0; i < c->n_epilogue; i++) {
+        const struct tl_epilogue *link = &c->epilogue[i];
+        int32_t operands[2] = {link->value, link->other};
+        key_add(k, &link->op, sizeof link->op);
+        key_add(k, operands, sizeof operands);
+        key_add(k, &link->attrs->p, sizeof link->attrs->p);
+        key_add(k, &link->attrs->q, sizeof link->attrs->q);
+    }
     /* A gradient's plan depends on whose residual it finds. */
     if (c->residual->size) {
         key_add(k, &c->residual->maker, sizeof c->residual->maker);

@@ -113,6 +113,16 @@ enum {
 };
 
 struct tl_kernel;
+struct tl_pointwise_attrs;
+
+/** One link of what the result of a call goes through before it is written: the pointwise op `op` of the value so far and, if it has two
+ *  operands, of one more input of the call. */
+struct tl_epilogue {
+    const char *op; /**< a name of <telar/pointwise.def> */
+    const struct tl_pointwise_attrs *attrs;
+    int32_t value; /**< which operand of op the value so far is: 0 or 1 */
+    int32_t other; /**< the index in call->in of the other one; -1: there is none. It broadcasts to the shape of the result */
+};
 
 /** One call of an op. */
 struct tl_call {
@@ -128,6 +138,9 @@ struct tl_call {
     uint32_t math;                /**< enum tl_math */
     uint32_t attrs_size;          /**< bytes of attrs; 0 where attrs is NULL */
     const struct tl_kernel *kernel; /**< the one that is asked: one function may serve many kernels */
+    const struct tl_epilogue *epilogue; /**< n_epilogue links that out[0] goes through, one after the other; their operands are the last of
+                                         *   in[], and n_in counts them. Only kernels with TL_KERNEL_EPILOGUE see any */
+    int32_t n_epilogue, reserved;
 };
 
 /** prepare()'s answer. The core zeroes it first; the arrays have n_in and n_out entries, all
@@ -146,7 +159,9 @@ struct tl_prep {
 enum {
     /** A kernel without prepare() that takes any strides, of inputs and outputs; without the flag they are row-major. Kernels of pointwise
      *  ops, copy and fill must have it: their operands come with any strides, 0 among them where one is broadcast. */
-    TL_KERNEL_STRIDED = 1u << 0
+    TL_KERNEL_STRIDED = 1u << 0,
+    /** A kernel that may take an epilogue (tl_call): refuses() says for which. Programs offer it, eager calls have none. */
+    TL_KERNEL_EPILOGUE = 1u << 1
 };
 
 struct tl_device;

@@ -17,6 +17,7 @@ struct conv_plan {
     struct cpu_primitive unpack; /* of grad_weight: packed to plain; no primitive if it is plain already */
     size_t packed_offset;        /* in the workspace, where the packed gradient is made */
     bool has_bias;
+    int other[CPU_MOST_LINKS], n_other; /* operands of the epilogue */
     bool varies; /* may divide sums, or order them, by the number of threads */
 };
 
@@ -53,6 +54,9 @@ static const char *refuses(const struct tl_device *device, const struct tl_call 
     for (int i = 0; i < call->n_in; i++)
         if (tl_view_present(&call->in[i]) && call->in[i].dtype != TL_F32)
             return "only f32";
+    const char *epilogue = cpu_epilogue_refused(call);
+    if (epilogue)
+        return epilogue;
     for (int i = 0; i < 2; i++)
         if (tl_view_numel(&call->in[i]) == 0)
             return "an empty tensor";
@@ -91,6 +95,7 @@ static dnnl_prop_kind_t prop_kind(enum conv_kind kind)
 static dnnl_status_t create_descriptor(dnnl_primitive_desc_t *pd, const struct tl_call *call, const struct conv_views *v,
                                        uint32_t x_layout, uint32_t y_layout)
 {
+    dnnl_primitive_attr_t attr = cpu_attr;
     struct geometry g = geometry_of(call->attrs);
     onednn_desc x = NULL, w = NULL, y = NULL, b = NULL;
     dnnl_primitive_desc_t forward = NULL;
@@ -112,9 +117,13 @@ static dnnl_status_t create_descriptor(dnnl_primitive_desc_t *pd, const struct t
     if (status == dnnl_success && v->kind != FORWARD)
         status = onednn_convolution(&forward, cpu_engine, dnnl_forward_training, x, w, NULL, y, g.stride, g.dilation, g.padding,
                                     g.padding, NULL, cpu_attr);
+    if (status == dnnl_success && call->n_epilogue)
+        status = cpu_epilogue_attr(&attr, call, y_layout);
     if (status == dnnl_success)
         status = onednn_convolution(pd, cpu_engine, prop_kind(v->kind), x, w, b, y, g.stride, g.dilation, g.padding,
-                                    g.padding, forward, cpu_attr);
+                                    g.padding, forward, attr);
+    if (attr != cpu_attr)
+        dnnl_primitive_attr_destroy(attr);
     if (forward)
         dnnl_primitive_desc_destroy(forward);
     onednn_desc_free(x);
@@ -225,6 +234,18 @@ static dnnl_status_t build(struct conv_plan *plan, const struct tl_call *call, c
     status = cpu_primitive_create(&plan->conv, pd);
     if (status == dnnl_success)
         status = declare(plan, kept, v);
+    for (int i = 0; i < call->n_epilogue && status == dnnl_success; i++) {
+        int other = call->epilogue[i].other;
+        if (other < 0)
+            continue;
+        onednn_desc desc = NULL;
+        status = cpu_describe_as(&desc, &call->in[other], layout, 1);
+        if (status == dnnl_success)
+            status = cpu_primitive_add(&plan->conv, DNNL_ARG_ATTR_MULTIPLE_POST_OP(i) | DNNL_ARG_SRC_1, desc);
+        onednn_desc_free(desc);
+        prep->in_layout[other] = layout;
+        plan->other[plan->n_other++] = other;
+    }
     prep->workspace = plan->conv.scratch;
     if (status == dnnl_success && v->kind == GRAD_WEIGHT) {
         onednn_desc packed = onednn_query(kept, dnnl_query_diff_weights_md);
@@ -274,18 +295,21 @@ static tl_status run(const struct conv_plan *plan, const struct tl_call *call, s
 {
     struct conv_views v = views_of(call, kind);
     char *work = tl_mem_ptr(workspace);
-    void *data[4] = {cpu_data(&call->in[0]), cpu_data(&call->in[1]), cpu_data(&call->out[0])};
+    void *data[4 + CPU_MOST_LINKS] = {cpu_data(&call->in[0]), cpu_data(&call->in[1]), cpu_data(&call->out[0])};
+    int n = 3;
     if (plan->unpack.primitive)
         data[2] = work + plan->packed_offset;
     if (plan->has_bias)
-        data[3] = cpu_data(v.b);
+        data[n++] = cpu_data(v.b);
+    for (int i = 0; i < plan->n_other; i++)
+        data[n++] = cpu_data(&call->in[plan->other[i]]);
     dnnl_status_t status = cpu_primitive_run(&plan->conv, data, work);
     if (status == dnnl_success && plan->unpack.primitive)
         status = cpu_primitive_run(&plan->unpack, (void *[]){data[2], cpu_data(&call->out[0])}, work);
     return status == dnnl_success ? TL_OK : cpu_onednn_fail(op_name[kind], status);
 }
 
-#define KERNEL(name, kind)                                                                                              \
+#define KERNEL(name, kind, how)                                                                                          \
     static tl_status prepare_##name(const struct tl_device *device, const struct tl_call *call, struct tl_prep *prep)   \
     {                                                                                                                   \
         (void)device;                                                                                                   \
@@ -298,13 +322,13 @@ static tl_status run(const struct conv_plan *plan, const struct tl_call *call, s
         return run(plan, call, workspace, kind);                                                                        \
     }                                                                                                                   \
     static const struct tl_kernel name = {                                                                              \
-        .struct_size = sizeof(struct tl_kernel), .op = #name, .maker = "cpu:onednn",                                    \
+        .struct_size = sizeof(struct tl_kernel), .flags = how, .op = #name, .maker = "cpu:onednn",                      \
         .refuses = refuses, .prepare = prepare_##name, .run = run_##name, .release = release,                           \
     };
 
-KERNEL(conv2d, FORWARD)
-KERNEL(conv2d_grad_input, GRAD_INPUT)
-KERNEL(conv2d_grad_weight, GRAD_WEIGHT)
+KERNEL(conv2d, FORWARD, TL_KERNEL_EPILOGUE)
+KERNEL(conv2d_grad_input, GRAD_INPUT, 0)
+KERNEL(conv2d_grad_weight, GRAD_WEIGHT, 0)
 
 bool cpu_add_conv2d(struct cpu_table *table)
 {
