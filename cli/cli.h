@@ -28,7 +28,7 @@ struct settings {
     const char *optimizer, *schedule, *save, *resume, *weights, *device, *plot, *history, *data, *path, *split, *label, *mode,
         *input, *page, *freeze, *replace, *dtype, *prompt, *url, *output;
     char *options, *data_options; /* of the model and of the data set: "name=value,name=value" */
-    bool quiet, json, no_header, standardize, confusion, help, version, strict, cache_features, list;
+    bool quiet, json, no_header, standardize, confusion, help, version, strict, cache_features, compile, list;
 };
 
 struct option {

@@ -57,6 +57,7 @@ static const struct option
     weight_decay = {"weight-decay", 0, NUMBER, "X", "weight decay; default: the optimizer's own", NULL, AT(weight_decay), 0, 1e6,
                     NULL},
     schedule = {"schedule", 0, CHOICE, "NAME", "how the learning rate changes over the epochs", "none", AT(schedule), 0, 0, schedules},
+    compile = {"compile", 0, FLAG, NULL, "make a program of the training step: the same numbers, faster", NULL, AT(compile), 0, 0, NULL},
     clip = {"clip", 0, NUMBER, "NORM", "scale gradients down to this total norm; 0: never", "0", AT(clip), 0, 1e9, NULL},
     patience = {"patience", 0, INTEGER, "N", "stop after N epochs without a better validation loss, and keep the best; 0: never", "0",
                 AT(patience), 0, 1000000, NULL},
@@ -146,7 +147,7 @@ const struct command commands[] = {
              "there, bit for bit. --resume goes on saving to the file that it read, unless --save names another.\n\n"
              "To transfer what a network has learnt to other data, load its --weights, --freeze them, and --replace its last layer. What reaches "
              "that layer is then the same in every epoch; with --cache-features it is computed once.",
-     .options = {DATA_OPTIONS, &hold_out, &model_option, &epochs, &batch, &optimizer, &lr, &momentum, &weight_decay, &schedule, &clip,
+     .options = {DATA_OPTIONS, &hold_out, &model_option, &epochs, &batch, &optimizer, &lr, &momentum, &weight_decay, &schedule, &clip, &compile,
                  &patience, &seed, &workers, &weights, &freeze, &replace, &resize, &dtype, &cache_features, &save, &resume, &plot, &history, &confusion, MACHINE_OPTIONS, &quiet, &json,
                  &help},
      .examples = {{"telar train digits-cnn --epochs 15 --save digits.safetensors --plot digits.svg", "learn to read digits"},

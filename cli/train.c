@@ -306,6 +306,7 @@ static tl_status fit(struct training *t, const struct invocation *v)
     job_functions(&t->job, &o);
     o.schedule_by_batch = strcmp(s->schedule, "one-cycle") == 0;
     o.clip_norm = s->clip;
+    o.compile = s->compile;
     o.patience = s->patience;
     o.restore_best = s->patience > 0;
     o.on_batch = stop_if_interrupted;

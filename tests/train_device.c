@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Training on a device that is not the host (the opaque backend): the same run as on the host, with every optimizer, though its losses are
- * read late.
+ * read late; and, on both, as a program: then with the very bits of the run without one.
  */
 #include <telar/nn.h>
 
@@ -26,7 +26,7 @@ static tl_status note_epoch(const struct tl_fit_event *e, void *ctx)
 }
 
 /* One run; `spoilt` is a sample whose input is NaN, or -1. */
-static tl_status train_on(const char *device, const char *optimizer, double decay, int spoilt, struct outcome *out)
+static tl_status train_on(const char *device, const char *optimizer, double decay, int spoilt, bool compile, struct outcome *out)
 {
     tl_status s = TL_OK;
     TL_SCOPE {
@@ -42,7 +42,7 @@ static tl_status train_on(const char *device, const char *optimizer, double deca
         tl_optimizer *o = tl_optimizer_named(optimizer, net, 0.05, strcmp(optimizer, "sgd") == 0 ? 0.9 : 0, decay);
         if (s == TL_OK)
             s = tl_fit(net, loader, o, .epochs = EPOCHS, .metric = tl_metric_accuracy, .validation = validation, .on_epoch = note_epoch,
-                       .callback_ctx = out);
+                       .callback_ctx = out, .compile = compile, .clip_norm = 2);
         tl_optimizer_free(o);
         tl_module_free(net);
         tl_loader_free(validation);
@@ -55,7 +55,7 @@ static tl_status train_on(const char *device, const char *optimizer, double deca
 static void compare(const char *optimizer, double decay)
 {
     struct outcome here = {0}, there = {0};
-    if (!ok(train_on("cpu", optimizer, decay, -1, &here) == TL_OK && train_on("opaque", optimizer, decay, -1, &there) == TL_OK,
+    if (!ok(train_on("cpu", optimizer, decay, -1, false, &here) == TL_OK && train_on("opaque", optimizer, decay, -1, false, &there) == TL_OK,
             "%s, weight decay %g: trained on both devices", optimizer, decay)) {
         diag("%s", tl_error_message());
         tl_error_clear();
@@ -73,6 +73,19 @@ static void compare(const char *optimizer, double decay)
     ok(there.validation[EPOCHS - 1] < there.validation[0], "it learns");
 }
 
+static void compare_compiled(const char *device, const char *optimizer, double decay)
+{
+    struct outcome eager = {0}, compiled = {0};
+    tl_status s = train_on(device, optimizer, decay, -1, false, &eager);
+    if (s == TL_OK)
+        s = train_on(device, optimizer, decay, -1, true, &compiled);
+    if (!ok(s == TL_OK && memcmp(&eager, &compiled, sizeof eager) == 0, "%s, weight decay %g on %s: the compiled run is the same", optimizer, decay,
+            device))
+        diag("%s: losses %.9g %.9g, compiled %.9g %.9g", tl_error_message(), eager.loss[0], eager.loss[EPOCHS - 1], compiled.loss[0],
+             compiled.loss[EPOCHS - 1]);
+    tl_error_clear();
+}
+
 int main(void)
 {
     char folder[] = "/tmp/telar-test-XXXXXX";
@@ -82,7 +95,12 @@ int main(void)
     for (size_t i = 0; i < sizeof optimizers / sizeof *optimizers; i++)
         for (int decays = 0; decays < 2; decays++)
             compare(optimizers[i], decays ? 0.01 : 0);
-    is_int(train_on("opaque", "sgd", 0, 3 * BATCH + 1, &out), TL_ERR_STATE, "a loss that is no number stops the run");
+    for (size_t i = 0; i < sizeof optimizers / sizeof *optimizers; i++)
+        for (int decays = 0; decays < 2; decays++) {
+            compare_compiled("cpu", optimizers[i], decays ? 0.01 : 0);
+            compare_compiled("opaque", optimizers[i], decays ? 0.01 : 0);
+        }
+    is_int(train_on("opaque", "sgd", 0, 3 * BATCH + 1, false, &out), TL_ERR_STATE, "a loss that is no number stops the run");
     contains(tl_error_message(), "epoch 1: batch 4: the loss is NaN", "and the message names its batch, though it was read late");
     tl_error_clear();
     tl_shutdown();

@@ -165,6 +165,9 @@ struct tl_fit_options {
      *  such parts as it likes, and returns the loss to be reported. Also called to measure, in evaluation mode and without gradients; then
      *  nothing descends. With a metric_name, and no metric, it tells its metric with tl_update_metric(). */
     tl_tensor *(*update)(tl_module *m, tl_tensor *const *batch, int n, tl_update *u, void *ctx);
+    /** Make a program of the step (<telar/program.h>), which each batch of a size then runs: the same numbers, faster. Nothing in it may read
+     *  a value; gradients are gone after it; a loss that is no number is noticed after its step, not before. */
+    bool compile;
 };
 
 /** Train: for each epoch, for each batch: forward, loss, backward, step. On failure the module keeps the weights of the

@@ -20,6 +20,7 @@ struct run {
     struct position position; /* and within an epoch */
     tl_schedule **schedules;  /* all of them, NULL-terminated */
     struct weighted loss, metric;
+    struct compiled compiled;
     struct late_numbers late; /* losses and metrics that are still on the device */
     bool reads_late;          /* nobody needs each batch's loss at once, and reading it would make the host wait for the device */
     tl_history *history; /* the caller's, or own */
@@ -96,6 +97,28 @@ static tl_status measure(struct run *r, tl_tensor **batch, tl_tensor *output, tl
     return s;
 }
 
+/* The same by the program. Its step is taken when the loss can be looked at. */
+static tl_status train_compiled(struct run *r, tl_tensor **batch, int64_t samples, double *loss)
+{
+    const struct tl_fit_options *o = r->o;
+    tl_tensor *value, *metric;
+    struct tl_update u = update_of(r, true);
+    tl_status s = compiled_step(&r->compiled, batch, r->fields, &value, &metric);
+    if (s == TL_OK && !r->reads_late) {
+        *loss = tl_item(value);
+        s = update_check(&u, *loss);
+    }
+    if (s == TL_OK && o->schedule_by_batch)
+        s = step_schedules(r, *loss);
+    if (s != TL_OK)
+        return s;
+    r->at.step++;
+    if ((o->measure_after_step || (o->metric && !r->compiled.has_metric)) && o->prepare &&
+        !(batch[0] = result_of("prepare", o->prepare(batch[0], o->function_ctx))))
+        return tl_error_code();
+    return measure(r, batch, NULL, value, metric, loss, samples);
+}
+
 /* Forward, backward, step and measurement of one batch; *loss is what it cost, left alone where that is read late. */
 static tl_status train_batch(struct run *r, tl_tensor **batch, double *loss)
 {
@@ -104,6 +127,8 @@ static tl_status train_batch(struct run *r, tl_tensor **batch, double *loss)
     if (s != TL_OK)
         return s;
     int64_t samples = tl_size(batch[0], 0);
+    if (r->compiled.program)
+        return train_compiled(r, batch, samples, loss);
     if (o->prepare && !(batch[0] = result_of("prepare", o->prepare(batch[0], o->function_ctx))))
         return tl_error_code();
     struct tl_update u = update_of(r, true);
@@ -451,8 +476,11 @@ tl_status tl_fit_with(tl_module *m, tl_loader *train, tl_optimizer *optimizer, c
     struct run r = {.module = m, .train = train, .optimizer = optimizer, .o = &o};
     r.reads_late = strcmp(module_device(m), "cpu") != 0 && (!o.on_batch || o.on_batch_needs_no_loss) && !o.schedule_by_batch;
     s = prepare(&r);
+    if (s == TL_OK && o.compile)
+        s = compiled_open(&r.compiled, m, optimizer, &o);
     if (s == TL_OK)
         s = loop(&r);
+    compiled_close(&r.compiled);
     late_numbers_clear(&r.late);
     if (s == TL_OK && o.restore_best && r.at.stopping->weights && r.position.batch == 0)
         s = tl_early_stopping_restore(r.at.stopping);

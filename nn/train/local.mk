@@ -3,6 +3,7 @@ nn_libtelar_nn_la_SOURCES += \
 	%D%/checkpoint.c \
 	%D%/checkpoint.h \
 	%D%/checkpoint_load.c \
+	%D%/compiled.c \
 	%D%/evaluate.c \
 	%D%/features.c \
 	%D%/fit.c \

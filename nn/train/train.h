@@ -85,6 +85,19 @@ tl_status update_check(const struct tl_update *u, double loss);
 /* Is anything measured beside the loss? */
 bool update_has_metric(const struct tl_fit_options *o);
 
+/* Training batches as a program (compiled.c). */
+struct compiled {
+    tl_program *program; /* NULL: batches are not compiled */
+    tl_module *module;
+    tl_optimizer *optimizer;
+    const struct tl_fit_options *o;
+    bool has_metric; /* the step gives the metric as well */
+};
+tl_status compiled_open(struct compiled *c, tl_module *m, tl_optimizer *optimizer, const struct tl_fit_options *o);
+/* One batch, on the module's device, as the loader gave it. *metric is NULL where has_metric is not set. */
+tl_status compiled_step(struct compiled *c, tl_tensor *const *batch, int n, tl_tensor **loss, tl_tensor **metric);
+void compiled_close(struct compiled *c);
+
 /* What a function of the caller's gave: NULL without an error becomes one that says which function it was. */
 tl_tensor *result_of(const char *function, tl_tensor *t);
 
