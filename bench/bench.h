@@ -15,6 +15,7 @@ struct bench_state {
     tl_tensor *kept[CASE_KEPT];
     tl_module *net;
     tl_optimizer *optimizer;
+    tl_program *program; /**< of the work, if --program asks for it */
     void *memory[2]; /**< malloc()ed */
 };
 
@@ -27,6 +28,9 @@ struct bench_case {
     double flops, bytes; /**< of one call: arithmetic, and memory read and written; 0: not worth a rate */
     bool large;          /**< takes seconds or gigabytes: run only where a part of its name is given */
 };
+
+/** Are networks and regressions to be run as programs? */
+extern bool bench_programs;
 
 /** Each part's cases, ending with name NULL. */
 extern const struct bench_case machine_cases[], op_cases[], work_cases[];

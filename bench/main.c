@@ -104,6 +104,7 @@ static void forget(struct measured *m)
 {
     for (int i = 0; i < CASE_KEPT; i++)
         tl_release(m->state.kept[i]);
+    tl_program_free(m->state.program);
     tl_optimizer_free(m->state.optimizer);
     tl_module_free(m->state.net);
     free(m->state.memory[0]);
@@ -223,6 +224,7 @@ static const char usage[] =
     "  --rounds N      samples of each case (default 15)\n"
     "  --sample-ms T   least duration of a sample (default 5)\n"
     "  --threads N     default: TELAR_NUM_THREADS, else the processors\n"
+    "  --program       run networks and regressions as programs\n"
     "  --json          one object a line\n"
     "  --list          only name the cases\n"
     "  --serve         read names, answer each with the milliseconds of one sample\n"
@@ -243,7 +245,7 @@ static int parse(int argc, char **argv, struct settings *o)
     static const struct option options[] = {
         {"rounds", required_argument, NULL, 'r'}, {"sample-ms", required_argument, NULL, 'm'},
         {"threads", required_argument, NULL, 't'}, {"json", no_argument, NULL, 'j'},
-        {"list", no_argument, NULL, 'l'}, {"serve", no_argument, NULL, 's'},
+        {"list", no_argument, NULL, 'l'}, {"serve", no_argument, NULL, 's'}, {"program", no_argument, NULL, 'p'},
         {"help", no_argument, NULL, 'h'}, {0},
     };
     for (int c; (c = getopt_long(argc, argv, "", options, NULL)) != -1;) {
@@ -257,6 +259,7 @@ static int parse(int argc, char **argv, struct settings *o)
         if (c == 'm')
             o->sample_ms = n;
         *(c == 'r' ? &o->rounds : c == 't' ? &o->threads : &n) = n;
+        bench_programs = bench_programs || c == 'p';
         o->json = o->json || c == 'j';
         o->list = o->list || c == 'l';
         o->serve = o->serve || c == 's';

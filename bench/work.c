@@ -5,6 +5,19 @@
  */
 #include "bench/bench.h"
 
+bool bench_programs;
+
+/* One run of the work: eagerly, or by its program, which is made when it is first wanted. */
+static tl_status run_once(struct bench_state *s, tl_program_fn work, tl_tensor *const *in, int n_in)
+{
+    tl_tensor *out = NULL;
+    if (!bench_programs)
+        return work(s, in, n_in, &out, 1);
+    if (!s->program && !(s->program = tl_compile(work, s, 1)))
+        return tl_error_code();
+    return tl_program_run(s->program, in, n_in, &out);
+}
+
 /* ---- Linear regression: a call is 100 steps ---------------------------------------------------------------------------- */
 
 enum { BY_HAND, WITH_LAYERS };
@@ -27,11 +40,13 @@ static tl_status prepare_regression(struct bench_state *s, int variant)
 }
 
 /* As the course first does it, on bare tensors. */
-static tl_status step_by_hand(struct bench_state *s)
+static tl_status step_by_hand(void *ctx, tl_tensor *const *in, int n_in, tl_tensor **out, int n_out)
 {
+    struct bench_state *s = ctx;
+    (void)n_in, (void)n_out;
     tl_tensor *w = s->kept[W], *b = s->kept[B];
-    tl_tensor *y = tl_add(tl_mm(s->kept[INPUTS], tl_t(w)), b);
-    tl_tensor *difference = tl_sub(y, s->kept[TARGETS]);
+    tl_tensor *y = tl_add(tl_mm(in[0], tl_t(w)), b);
+    tl_tensor *difference = tl_sub(y, in[1]);
     tl_tensor *loss = tl_div_s(tl_sum(tl_mul(difference, difference)), (double)tl_numel(difference));
     if (tl_backward(loss, TL_NONE, (struct tl_backward_options){0}) != TL_OK)
         return tl_error_code();
@@ -41,12 +56,16 @@ static tl_status step_by_hand(struct bench_state *s)
         tl_zero_(tl_grad_of(w));
         tl_zero_(tl_grad_of(b));
     }
+    out[0] = tl_detach(loss);
     return tl_error_code();
 }
 
-static tl_status step_with_layers(struct bench_state *s)
+static tl_status step_with_layers(void *ctx, tl_tensor *const *in, int n_in, tl_tensor **out, int n_out)
 {
-    tl_tensor *loss = tl_mse_loss(tl_forward(s->net, s->kept[INPUTS]), s->kept[TARGETS]);
+    struct bench_state *s = ctx;
+    (void)n_in, (void)n_out;
+    tl_tensor *loss = tl_mse_loss(tl_forward(s->net, in[0]), in[1]);
+    out[0] = loss;
     tl_status r = tl_backward(loss, TL_NONE, (struct tl_backward_options){0});
     if (r == TL_OK)
         r = tl_optimizer_step(s->optimizer);
@@ -58,15 +77,16 @@ static tl_status run_regression(struct bench_state *s, int variant, int64_t time
 {
     tl_status r = TL_OK;
     for (int64_t i = 0; r == TL_OK && i < 100 * times; i++)
-        TL_SCOPE r = variant == WITH_LAYERS ? step_with_layers(s) : step_by_hand(s);
+        TL_SCOPE r = run_once(s, variant == WITH_LAYERS ? step_with_layers : step_by_hand, s->kept, 2);
     return r == TL_OK ? tl_synchronize(NULL) : r;
 }
 
 /* ---- Networks ------------------------------------------------------------------------------------------------------------ */
 
-/* Those on ImageNet's pictures come with three batches each. */
+/* Those on ImageNet's pictures come with several batches each. */
 enum {
-    MNIST_CNN, DIGITS_CNN, MLP, RESNET18_1, RESNET18_64, RESNET18_256, VGG16_1, VGG16_64, VGG16_256,
+    MNIST_CNN, DIGITS_CNN, MLP, RESNET18_1, RESNET18_16, RESNET18_32, RESNET18_64, RESNET18_256, VGG16_1, VGG16_4, VGG16_16, VGG16_64,
+    VGG16_256,
     TRAIN = 16
 };
 
@@ -81,9 +101,13 @@ static const struct {
     [DIGITS_CNN] = {"digits-cnn", "", "adam", 1e-3, 0, 4, {64, 1, 8, 8}},
     [MLP] = {"mlp", "in=3072,hidden=512,out=10", "sgd", 1e-2, 0, 2, {64, 3072}},
     [RESNET18_1] = {"resnet18", "", "sgd", 1e-3, 0.9, PICTURES(1)},
+    [RESNET18_16] = {"resnet18", "", "sgd", 1e-3, 0.9, PICTURES(16)},
+    [RESNET18_32] = {"resnet18", "", "sgd", 1e-3, 0.9, PICTURES(32)},
     [RESNET18_64] = {"resnet18", "", "sgd", 1e-3, 0.9, PICTURES(64)},
     [RESNET18_256] = {"resnet18", "", "sgd", 1e-3, 0.9, PICTURES(256)},
     [VGG16_1] = {"vgg16", "", "sgd", 1e-3, 0.9, PICTURES(1)},
+    [VGG16_4] = {"vgg16", "", "sgd", 1e-3, 0.9, PICTURES(4)},
+    [VGG16_16] = {"vgg16", "", "sgd", 1e-3, 0.9, PICTURES(16)},
     [VGG16_64] = {"vgg16", "", "sgd", 1e-3, 0.9, PICTURES(64)},
     [VGG16_256] = {"vgg16", "", "sgd", 1e-3, 0.9, PICTURES(256)},
 };
@@ -105,12 +129,24 @@ static tl_status prepare_network(struct bench_state *s, int variant)
     return tl_error_code();
 }
 
-static tl_status train_step(struct bench_state *s)
+static tl_status train_step(void *ctx, tl_tensor *const *in, int n_in, tl_tensor **out, int n_out)
 {
+    struct bench_state *s = ctx;
+    (void)n_in, (void)n_out;
+    out[0] = tl_cross_entropy(tl_forward(s->net, in[0]), in[1]);
+    tl_status r = tl_backward(out[0], TL_NONE, (struct tl_backward_options){0});
+    if (r == TL_OK)
+        r = tl_optimizer_step(s->optimizer);
     tl_optimizer_zero_grad(s->optimizer);
-    tl_tensor *loss = tl_cross_entropy(tl_forward(s->net, s->kept[INPUTS]), s->kept[TARGETS]);
-    tl_status r = tl_backward(loss, TL_NONE, (struct tl_backward_options){0});
-    return r == TL_OK ? tl_optimizer_step(s->optimizer) : r;
+    return r;
+}
+
+static tl_status infer(void *ctx, tl_tensor *const *in, int n_in, tl_tensor **out, int n_out)
+{
+    const struct bench_state *s = ctx;
+    (void)n_in, (void)n_out;
+    out[0] = tl_forward(s->net, in[0]);
+    return out[0] ? TL_OK : tl_error_code();
 }
 
 static tl_status run_network(struct bench_state *s, int variant, int64_t times)
@@ -119,9 +155,9 @@ static tl_status run_network(struct bench_state *s, int variant, int64_t times)
     for (int64_t i = 0; r == TL_OK && i < times; i++)
         TL_SCOPE {
             if (variant >= TRAIN)
-                r = train_step(s);
+                r = run_once(s, train_step, s->kept, 2);
             else
-                TL_NO_GRAD r = tl_forward(s->net, s->kept[INPUTS]) ? TL_OK : tl_error_code();
+                TL_NO_GRAD r = run_once(s, infer, s->kept, 1);
         }
     return r == TL_OK ? tl_synchronize(NULL) : r;
 }
@@ -146,12 +182,20 @@ const struct bench_case work_cases[] = {
     {"mlp-train", TRAIN + MLP, prepare_network, run_network, 3 * MLP_FLOPS, 0, false},
     {"resnet18-infer-1", RESNET18_1, prepare_network, run_network, 2 * RESNET18_MACS * 1, 0, true},
     {"resnet18-train-1", TRAIN + RESNET18_1, prepare_network, run_network, 6 * RESNET18_MACS * 1, 0, true},
+    {"resnet18-infer-16", RESNET18_16, prepare_network, run_network, 2 * RESNET18_MACS * 16, 0, true},
+    {"resnet18-train-16", TRAIN + RESNET18_16, prepare_network, run_network, 6 * RESNET18_MACS * 16, 0, true},
+    {"resnet18-infer-32", RESNET18_32, prepare_network, run_network, 2 * RESNET18_MACS * 32, 0, true},
+    {"resnet18-train-32", TRAIN + RESNET18_32, prepare_network, run_network, 6 * RESNET18_MACS * 32, 0, true},
     {"resnet18-infer-64", RESNET18_64, prepare_network, run_network, 2 * RESNET18_MACS * 64, 0, true},
     {"resnet18-train-64", TRAIN + RESNET18_64, prepare_network, run_network, 6 * RESNET18_MACS * 64, 0, true},
     {"resnet18-infer-256", RESNET18_256, prepare_network, run_network, 2 * RESNET18_MACS * 256, 0, true},
     {"resnet18-train-256", TRAIN + RESNET18_256, prepare_network, run_network, 6 * RESNET18_MACS * 256, 0, true},
     {"vgg16-infer-1", VGG16_1, prepare_network, run_network, 2 * VGG16_MACS * 1, 0, true},
     {"vgg16-train-1", TRAIN + VGG16_1, prepare_network, run_network, 6 * VGG16_MACS * 1, 0, true},
+    {"vgg16-infer-4", VGG16_4, prepare_network, run_network, 2 * VGG16_MACS * 4, 0, true},
+    {"vgg16-train-4", TRAIN + VGG16_4, prepare_network, run_network, 6 * VGG16_MACS * 4, 0, true},
+    {"vgg16-infer-16", VGG16_16, prepare_network, run_network, 2 * VGG16_MACS * 16, 0, true},
+    {"vgg16-train-16", TRAIN + VGG16_16, prepare_network, run_network, 6 * VGG16_MACS * 16, 0, true},
     {"vgg16-infer-64", VGG16_64, prepare_network, run_network, 2 * VGG16_MACS * 64, 0, true},
     {"vgg16-train-64", TRAIN + VGG16_64, prepare_network, run_network, 6 * VGG16_MACS * 64, 0, true},
     {"vgg16-infer-256", VGG16_256, prepare_network, run_network, 2 * VGG16_MACS * 256, 0, true},

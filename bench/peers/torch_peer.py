@@ -144,7 +144,7 @@ def imagenet(name):
 
 
 for _name in ("resnet18", "vgg16"):
-    for _batch in (1, 64, 256):
+    for _batch in (1, 4, 16, 32, 64, 256):
         NETWORKS["%s-%d" % (_name, _batch)] = (imagenet(_name), (_batch, 3, 224, 224),
                                                lambda p: torch.optim.SGD(p, lr=1e-3, momentum=0.9))
 
