@@ -65,6 +65,7 @@ bool cpu_table_add(struct cpu_table *table, const struct tl_kernel *kernel);
  *  conv2d_direct and conv2d_grad_weight come before conv2d, and dense before matmul. */
 #define CPU_OP_FILES(X)   \
     X(pointwise)          \
+    X(conv2d_winograd)    \
     X(conv2d_direct)      \
     X(conv2d_grad_weight) \
     X(conv2d)             \

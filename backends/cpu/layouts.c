@@ -212,6 +212,8 @@ size_t cpu_layout_size(const struct tl_device *device, uint32_t layout, const st
 {
     (void)device;
     int64_t groups = 1;
+    if (layout == CPU_LAYOUT_WINOGRAD || layout == CPU_LAYOUT_WINOGRAD_TURNED)
+        return cpu_winograd_size(layout, view);
     onednn_desc desc = find_layout(layout, &groups);
     return desc && same_shape(desc, groups, view) ? dnnl_memory_desc_get_size(desc) : 0;
 }
@@ -219,6 +221,12 @@ size_t cpu_layout_size(const struct tl_device *device, uint32_t layout, const st
 tl_status cpu_reorder(struct tl_stream *stream, const struct tl_view *from, const struct tl_view *to)
 {
     (void)stream;
+    if (from->layout >= CPU_LAYOUT_WINOGRAD)
+        return TL_ERR_UNSUPPORTED; /* rounded; only weights are brought into it */
+    if (to->layout >= CPU_LAYOUT_WINOGRAD) {
+        cpu_winograd_pack(from, to->layout, cpu_data(to));
+        return TL_OK;
+    }
     int64_t groups = 1, ignored;
     onednn_desc a = find_layout(from->layout, &groups), b = find_layout(to->layout, a ? &ignored : &groups);
     onednn_desc a_made = NULL, b_made = NULL;

@@ -29,6 +29,11 @@ uint32_t cpu_layout_of(onednn_desc desc, const struct tl_view *view, int64_t gro
 dnnl_status_t cpu_describe(onednn_desc *desc, const struct tl_view *view, int64_t groups);
 dnnl_status_t cpu_describe_as(onednn_desc *desc, const struct tl_view *view, uint32_t layout, int64_t groups);
 
+/** Weights of 3 x 3 convolutions as conv2d_winograd.c wants them; the second for the gradient of the input. */
+enum { CPU_LAYOUT_WINOGRAD = TL_LAYOUT_PRIVATE + (1 << 20), CPU_LAYOUT_WINOGRAD_TURNED };
+size_t cpu_winograd_size(uint32_t layout, const struct tl_view *w);
+void cpu_winograd_pack(const struct tl_view *w, uint32_t layout, float *to);
+
 /** The backend's slots. */
 size_t cpu_layout_size(const struct tl_device *device, uint32_t layout, const struct tl_view *view);
 tl_status cpu_reorder(struct tl_stream *stream, const struct tl_view *from, const struct tl_view *to);

@@ -45,6 +45,7 @@ backends_cpu_cpu_la_SOURCES += \
 	%D%/ops/conv2d.c \
 	%D%/ops/conv2d_direct.c \
 	%D%/ops/conv2d_grad_weight.c \
+	%D%/ops/conv2d_winograd.c \
 	%D%/ops/copy.c \
 	%D%/ops/dense.c \
 	%D%/ops/index.c \
@@ -81,5 +82,6 @@ backends_cpu_vector_libbase_la_SOURCES += \
 	%D%/vector/softmax.c \
 	%D%/vector/stream.h \
 	%D%/vector/vector.c \
-	%D%/vector/vector.h
+	%D%/vector/vector.h \
+	%D%/vector/winograd.c
 # end (kept by build-aux/update-sources)

@@ -263,7 +263,8 @@ struct tl_backend {
 
     /** Private layouts. layout_size: bytes of `view` in layout `layout`, which a kernel of this backend named; 0 means "not for this
      *  view". Not asked of a view without elements. reorder: copy the values of `from` into `to`, of one shape and dtype, in stream
-     *  order. One side is in a private layout; the other is row-major or, as a source, has any strides. Both are NULL if the backend
+     *  order. One side is in a private layout; the other is row-major or, as a source, has any strides. From a layout that kernels only want
+     *  inputs in, never give outputs in, it may return TL_ERR_UNSUPPORTED without fail(): it is not asked for, but by checks. Both are NULL if the backend
      *  has no private layout. The core goes to and from channels-last by itself, with the op "copy". */
     size_t (*layout_size)(const struct tl_device *device, uint32_t layout, const struct tl_view *view);
     tl_status (*reorder)(struct tl_stream *stream, const struct tl_view *from, const struct tl_view *to);

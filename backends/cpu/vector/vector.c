@@ -14,6 +14,7 @@ extern const struct cpu_reduce_loops LEVEL(cpu_reduce_loops);
 extern const struct cpu_convert_loops LEVEL(cpu_convert_loops);
 extern const struct cpu_softmax_loops LEVEL(cpu_softmax_loops);
 extern const struct cpu_rnn_loops LEVEL(cpu_rnn_loops);
+extern const struct cpu_winograd_loops LEVEL(cpu_winograd);
 extern cpu_outer_products LEVEL(cpu_outer_products);
 extern cpu_direct_row LEVEL(cpu_direct_row);
 extern cpu_small_matmul LEVEL(cpu_small_matmul);
@@ -41,6 +42,7 @@ const struct cpu_vector LEVEL(cpu_vector) = {
     .convert = &LEVEL(cpu_convert_loops),
     .softmax = &LEVEL(cpu_softmax_loops),
     .rnn = &LEVEL(cpu_rnn_loops),
+    .winograd = &LEVEL(cpu_winograd),
     .outer_products = LEVEL(cpu_outer_products),
     .pair = 2 * VECTOR_FLOATS,
     .convolutions = VECTOR_BYTES < 64,

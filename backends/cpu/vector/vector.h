@@ -110,6 +110,32 @@ struct cpu_rnn_loops {
                      float *dh, int64_t n);
 };
 
+#define CPU_WINOGRAD_A 0.625 /* the points of the transforms */
+#define CPU_WINOGRAD_B 1.5
+enum { CPU_WINOGRAD_LINKS = 6 };
+/** What a result goes through before it is written. */
+struct cpu_winograd_end {
+    int n;
+    struct cpu_winograd_link {
+        enum { CPU_LINK_ADD, CPU_LINK_CLAMP } kind;
+        const float *other; /**< lies as the result does */
+        float low, high;
+    } link[CPU_WINOGRAD_LINKS];
+};
+
+/** Winograd's F(4x4, 3x3), tile by tile; see winograd.c. Planes are the 36 places of a tile; steps in floats. */
+struct cpu_winograd_loops {
+    /** The tile of inputs at x + from, of which rows in[0] to in[1] - 1 and columns in[2] to in[3] - 1 are there and the others are 0. */
+    void (*input)(float *v, int64_t plane, const float *x, int64_t from, int64_t row, int64_t pixel, const int *in, int64_t channels);
+    /** m [tiles, pair] = v [tiles, channels] u [channels, pair] */
+    void (*product)(float *m, int64_t m_row, const float *v, const float *u, int64_t tiles, int64_t channels);
+    /** A tile of outputs, cut to rows and columns, at y + at. Rows of m are padded to whole vectors. */
+    void (*output)(float *y, int64_t at, int64_t row, int64_t pixel, const float *m, int64_t plane, int rows, int columns, const float *bias,
+                   const struct cpu_winograd_end *end, int64_t channels);
+    /** u: the 36 places of `pair` outputs of one channel, whose 3 x 3 weights lie at w, `output` apart; those beyond `outputs` are 0. */
+    void (*weights)(float *u, int64_t plane, const float *w, int64_t output, int64_t row, int64_t column, int64_t outputs);
+};
+
 /** y += alpha a b: a is [m, k] of any strides, b [k, n] and y [m, n] lie in rows. */
 typedef void cpu_small_matmul(float *y, int64_t y_row, const float *a, int64_t a_row, int64_t a_column, const float *b,
                               int64_t b_row, int64_t m, int64_t n, int64_t k, float alpha);
@@ -143,6 +169,7 @@ struct cpu_vector {
     const struct cpu_convert_loops *convert;
     const struct cpu_softmax_loops *softmax;
     const struct cpu_rnn_loops *rnn;
+    const struct cpu_winograd_loops *winograd;
     cpu_small_matmul *small_matmul;
     cpu_outer_products *outer_products;
     cpu_direct_row *direct_row;
