@@ -126,6 +126,14 @@ void json_shape_of(struct json *j, const char *key, int ndim, const int64_t *sha
 /* End the line. */
 void json_end(struct json *j);
 
+/* ---- Interrupts (interrupt.c) ------------------------------------------------------------------------------------------- */
+
+/* Wait for Ctrl-C and SIGTERM on a thread of its own. To be called before there are others, which inherit that they are blocked. */
+tl_status await_interrupts(void);
+/* From now on the first one kills no more: interrupted() tells of it. */
+void survive_interrupts(void);
+bool interrupted(void);
+
 /* ---- Work that several commands do (job.c) ----------------------------------------------------------------------------- */
 
 /* A model with its options, and data that fit it. Zeroed to begin with; free with job_free(). */

@@ -22,6 +22,7 @@ cli_telar_SOURCES += \
 	%D%/grid.c \
 	%D%/grid.h \
 	%D%/help.c \
+	%D%/interrupt.c \
 	%D%/job.c \
 	%D%/json.c \
 	%D%/lists.c \

@@ -2,37 +2,17 @@
  *
  * telar train.
  */
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 
 #include "cli/cli.h"
 
-/* ---- Interrupts ----------------------------------------------------------------------------------------------------------- */
-
-static volatile sig_atomic_t interrupted;
-
-/* The first interrupt asks the loop to stop; SA_RESETHAND lets a second one kill. */
-static void on_interrupt(int signal_number)
-{
-    (void)signal_number;
-    interrupted = 1;
-}
-
 static tl_status stop_if_interrupted(const struct tl_fit_event *e, void *ctx)
 {
     (void)e;
     (void)ctx;
-    return interrupted ? TL_ERR_STOPPED : TL_OK;
-}
-
-static void catch_interrupts(void)
-{
-    struct sigaction action = {.sa_handler = on_interrupt, .sa_flags = (int)(SA_RESETHAND | SA_RESTART)};
-    sigemptyset(&action.sa_mask);
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
+    return interrupted() ? TL_ERR_STOPPED : TL_OK;
 }
 
 /* ---- The run ---------------------------------------------------------------------------------------------------------------- */
@@ -168,7 +148,9 @@ static void follow_custom(const struct tl_model *m, struct invocation *v)
 static tl_status prepare_training(struct training *t, struct invocation *v)
 {
     const struct settings *s = &v->set;
-    tl_status status = set_device(v);
+    tl_status status = await_interrupts(); /* which all threads that follow inherit */
+    if (status == TL_OK)
+        status = set_device(v);
     if (status == TL_OK)
         status = job_model(&t->job, v);
     if (status != TL_OK)
@@ -318,7 +300,7 @@ static tl_status fit(struct training *t, const struct invocation *v)
     o.checkpoint = s->save;
     o.resume = s->resume;
     o.notes = notes;
-    catch_interrupts();
+    survive_interrupts();
     tl_status status = tl_fit_with(j->trained, t->train, t->optimizer, &o);
     free(classes);
     return status;
@@ -376,7 +358,7 @@ static void print_tail(const struct invocation *v)
         printf("\nsaved:   %s\n", v->set.save);
     if (v->set.plot)
         printf("%spicture: %s\n", v->set.save ? "" : "\n", v->set.plot);
-    if (interrupted)
+    if (interrupted())
         printf("interrupted%s\n", v->set.save ? "; go on with --resume" : ", and not saved");
 }
 
@@ -402,7 +384,7 @@ int run_train(const struct invocation *line)
         s = report(&t, v);
     if (s == TL_OK && talk)
         print_tail(v);
-    int code = s == TL_OK ? (interrupted ? 130 : EXIT_OK) : failed();
+    int code = s == TL_OK ? (interrupted() ? 130 : EXIT_OK) : failed();
     free_training(&t);
     return code;
 }
