@@ -341,15 +341,22 @@ static tl_status report(struct training *t, const struct invocation *v)
     return s;
 }
 
-static tl_status check_files(const struct invocation *v)
+/* Names that cannot be written are told before there is something to lose. */
+static int check_files(const struct invocation *v)
 {
     const char *plot = v->set.plot, *dot = plot ? strrchr(plot, '.') : NULL;
     if (plot && (!dot || (strcmp(dot, ".svg") != 0 && strcmp(dot, ".png") != 0)))
-        return tl_fail(TL_ERR_ARGUMENT, "--plot %s: expected a name ending in .svg or .png", plot);
-    if (!v->set.save || tl_state_can_save(v->set.save) == TL_OK)
-        return TL_OK;
-    tl_error_prefix(given(v, "save") ? "--save: " : "--resume without --save: ");
-    return tl_error_code();
+        return misused(v, "--plot %s: expected a name ending in .svg or .png", plot);
+    tl_status s = v->set.save ? tl_state_can_save(v->set.save) : TL_OK;
+    if (s != TL_OK)
+        tl_error_prefix(given(v, "save") ? "--save: " : "--resume without --save: ");
+    if (s == TL_ERR_UNSUPPORTED)
+        return misused(v, "%s", tl_error_message());
+    if (s == TL_OK && v->set.history)
+        s = tl_atomic_try(v->set.history);
+    if (s == TL_OK && plot)
+        s = tl_atomic_try(plot);
+    return s == TL_OK ? EXIT_OK : failed();
 }
 
 static void print_tail(const struct invocation *v)
@@ -369,8 +376,9 @@ int run_train(const struct invocation *line)
         return misused(v, "--weights and --resume exclude each other: a checkpoint has the weights");
     if (!v->set.save) /* or what is learnt now would be lost */
         v->set.save = v->set.resume;
-    if (check_files(v) != TL_OK)
-        return misused(v, "%s", tl_error_message());
+    int code = check_files(v);
+    if (code != EXIT_OK)
+        return code;
     struct training t = {0};
     bool talk = !v->set.quiet && !v->set.json;
     tl_status s = prepare_training(&t, v);
@@ -379,12 +387,12 @@ int run_train(const struct invocation *line)
     if (s == TL_OK)
         s = fit(&t, v);
     if (s == TL_OK && tl_history_count(t.history) > 0)
-        s = write_pictures(&t, v);
-    if (s == TL_OK && tl_history_count(t.history) > 0)
         s = report(&t, v);
+    if (s == TL_OK && tl_history_count(t.history) > 0)
+        s = write_pictures(&t, v);
     if (s == TL_OK && talk)
         print_tail(v);
-    int code = s == TL_OK ? (interrupted() ? 130 : EXIT_OK) : failed();
+    code = s == TL_OK ? (interrupted() ? 130 : EXIT_OK) : failed();
     free_training(&t);
     return code;
 }

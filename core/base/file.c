@@ -314,3 +314,13 @@ void tl_atomic_abort(struct tl_atomic_file *f)
     free(f->temporary);
     *f = (struct tl_atomic_file){0};
 }
+
+tl_status tl_atomic_try(const char *path)
+{
+    struct tl_atomic_file f;
+    tl_status s = tl_atomic_begin(&f, path);
+
+    if (s == TL_OK)
+        tl_atomic_abort(&f);
+    return s;
+}

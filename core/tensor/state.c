@@ -377,7 +377,7 @@ tl_status tl_state_can_save(const char *path)
 {
     if (!path)
         return tl_fail(TL_ERR_ARGUMENT, "state_can_save: no path");
-    return writer_of(path) ? TL_OK : tl_error_code();
+    return writer_of(path) ? tl_atomic_try(path) : tl_error_code();
 }
 
 tl_status tl_state_save(const tl_state *s, const char *path)

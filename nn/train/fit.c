@@ -375,6 +375,10 @@ static tl_status check_options(tl_module *m, tl_loader *train, tl_optimizer *opt
         return tl_fail(TL_ERR_ARGUMENT, "fit: watch_metric is set, but there is no metric");
     if (tl_dataset_info(tl_loader_dataset(train))->n_fields > TL_MAX_FIELDS)
         return tl_fail(TL_ERR_LIMIT, "fit: samples have more than %d tensors", TL_MAX_FIELDS);
+    if (o->checkpoint && tl_state_can_save(o->checkpoint) != TL_OK) { /* rather than when an epoch is lost by it */
+        tl_error_prefix("fit: ");
+        return tl_error_code();
+    }
     return TL_OK;
 }
 
