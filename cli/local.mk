@@ -25,6 +25,7 @@ cli_telar_SOURCES += \
 	%D%/interrupt.c \
 	%D%/job.c \
 	%D%/json.c \
+	%D%/learnt.c \
 	%D%/lists.c \
 	%D%/main.c \
 	%D%/models.c \

@@ -234,28 +234,13 @@ static tl_status json_epoch(const struct tl_fit_event *e, void *ctx)
     return stop_if_interrupted(e, NULL);
 }
 
-/* Names of the classes, one a line, malloc()ed, for predictions without the data; NULL if there are none or one has lines. */
-static char *class_list(const struct job *j)
-{
-    int64_t n;
-    size_t size = 1;
-    const char *const *names = job_classes(j, &n);
-    for (int64_t i = 0; names && i < n; i++)
-        if (strchr(names[i], '\n'))
-            return NULL;
-        else
-            size += strlen(names[i]) + 1;
-    char *list = names && n ? malloc(size) : NULL, *to = list;
-    for (int64_t i = 0; list && i < n; i++)
-        to = stpcpy(stpcpy(to, i ? "\n" : ""), names[i]);
-    return list;
-}
-
 static tl_status fit(struct training *t, const struct invocation *v)
 {
     const struct settings *s = &v->set;
     const struct job *j = &t->job;
-    char *classes = class_list(j);
+    int64_t n_classes;
+    const char *const *names = job_classes(j, &n_classes);
+    char *classes = list_classes(names, n_classes);
     char resize[24], batch[24], hold_out[24], patience[24], clip[24], threads[24];
     snprintf(threads, sizeof threads, "%d", tl_get_num_threads());
     snprintf(resize, sizeof resize, "%lld", (long long)j->resize);
