@@ -680,6 +680,11 @@ static void test_no_folder(void)
     status = tl_fit(r.net, r.train, r.optimizer, .epochs = 1, .checkpoint = in_folder("x.unknown"), .history = r.history);
     check(status == TL_ERR_UNSUPPORTED && strstr(tl_error_message(), ".safetensors"), "a checkpoint of no format: %s", tl_error_message());
     tl_error_clear();
+    status = tl_fit(r.net, r.train, r.optimizer, .epochs = 1, .checkpoint = in_folder("x.safetensors"), .notes = (const char *const[]){"a", "\xff", NULL},
+                    .history = r.history);
+    check(status != TL_OK && strstr(tl_error_message(), "is not UTF-8") && access(in_folder("x.safetensors"), F_OK) != 0, "notes that no format holds: %s",
+          tl_error_message());
+    tl_error_clear();
     weights_of(&r, after);
     ok(tl_history_count(r.history) == 0 && memcmp(before, after, sizeof before) == 0, "is told before the first step");
     end(&r);

@@ -54,6 +54,8 @@ TL_PUBLIC tl_status tl_state_can_save(const char *path);
 /** Write one, format by the name's ending. Atomic: a temporary file beside it, fsync, rename, fsync of the folder; after a
  *  failure the old file is as it was. */
 TL_PUBLIC tl_status tl_state_save(const tl_state *s, const char *path);
+/** Would tl_state_save() do it? Writes everything to the temporary file, and takes that away. */
+TL_PUBLIC tl_status tl_state_try(const tl_state *s, const char *path);
 
 /** Sizes from files go through these: false on overflow. */
 static inline bool tl_size_mul(uint64_t a, uint64_t b, uint64_t *r)

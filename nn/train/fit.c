@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "nn/optim/early_stopping.h"
+#include "nn/train/checkpoint.h"
 #include "nn/train/train.h"
 
 struct run {
@@ -335,6 +336,19 @@ static void print_resumed(const struct run *r)
         fprintf(r->o->lines, "resumed after epoch %lld\n", (long long)r->at.epoch);
 }
 
+/* A checkpoint that cannot be written (no folder, no room, a format that does not hold such a state) is told before an epoch is lost by it. */
+static tl_status try_checkpoint(const struct run *r)
+{
+    if (!r->o->checkpoint)
+        return TL_OK;
+    tl_state *s = checkpoint_collect(&r->at, &r->position);
+    tl_status status = s ? tl_state_try(s, r->o->checkpoint) : tl_error_code();
+    tl_state_free(s);
+    if (status != TL_OK)
+        tl_error_prefix("fit: checkpoint: ");
+    return status;
+}
+
 static tl_status loop(struct run *r)
 {
     const struct tl_fit_options *o = r->o;
@@ -347,7 +361,7 @@ static tl_status loop(struct run *r)
     }
     if (o->resume && o->lines)
         print_resumed(r);
-    tl_status s = TL_OK;
+    tl_status s = try_checkpoint(r);
     while (s == TL_OK && !r->stop && r->at.epoch < o->epochs) {
         s = train_epoch(r);
         bool whole = s == TL_OK && !(r->stop && r->position.batch < tl_loader_length(r->train));
@@ -375,10 +389,6 @@ static tl_status check_options(tl_module *m, tl_loader *train, tl_optimizer *opt
         return tl_fail(TL_ERR_ARGUMENT, "fit: watch_metric is set, but there is no metric");
     if (tl_dataset_info(tl_loader_dataset(train))->n_fields > TL_MAX_FIELDS)
         return tl_fail(TL_ERR_LIMIT, "fit: samples have more than %d tensors", TL_MAX_FIELDS);
-    if (o->checkpoint && tl_state_can_save(o->checkpoint) != TL_OK) { /* rather than when an epoch is lost by it */
-        tl_error_prefix("fit: ");
-        return tl_error_code();
-    }
     return TL_OK;
 }
 
