@@ -186,12 +186,12 @@ static bool is_folder(const char *path)
     return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
 }
 
-/* A file, or what would be one if it were there. */
+/* A file (a pipe is told to be none when it is read), or what would be one if it were there. */
 static bool is_single(const char *path)
 {
     struct stat st;
 
-    return stat(path, &st) == 0 ? S_ISREG(st.st_mode) : is_picture_name(path);
+    return stat(path, &st) == 0 ? !S_ISDIR(st.st_mode) : is_picture_name(path);
 }
 
 static tl_status add_picture(struct folder *f, char *path, int64_t label)
