@@ -92,6 +92,7 @@ run summary lenet --json; json_lines "summary --json is JSON"
 run summary vgg11 --input 3x40x24 -o width=8,hidden=8
 is 1 "summary goes as far as it can" "18: Conv2d" "[1, 64, 2, 1]" "20: MaxPool2d" "(failed)" "telar: features.20: MaxPool2d, given [1 x 64 x 2 x 1]: "
 output=$("$telar" summary vgg11 --input 3x40x24 -o width=8,hidden=8 --json 2>err); status=$?; is 1 "and as JSON" '"failed":true'; json_lines "which it is"
+run train mlp --data digits -o hiden=32; is 1 "of one that gets data, too" "telar: model mlp has no option \"hiden\"; did you mean \"hidden\"?"
 run summary lenet -o inputt=32; is 1 "an unknown option of a model" "did you mean \"input\""
 
 # ---- Training -------------------------------------------------------------------------------------------------------------------
