@@ -115,6 +115,8 @@ void json_close(struct json *j, char bracket);
 void json_key(struct json *j, const char *key);
 void json_text(struct json *j, const char *text); /* NULL: null; bytes that are not UTF-8 are replaced */
 void json_integer(struct json *j, int64_t n);
+/* Length of the valid UTF-8 sequence that begins here; 0 if it is none. */
+int utf8_sequence(const char *text);
 void json_number(struct json *j, double x); /* null if it is not finite */
 void json_bool(struct json *j, bool b);
 /* Key and value at once. */
@@ -125,6 +127,14 @@ void json_bool_of(struct json *j, const char *key, bool b);
 void json_shape_of(struct json *j, const char *key, int ndim, const int64_t *shape);
 /* End the line. */
 void json_end(struct json *j);
+
+/* ---- Interrupts (interrupt.c) ------------------------------------------------------------------------------------------- */
+
+/* Wait for Ctrl-C and SIGTERM on a thread of its own. To be called before there are others, which inherit that they are blocked. */
+tl_status await_interrupts(void);
+/* From now on the first one kills no more: interrupted() tells of it. */
+void survive_interrupts(void);
+bool interrupted(void);
 
 /* ---- Work that several commands do (job.c) ----------------------------------------------------------------------------- */
 
@@ -154,6 +164,13 @@ struct job {
 tl_tensor *job_prepare(const struct job *j, tl_tensor *x);
 /* Train only what --replace put in, on the features of the rest, which are computed here, once. */
 tl_status job_cache_features(struct job *j, const struct invocation *v);
+
+/* learnt.c: names of classes as weight files note them, one a line, malloc()ed; NULL if there are none or one has lines. */
+char *list_classes(const char *const *names, int64_t n);
+/* Of a language: its data are read by the characters that the weights have learnt. */
+tl_status keep_vocabulary(struct job *j);
+/* Say so if the data's classes are not those that the weights have learnt. */
+void warn_of_classes(const struct job *j);
 
 /* transfer.c: the layer NAME of "NAME=N,N,…" becomes linear layers of these sizes, one after the other. */
 tl_status replace_layer(tl_module *net, const char *text);

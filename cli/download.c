@@ -213,6 +213,10 @@ static tl_status failure(const struct transfer *t, CURLcode rc)
     const char *words = t->words[0] ? t->words : curl.words(rc);
     if (rc == CURLE_TOO_MANY_REDIRECTS)
         return tl_fail(TL_ERR_LIMIT, "more than %d redirections", MOST_REDIRECTS);
+    long status = 0;
+    curl.get(t->easy, CURLINFO_RESPONSE_CODE, &status);
+    if (rc == CURLE_UNSUPPORTED_PROTOCOL && status == 0)
+        return tl_fail(TL_ERR_FORMAT, "what answers is no HTTP server: %s", words);
     if (rc == CURLE_UNSUPPORTED_PROTOCOL)
         return tl_fail(TL_ERR_UNSAFE, "a redirection to what is neither https nor, from http, http: %s", words);
     if (rc == CURLE_OUT_OF_MEMORY)

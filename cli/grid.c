@@ -178,11 +178,11 @@ tl_status grid_can_write(const char *path)
 {
 #ifdef HAVE_PNG
     if (ends_with(path, ".png") || ends_with(path, ".pgm") || ends_with(path, ".ppm"))
-        return TL_OK;
+        return tl_atomic_try(path);
     return tl_fail(TL_ERR_ARGUMENT, "\"%s\": expected a name ending in .png, .pgm or .ppm", path);
 #else
     if (ends_with(path, ".pgm") || ends_with(path, ".ppm"))
-        return TL_OK;
+        return tl_atomic_try(path);
     return tl_fail(TL_ERR_ARGUMENT, "\"%s\": expected a name ending in .pgm or .ppm (.png needs a Telar that was built with libpng)", path);
 #endif
 }

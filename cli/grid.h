@@ -17,7 +17,7 @@ struct grid {
 
 enum { GRID_BORDER = 2 };
 
-/* Can a file of this name be written? An error that lists the endings if not. */
+/* Can a file of this name be written there? An error that lists the endings, or says what is in the way, if not. */
 tl_status grid_can_write(const char *path);
 /* Zeroed g gets room for `capacity` pictures of this shape: [c, h, w] or [h, w]; [n], if n or a third of it is a square number, is that
  * square. */

@@ -222,6 +222,30 @@ static void warn_of_statistics(const struct job *j, const struct invocation *v)
                 v->set.data, learnt_from);
 }
 
+/* A loss over no samples is no number, and no accuracy. */
+static tl_status check_parts(const struct job *j)
+{
+    const char *none = j->train && tl_dataset_size(j->train) == 0  ? "no sample is left to learn from"
+                       : !j->test || tl_dataset_size(j->test) > 0 ? NULL
+                       : j->train                                 ? "no sample is left to validate on"
+                                                                  : "there is no sample in this part";
+    if (!none)
+        return TL_OK;
+    return tl_fail(TL_ERR_ARGUMENT, "data set %s: %s; %s", j->data_name, none,
+                   j->train ? "more are needed in a class, or another share: --hold-out SHARE" : "--split all takes the whole set");
+}
+
+static tl_status open_parts(struct job *j, const struct invocation *v, bool train, bool test)
+{
+    if (train && !(j->train = open_part(j, "train")))
+        return tl_error_code();
+    if (train && v->set.hold_out > 0)
+        return hold_out(j, v->set.hold_out);
+    if (test && !(j->test = open_part(j, v->set.split && strcmp(v->set.split, "all") == 0 ? NULL : v->set.split ? v->set.split : "test")))
+        return tl_error_code();
+    return TL_OK;
+}
+
 tl_status job_data(struct job *j, const struct invocation *v, bool train, bool test)
 {
     tl_status s = find_data(j, v);
@@ -232,13 +256,11 @@ tl_status job_data(struct job *j, const struct invocation *v, bool train, bool t
                        j->model->name);
     if (!train)
         warn_of_statistics(j, v);
-    if (train && !(j->train = open_part(j, "train")))
-        return tl_error_code();
-    if (train && v->set.hold_out > 0)
-        return hold_out(j, v->set.hold_out);
-    if (test && !(j->test = open_part(j, v->set.split && strcmp(v->set.split, "all") == 0 ? NULL : v->set.split ? v->set.split : "test")))
-        return tl_error_code();
-    return TL_OK;
+    if ((s = keep_vocabulary(j)) == TL_OK && (s = open_parts(j, v, train, test)) == TL_OK)
+        s = check_parts(j);
+    if (s == TL_OK && (!train || v->set.resume)) /* who trains on may have other classes in mind */
+        warn_of_classes(j);
+    return s;
 }
 
 /* ---- Network ---------------------------------------------------------------------------------------------------------- */

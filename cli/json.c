@@ -37,9 +37,9 @@ void json_close(struct json *j, char bracket)
         j->depth--;
 }
 
-/* Length of the valid UTF-8 sequence that begins here; 0 if it is none. */
-static int sequence(const unsigned char *s)
+int utf8_sequence(const char *text)
 {
+    const unsigned char *s = (const unsigned char *)text;
     int n = s[0] < 0x80 ? 1 : s[0] >= 0xc2 && s[0] < 0xe0 ? 2 : s[0] >= 0xe0 && s[0] < 0xf0 ? 3 : s[0] >= 0xf0 && s[0] < 0xf5 ? 4 : 0;
     for (int i = 1; i < n; i++)
         if ((s[i] & 0xc0) != 0x80)
@@ -54,7 +54,7 @@ static void put_text(FILE *to, const char *text)
 {
     fputc('"', to);
     for (const unsigned char *s = (const unsigned char *)text; *s;) {
-        int n = sequence(s);
+        int n = utf8_sequence((const char *)s);
         if (n == 0) {
             fputs("\\ufffd", to);
             s++;

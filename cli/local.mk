@@ -22,8 +22,10 @@ cli_telar_SOURCES += \
 	%D%/grid.c \
 	%D%/grid.h \
 	%D%/help.c \
+	%D%/interrupt.c \
 	%D%/job.c \
 	%D%/json.c \
+	%D%/learnt.c \
 	%D%/lists.c \
 	%D%/main.c \
 	%D%/models.c \

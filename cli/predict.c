@@ -13,9 +13,6 @@
 #include "cli/cli.h"
 #include "cli/grid.h"
 
-/* Of folders in each other; a link back to one above would have no end. */
-enum { MAX_DEPTH = 32 };
-
 /* ---- Pairs of pictures ------------------------------------------------------------------------------------------------------------ */
 
 enum { PAIRS_IN_A_ROW = 4 };
@@ -126,27 +123,65 @@ static int by_name(const struct dirent **a, const struct dirent **b)
     return strcmp((*a)->d_name, (*b)->d_name);
 }
 
-/* Every picture below a folder, in the order of their names. */
-static tl_status list_folder(struct list *l, const char *folder, int depth)
+/* What cannot be read is told, and does not keep the others back. */
+static void tell_unread(const struct invocation *v, const char *path, int *code)
+{
+    if (v->set.json)
+        json_unread(path, tl_error_message());
+    *code = failed();
+    tl_error_clear();
+}
+
+/* The folders that one lies in: a link back to one of them would have no end. */
+struct above {
+    dev_t device;
+    ino_t inode;
+    const struct above *next;
+};
+
+static tl_status enter_folder(const char *folder, const struct above *above, struct above *here)
+{
+    struct stat st;
+    if (stat(folder, &st) != 0)
+        return tl_fail(TL_ERR_IO, "cannot examine \"%s\": %s", folder, strerror(errno));
+    for (const struct above *a = above; a; a = a->next)
+        if (a->device == st.st_dev && a->inode == st.st_ino)
+            return tl_fail(TL_ERR_LIMIT, "\"%s\": a link to a folder that it lies in, which is left out here", folder);
+    *here = (struct above){st.st_dev, st.st_ino, above};
+    return TL_OK;
+}
+
+static char *join(const char *folder, const char *name)
+{
+    size_t size = strlen(folder) + strlen(name) + 2;
+    char *path = malloc(size);
+    if (path)
+        snprintf(path, size, "%s%s%s", folder, folder[strlen(folder) - 1] == '/' ? "" : "/", name);
+    else
+        tl_fail(TL_ERR_NOMEM, "predict: no memory for a path");
+    return path;
+}
+
+/* Every picture below a folder, in the order of their names. Of a folder below that cannot be listed the others are. */
+static tl_status list_folder(struct list *l, const struct invocation *v, const char *folder, const struct above *above, int *code)
 {
     struct dirent **names = NULL;
-    tl_status s = TL_OK;
-    if (depth > MAX_DEPTH)
-        return tl_fail(TL_ERR_LIMIT, "\"%s\": more than %d folders in each other", folder, MAX_DEPTH);
+    struct above here;
+    tl_status s = enter_folder(folder, above, &here);
+    if (s != TL_OK)
+        return s;
     int n = scandir(folder, &names, not_hidden, by_name);
     if (n < 0)
         return tl_fail(TL_ERR_IO, "cannot list \"%s\": %s", folder, strerror(errno));
     for (int i = 0; i < n; i++) {
-        size_t size = strlen(folder) + strlen(names[i]->d_name) + 2;
-        char *path = s == TL_OK ? malloc(size) : NULL;
-        if (s == TL_OK && !path)
-            s = tl_fail(TL_ERR_NOMEM, "predict: no memory for a path");
-        if (path)
-            snprintf(path, size, "%s%s%s", folder, folder[strlen(folder) - 1] == '/' ? "" : "/", names[i]->d_name);
-        if (path && is_folder(path))
-            s = list_folder(l, path, depth + 1);
-        else if (path && names_picture(path))
+        char *path = s == TL_OK ? join(folder, names[i]->d_name) : NULL;
+        if (path && is_folder(path)) {
+            if (list_folder(l, v, path, &here, code) != TL_OK)
+                tell_unread(v, path, code);
+        } else if (path && names_picture(path))
             s = list_add(l, path);
+        else if (!path)
+            s = tl_error_code();
         free(path);
         free(names[i]);
     }
@@ -154,13 +189,18 @@ static tl_status list_folder(struct list *l, const char *folder, int depth)
     return s;
 }
 
-static tl_status list_argument(struct list *l, const char *argument)
+static tl_status list_argument(struct list *l, const struct invocation *v, const char *argument, int *code)
 {
     size_t before = l->n;
+    int told = EXIT_OK;
     if (!is_folder(argument))
         return list_add(l, argument);
-    tl_status s = list_folder(l, argument, 0);
-    return s != TL_OK || l->n > before ? s : tl_fail(TL_ERR_NOT_FOUND, "\"%s\": no pictures (.jpg, .jpeg, .png) in this folder", argument);
+    tl_status s = list_folder(l, v, argument, NULL, &told);
+    if (told != EXIT_OK)
+        *code = told;
+    return s != TL_OK || l->n > before || told != EXIT_OK
+               ? s
+               : tl_fail(TL_ERR_NOT_FOUND, "\"%s\": no pictures (.jpg, .jpeg, .png) in this folder", argument);
 }
 
 /* ---- Pictures -------------------------------------------------------------------------------------------------------------------- */
@@ -201,15 +241,6 @@ static tl_tensor *read_picture(const char *path, const char *options, struct tl_
     return s == TL_OK ? fields[0] : NULL;
 }
 
-/* What cannot be read is told, and does not keep the others back. */
-static void tell_unread(const struct invocation *v, const char *path, int *code)
-{
-    if (v->set.json)
-        json_unread(path, tl_error_message());
-    *code = failed();
-    tl_error_clear();
-}
-
 static tl_status predict_batch(struct job *j, const struct invocation *v, const char *options, char *const *paths, int64_t n, struct grid *pairs,
                                int *code)
 {
@@ -238,7 +269,7 @@ static tl_status predict_pictures(struct job *j, const struct invocation *v, int
     struct list l = {0};
     tl_status s = picture_options(j, options, sizeof options);
     for (int i = first; s == TL_OK && i < v->n_arguments; i++)
-        if (list_argument(&l, v->arguments[i]) != TL_OK)
+        if (list_argument(&l, v, v->arguments[i], code) != TL_OK)
             tell_unread(v, v->arguments[i], code);
     if (s == TL_OK)
         s = begin_pairs(j, v, (int64_t)l.n, pairs);

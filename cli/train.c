@@ -2,37 +2,17 @@
  *
  * telar train.
  */
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 
 #include "cli/cli.h"
 
-/* ---- Interrupts ----------------------------------------------------------------------------------------------------------- */
-
-static volatile sig_atomic_t interrupted;
-
-/* The first interrupt asks the loop to stop; SA_RESETHAND lets a second one kill. */
-static void on_interrupt(int signal_number)
-{
-    (void)signal_number;
-    interrupted = 1;
-}
-
 static tl_status stop_if_interrupted(const struct tl_fit_event *e, void *ctx)
 {
     (void)e;
     (void)ctx;
-    return interrupted ? TL_ERR_STOPPED : TL_OK;
-}
-
-static void catch_interrupts(void)
-{
-    struct sigaction action = {.sa_handler = on_interrupt, .sa_flags = (int)(SA_RESETHAND | SA_RESTART)};
-    sigemptyset(&action.sa_mask);
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
+    return interrupted() ? TL_ERR_STOPPED : TL_OK;
 }
 
 /* ---- The run ---------------------------------------------------------------------------------------------------------------- */
@@ -168,7 +148,9 @@ static void follow_custom(const struct tl_model *m, struct invocation *v)
 static tl_status prepare_training(struct training *t, struct invocation *v)
 {
     const struct settings *s = &v->set;
-    tl_status status = set_device(v);
+    tl_status status = await_interrupts(); /* which all threads that follow inherit */
+    if (status == TL_OK)
+        status = set_device(v);
     if (status == TL_OK)
         status = job_model(&t->job, v);
     if (status != TL_OK)
@@ -252,28 +234,13 @@ static tl_status json_epoch(const struct tl_fit_event *e, void *ctx)
     return stop_if_interrupted(e, NULL);
 }
 
-/* Names of the classes, one a line, malloc()ed, for predictions without the data; NULL if there are none or one has lines. */
-static char *class_list(const struct job *j)
-{
-    int64_t n;
-    size_t size = 1;
-    const char *const *names = job_classes(j, &n);
-    for (int64_t i = 0; names && i < n; i++)
-        if (strchr(names[i], '\n'))
-            return NULL;
-        else
-            size += strlen(names[i]) + 1;
-    char *list = names && n ? malloc(size) : NULL, *to = list;
-    for (int64_t i = 0; list && i < n; i++)
-        to = stpcpy(stpcpy(to, i ? "\n" : ""), names[i]);
-    return list;
-}
-
 static tl_status fit(struct training *t, const struct invocation *v)
 {
     const struct settings *s = &v->set;
     const struct job *j = &t->job;
-    char *classes = class_list(j);
+    int64_t n_classes;
+    const char *const *names = job_classes(j, &n_classes);
+    char *classes = list_classes(names, n_classes);
     char resize[24], batch[24], hold_out[24], patience[24], clip[24], threads[24];
     snprintf(threads, sizeof threads, "%d", tl_get_num_threads());
     snprintf(resize, sizeof resize, "%lld", (long long)j->resize);
@@ -319,7 +286,7 @@ static tl_status fit(struct training *t, const struct invocation *v)
     o.checkpoint = s->save;
     o.resume = s->resume;
     o.notes = notes;
-    catch_interrupts();
+    survive_interrupts();
     tl_status status = tl_fit_with(j->trained, t->train, t->optimizer, &o);
     free(classes);
     return status;
@@ -360,15 +327,22 @@ static tl_status report(struct training *t, const struct invocation *v)
     return s;
 }
 
-static tl_status check_files(const struct invocation *v)
+/* Names that cannot be written are told before there is something to lose. */
+static int check_files(const struct invocation *v)
 {
     const char *plot = v->set.plot, *dot = plot ? strrchr(plot, '.') : NULL;
     if (plot && (!dot || (strcmp(dot, ".svg") != 0 && strcmp(dot, ".png") != 0)))
-        return tl_fail(TL_ERR_ARGUMENT, "--plot %s: expected a name ending in .svg or .png", plot);
-    if (!v->set.save || tl_state_can_save(v->set.save) == TL_OK)
-        return TL_OK;
-    tl_error_prefix(given(v, "save") ? "--save: " : "--resume without --save: ");
-    return tl_error_code();
+        return misused(v, "--plot %s: expected a name ending in .svg or .png", plot);
+    tl_status s = v->set.save ? tl_state_can_save(v->set.save) : TL_OK;
+    if (s != TL_OK)
+        tl_error_prefix(given(v, "save") ? "--save: " : "--resume without --save: ");
+    if (s == TL_ERR_UNSUPPORTED)
+        return misused(v, "%s", tl_error_message());
+    if (s == TL_OK && v->set.history)
+        s = tl_atomic_try(v->set.history);
+    if (s == TL_OK && plot)
+        s = tl_atomic_try(plot);
+    return s == TL_OK ? EXIT_OK : failed();
 }
 
 static void print_tail(const struct invocation *v)
@@ -377,7 +351,7 @@ static void print_tail(const struct invocation *v)
         printf("\nsaved:   %s\n", v->set.save);
     if (v->set.plot)
         printf("%spicture: %s\n", v->set.save ? "" : "\n", v->set.plot);
-    if (interrupted)
+    if (interrupted())
         printf("interrupted%s\n", v->set.save ? "; go on with --resume" : ", and not saved");
 }
 
@@ -388,8 +362,9 @@ int run_train(const struct invocation *line)
         return misused(v, "--weights and --resume exclude each other: a checkpoint has the weights");
     if (!v->set.save) /* or what is learnt now would be lost */
         v->set.save = v->set.resume;
-    if (check_files(v) != TL_OK)
-        return misused(v, "%s", tl_error_message());
+    int code = check_files(v);
+    if (code != EXIT_OK)
+        return code;
     struct training t = {0};
     bool talk = !v->set.quiet && !v->set.json;
     tl_status s = prepare_training(&t, v);
@@ -398,12 +373,12 @@ int run_train(const struct invocation *line)
     if (s == TL_OK)
         s = fit(&t, v);
     if (s == TL_OK && tl_history_count(t.history) > 0)
-        s = write_pictures(&t, v);
-    if (s == TL_OK && tl_history_count(t.history) > 0)
         s = report(&t, v);
+    if (s == TL_OK && tl_history_count(t.history) > 0)
+        s = write_pictures(&t, v);
     if (s == TL_OK && talk)
         print_tail(v);
-    int code = s == TL_OK ? (interrupted ? 130 : EXIT_OK) : failed();
+    code = s == TL_OK ? (interrupted() ? 130 : EXIT_OK) : failed();
     free_training(&t);
     return code;
 }

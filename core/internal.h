@@ -29,6 +29,13 @@ void pool_free(void *p, size_t size);
 void pool_shutdown(void);
 void error_shutdown(void);
 
+/* ---- Temporary files (base/stale.c) ------------------------------------------------------------------------------ */
+
+/** Keep the temporary file open at fd from being taken for a dead writer's; false if it just was, and another must be made. */
+bool temporary_lock(int fd);
+/** Remove the temporary files for `path` that dead writers left. */
+void temporaries_clear(const char *path);
+
 /* ---- Devices (plugin/device.c) ---------------------------------------------------------------------------------- */
 
 /** A kernel with the device and stream that it runs on: host devices merge the tables of several backends. */

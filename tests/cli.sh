@@ -92,6 +92,7 @@ run summary lenet --json; json_lines "summary --json is JSON"
 run summary vgg11 --input 3x40x24 -o width=8,hidden=8
 is 1 "summary goes as far as it can" "18: Conv2d" "[1, 64, 2, 1]" "20: MaxPool2d" "(failed)" "telar: features.20: MaxPool2d, given [1 x 64 x 2 x 1]: "
 output=$("$telar" summary vgg11 --input 3x40x24 -o width=8,hidden=8 --json 2>err); status=$?; is 1 "and as JSON" '"failed":true'; json_lines "which it is"
+run train mlp --data digits -o hiden=32; is 1 "of one that gets data, too" "telar: model mlp has no option \"hiden\"; did you mean \"hidden\"?"
 run summary lenet -o inputt=32; is 1 "an unknown option of a model" "did you mean \"input\""
 
 # ---- Training -------------------------------------------------------------------------------------------------------------------
@@ -146,7 +147,7 @@ output=$(TELAR_PLUGIN_PATH="$work/crooked" "$telar" models tight 2>&1); status=$
 is 0 "models lists what weights need" "with the options in=3"
 table='{"fc.weight":{"dtype":"F32","shape":[3,4],"data_offsets":[0,48]},"fc.bias":{"dtype":"F32","shape":[3],"data_offsets":[48,60]}}'
 { printf "\\$(printf %o ${#table})\\0\\0\\0\\0\\0\\0\\0%s" "$table"; head -c 60 /dev/zero; } >narrow.safetensors
-printf 'a,b,c,d,class\n1,2,3,4,x\n2,3,4,5,y\n3,4,5,6,z\n1,2,3,4,x\n2,3,4,5,y\n3,4,5,6,z\n' >four.csv
+{ echo a,b,c,d,class; for i in 1 2 3 4; do printf '1,2,3,4,x\n2,3,4,5,y\n3,4,5,6,z\n'; done; } >four.csv
 narrow() { output=$(TELAR_DATA=$work TELAR_PLUGIN_PATH="$work/crooked" "$telar" train tight --data four.csv --label class --epochs 1 "$@" 2>&1); status=$?; }
 narrow; is 0 "the data set a model's options" "tight (in=4)"
 narrow --weights narrow; is 0 "listed weights set them" "tight (in=3)"
@@ -284,9 +285,13 @@ run inspect text.safetensors; is 1 "inspect of something else"
 run inspect /; is 1 "inspect of a folder"
 run eval digits-cnn --weights whole.safetensors --data digits; is 1 "weights of another model" "conv1.weight"
 run train --resume whole.safetensors lenet --data digits --epochs 9; is 1 "a checkpoint of another model"
-run train mlp --data digits --save nowhere/x.safetensors --epochs 1 --quiet; is 1 "a folder that does not exist" "nowhere"
+for file in "--save nowhere/x.safetensors" "--history nowhere/x.csv" "--plot nowhere/x.svg"; do
+    # shellcheck disable=SC2086
+    run train mlp --data digits $file --epochs 1; is 1 "$file: a folder that does not exist" "nowhere"
+    case $output in *"1/1"*) false ;; *) true ;; esac; point $? "is told before training"
+done
 cp whole.safetensors disk.safetensors
-output=$(trap '' XFSZ; ulimit -f 8; "$telar" train mlp --data digits --epochs 1 --quiet --save disk.safetensors 2>&1); status=$?
+output=$(ulimit -f 8; "$telar" train mlp --data digits --epochs 1 --quiet --save disk.safetensors 2>&1); status=$?
 is 1 "a disk that is full while saving" "disk.safetensors"
 cmp -s whole.safetensors disk.safetensors; point $? "the old checkpoint is intact"
 if [ -c /dev/full ]; then
@@ -309,7 +314,7 @@ real=$TEST_BUILDDIR/cli/.libs/telar
 output=$(LD_LIBRARY_PATH=$TEST_BUILDDIR/core/.libs:$TEST_BUILDDIR/nn/.libs PATH=/nowhere "$real" train mlp --data digits --epochs 1 \
     --quiet --plot curve2.svg 2>&1)
 status=$?
-is 1 "--plot without gnuplot" "gnuplot"
+is 1 "--plot without gnuplot" "accuracy" "gnuplot"
 # ---- Languages ---------------------------------------------------------------------------------------------------------------
 text=$TEST_SRCDIR/tests/golden/language_text.txt
 run summary lstm --batch 2 -o layers=2,embedding=0,vocabulary=30; is 0 "summary lstm: tokens" "rnn: LSTM" "[64, 2, 256]" "[2, 64, 30]"

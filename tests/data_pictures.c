@@ -697,6 +697,9 @@ static void check_folder(void)
     files_mkdir("none");
     files_mkdir("none/a");
     bad("subfolders without pictures", tl_data_open("folder", .path = files_name("none")), TL_ERR_NOT_FOUND, "no pictures");
+    files_mkdir("none/b");
+    copy_file(PICTURES "/birds/rgb.png", "none/b/1.png", 0, 0, 0);
+    bad("one subfolder without pictures", tl_data_open("folder", .path = files_name("none")), TL_ERR_NOT_FOUND, "none/a\": no pictures (.jpg, .jpeg, .png) of this class");
 }
 
 int main(void)

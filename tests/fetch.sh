@@ -104,6 +104,7 @@ fresh; fetch distant:pattern --url "$at/missing/pattern.bin"; is 1 "no such file
 fetch distant:pattern --url "$at/broken/pattern.bin"; is 1 "a server in trouble" "HTTP status 500"; nothing_named "nothing of that either"
 fetch distant:pattern --url "$at/loop/pattern.bin"; is 1 "redirections without an end" "more than 10 redirections"; [ "$(grep -c /loop/ log)" = 11 ]; point $? "are followed ten times"
 fetch distant:pattern --url "$at/file/pattern.bin"; is 1 "a redirection to a file of this machine" "neither https nor"
+fetch distant:pattern --url "$at/gibberish/pattern.bin"; is 1 "a server of another kind" "what answers is no HTTP server"; nothing_named "gives no file"
 fetch distant:pattern --url "$at/lengthless/pattern.bin"; is 1 "a file of unknown length" "does not say how long"
 fetch distant:pattern --url "$at/endless/pattern.bin"; is 1 "a file without an end" "no space: 1152921504606846976 bytes are to come"
 fetch distant:pattern --url "$at/empty/pattern.bin"; is 1 "an empty file" "its SHA-256 is e3b0c442"; nothing_named "none of these gives a file"
@@ -116,6 +117,6 @@ fi
 fresh; mkdir -p data/telar; : >data/telar/weights; fetch distant:pattern --url "$at/plain/pattern.bin"; is 1 "a file where the folder should be" "$here"
 fresh; mkdir -p "$here"; ln -s "$work/victim" "$part"; fetch distant:pattern --url "$at/plain/pattern.bin"
 is 1 "a link where the beginning should be" "cannot write"; [ ! -e victim ]; point $? "is not followed"
-fresh; output=$(ulimit -f 512; trap '' XFSZ; "$telar" fetch distant:pattern --url "$at/plain/pattern.bin" 2>&1); status=$?
+fresh; output=$(ulimit -f 512; "$telar" fetch distant:pattern --url "$at/plain/pattern.bin" 2>&1); status=$?
 is 1 "a file system that is full" "cannot write: "; nothing_named "no file"
 done_testing

@@ -49,6 +49,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.answer(301, b"it is elsewhere", [("Location", f"/plain/{name}")])
         if how == "file":
             return self.answer(302, headers=[("Location", "file:///etc/hostname")])
+        if how == "gibberish":
+            self.close_connection = True
+            return self.wfile.write(b"SSH-2.0-something else\r\n")
         if how == "lengthless":
             return self.answer(200, body, length=False)
         if how == "endless":

@@ -312,8 +312,31 @@ static void test_mistakes(void)
     tl_error_clear();
 }
 
+/* A batch of no samples goes through, forth and back, on every backend. */
+static void test_nothing(void)
+{
+    static const char *const names[] = {"gan", "dcgan", "vae", "autoencoder"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        const struct tl_model *m = tl_model_find(names[i]);
+        struct tl_config *c = m ? tl_model_configure(m, NULL) : NULL;
+        tl_module *net = c ? tl_model_build_with(m, c) : NULL;
+        TL_SCOPE {
+            int64_t shape[TL_MAX_DIMS] = {0};
+            int ndim = net ? m->input_shape(c, shape + 1) + 1 : 0;
+            tl_tensor *x = net ? tl_model_example(m, c, ndim, shape) : NULL, *y = x ? tl_forward(net, x) : NULL;
+            check(y && tl_size(y, 0) == 0, "%s: no samples in, none out: %s", names[i], tl_error_message());
+            tl_backward(y ? tl_sum(y) : NULL, TL_NONE, (struct tl_backward_options){0});
+            check(tl_error_code() == TL_OK, "%s: and back: %s", names[i], tl_error_message());
+        }
+        tl_error_clear();
+        tl_module_free(net);
+        tl_config_free(c);
+    }
+}
+
 int main(void)
 {
+    test_nothing();
     test_pretrained();
     test_parts();
     test_mistakes();

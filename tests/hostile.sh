@@ -47,6 +47,27 @@ fi
 output=$("$telar" models 2>&1 >&-); status=$?
 is 1 "a closed standard output is a failure" "cannot write the output"
 
+# ---- Interrupts ----------------------------------------------------------------------------------------------------------------
+"$telar" train mlp --data digits --epochs 1000000 -o hidden=4 --threads 2 --workers 1 --save stopped.safetensors >words 2>&1 &
+pid=$!
+for attempt in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
+    sleep 0.5
+    [ -s stopped.safetensors ] && break
+done
+if [ -r /proc/self/task ]; then
+    output=$(sed -n 's/^SigBlk:[[:space:]]*//p' /proc/$pid/task/*/status)
+    # The fourth digit has the bit of SIGTERM: a handler on a thread within oneDNN would destroy the heap. One thread waits, and takes it.
+    [ "$(printf '%s\n' "$output" | grep -vc '[4567cdef]...$')" = 1 ]; point $? "one thread takes signals"
+    sed -n 's/^SigBlk:[[:space:]]*//p' /proc/$pid/task/$pid/status | grep -q '[4567cdef]...$'; point $? "and not the one that computes"
+else
+    skip "one thread takes signals" "no /proc"
+fi
+kill -TERM $pid
+wait $pid
+status=$? output=$(cat words)
+is 130 "SIGTERM stops after a batch" "interrupted; go on with --resume"
+run train --resume stopped.safetensors --epochs 1; is 0 "and what was learnt is saved" "nothing to do: already at epoch"
+
 # ---- Variables -------------------------------------------------------------------------------------------------------------------
 output=$(TELAR_LOG=loud,+cpu "$telar" summary mlp 2>&1); status=$?
 is 0 "TELAR_LOG of nonsense" 'TELAR_LOG: "loud" is ignored: expected error, warn'
@@ -81,4 +102,25 @@ run train mlp --data ./steer.csv --epochs 1 -o hidden=2 --quiet; is 0 "and the r
 printf '1,2,%s[31m\n3,x%s,y\n' "$escape" "$escape" >steer.csv
 run data steer.csv --no-header; is 1 "and errors" 'x\x1b'
 case $output in *"$escape"*) good=1 ;; *) good=0 ;; esac; point $good "which send none either"
+# ---- Data that are odd -------------------------------------------------------------------------------------------------------------
+printf 'a,b,label\n1,2,x\n3,4,y\n' >two.csv
+run train mlp --data ./two.csv --epochs 1; is 1 "too few rows for two parts" "./two.csv: no sample is left to validate on" "--hold-out"
+run train mlp --data ./two.csv --hold-out 0.5 --epochs 1; is 1 "or for the other one" "no sample is left to learn from"
+{ echo a,b,label; for i in 1 2 3 4 5 6; do printf '1,2,x\n3,4,\351t\351\n'; done; } >latin.csv
+run train mlp --data ./latin.csv --epochs 1 --seed 1 --quiet --save latin.safetensors; is 0 "classes whose names are not UTF-8"
+run eval --weights latin.safetensors --json; is 0 "are the same again" '\ufffdt\ufffd'; json_lines "in JSON, too"
+case $output in *"to the weights"*) false ;; *) true ;; esac; point $? "without a warning"
+run eval --weights latin.safetensors --data ./two.csv; is 1 "a part without samples" "./two.csv: there is no sample in this part; --split all"
+sed "s/x$/z$escape[1m/" latin.csv >renamed.csv
+run eval --weights latin.safetensors --data ./renamed.csv; is 0 "other classes than the weights have learnt" 'class 0 is "x" to the weights and "z\x1b[1m" in ./renamed.csv'
+for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16; do echo "the quick brown fox jumps over the lazy dog"; done >text.txt
+tr -d qjz <text.txt >fewer.txt; tr x X <text.txt >other.txt
+run train lstm --data text:text.txt -o hidden=8,embedding=4 --data-option seq=8 --lr 0.1 --epochs 3 --seed 1 --quiet --save text.safetensors; is 0 "a language"
+"$telar" eval --weights text.safetensors --data text:fewer.txt --data-option seq=8 --json >words; first=$(sed 's/"seconds".*//' words)
+vocabulary=$(printf '%s' '\n abcdefghijklmnopqrstuvwxyz')
+"$telar" eval --weights text.safetensors --data text:fewer.txt --data-option "seq=8,vocabulary=$vocabulary" --json >words; output=$(sed 's/"seconds".*//' words)
+[ -n "$first" ] && [ "$first" = "$output" ]; point $? "of another text, characters are those that the weights have learnt"
+run eval --weights text.safetensors --data text:other.txt; is 1 "or none" "the character U+0058 is not in the vocabulary"
+run train lstm --data text:text.txt -o hidden=8,embedding=4 --data-option seq=1 --epochs 1 --seed 1 --quiet; is 0 "one character at a time" "perplexity"
+run train lstm --data text:two.csv; is 1 "a text that is too short" "are too few for windows of 64"
 done_testing

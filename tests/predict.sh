@@ -38,9 +38,20 @@ run predict digits-cnn photos --weights small.safetensors --quiet; is 0 "a folde
 run predict --weights small.safetensors photos --quiet; is 1 "as the first argument it is a model" "no model \"photos\"" "(if the folder is meant: ./photos)"
 run predict --weights small.safetensors ./none photos/b.PNG --quiet; is 1 "a folder without pictures" "\"./none\": no pictures (.jpg, .jpeg, .png)" "b.PNG: "
 run predict --weights small.safetensors ./nothing photos/b.PNG --quiet; is 1 "a folder that is not there" "./nothing" "b.PNG: "
-ln -s . photos/loop
-run predict --weights small.safetensors photos/ --quiet; is 1 "a folder in itself" "more than 32 folders in each other" "photos/b.PNG: "
-rm photos/loop
+ln -s . photos/loop; mkdir -p photos/a/deep; ln -s ../.. photos/a/deep/er; ln -s a photos/z; cp photos/b.PNG photos/zz.png
+run predict --weights small.safetensors photos/ --quiet
+is 1 "a folder in itself" '"photos/loop": a link to a folder that it lies in' '"photos/a/deep/er": a link' "photos/b.PNG: " "photos/z/c.png: " "photos/zz.png: "
+[ "$(printf '%s\n' "$output" | grep -c '^photos/.*: ')" = 6 ]; point $? "does not keep others back, nor gives them twice"
+output=$("$telar" predict --weights small.safetensors photos/ --json 2>/dev/null); is 1 "and is told in JSON" '{"file":"photos/loop","error":"'; json_lines "which it is"
+rm -r photos/loop photos/a/deep photos/z photos/zz.png
+if [ "$(id -u)" != 0 ]; then
+    mkdir photos/closed; chmod 0 photos/closed
+    run predict --weights small.safetensors photos/ --quiet; is 1 "a folder that may not be read" "cannot list \"photos/closed\"" "photos/b.PNG: "
+    rmdir photos/closed
+fi
+mkfifo photos/pipe.png
+run predict --weights small.safetensors photos/ --quiet; is 1 "a pipe" '"photos/pipe.png" is not a regular file' "photos/b.PNG: "
+rm photos/pipe.png
 : >photos/a/empty.png; head -c 300 photos/a/d.jpg >photos/cut.jpg
 run predict --weights small.safetensors photos/ --quiet
 is 1 "files that cannot be read do not keep the others back" "empty.png\": the file is empty" "cut.jpg\": damaged JPEG" "c.png: " "b.PNG: "

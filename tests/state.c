@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
 #include <telar/state.h>
 #include <telar/telar.h>
 
@@ -182,6 +183,75 @@ static void check_atomic(void)
     tl_error_clear();
 }
 
+/* Three processes begin to write the same file, and are killed while they do. */
+static void kill_writers(const char *path)
+{
+    pid_t child[3];
+    int ready[2];
+    char one;
+
+    if (pipe(ready) != 0)
+        bail_out("no pipe");
+    for (int i = 0; i < 3; i++)
+        if ((child[i] = fork()) == 0) {
+            struct tl_atomic_file f;
+            if (tl_atomic_begin(&f, path) != TL_OK || fputs("half", f.file) < 0 || fflush(f.file) != 0 || write(ready[1], "x", 1) != 1)
+                _exit(1);
+            for (;;)
+                pause();
+        }
+    close(ready[1]);
+    for (int i = 0; i < 3; i++)
+        if (read(ready[0], &one, 1) != 1)
+            bail_out("a writer did not begin");
+    close(ready[0]);
+    for (int i = 0; i < 3; i++) {
+        kill(child[i], SIGKILL);
+        waitpid(child[i], NULL, 0);
+    }
+}
+
+static int count_temporaries(void)
+{
+    DIR *dir = opendir(files_folder);
+    int n = 0;
+
+    for (struct dirent *e; dir && (e = readdir(dir));)
+        n += strstr(e->d_name, ".tmp") != NULL;
+    if (dir)
+        closedir(dir);
+    return n;
+}
+
+/* What killed writers leave goes with the next one; what living ones write, and other names, stay. */
+static void check_stale(void)
+{
+    static const char *const names[] = {"run.1-2.tmp", "run.1-2-g.tmp", "run.1-2-3.tmp2", "rum.1-2-3.tmp", "run.1-2-3.tmp", "run.1-2-4.tmp"};
+    struct tl_atomic_file first, second, other;
+    char path[400], neighbour[400];
+
+    snprintf(path, sizeof path, "%s", files_name("run"));
+    snprintf(neighbour, sizeof neighbour, "%s", files_name("run.more"));
+    kill_writers(path);
+    is_int(count_temporaries(), 3, "three writers are killed");
+    ok(tl_atomic_begin(&other, neighbour) == TL_OK && fputs("other", other.file) >= 0, "a writer of another file");
+    is_int(count_temporaries(), 4, "leaves them");
+    ok(tl_atomic_begin(&first, path) == TL_OK && fputs("first", first.file) >= 0, "a fourth");
+    is_int(count_temporaries(), 2, "takes them away, and not that of the other, who lives");
+    ok(tl_atomic_begin(&second, path) == TL_OK && fputs("second", second.file) >= 0, "two at a time");
+    is_int(count_temporaries(), 3, "let each other be");
+    ok(tl_atomic_commit(&first) == TL_OK && holds(path, "first") && tl_atomic_commit(&second) == TL_OK && holds(path, "second"), "one after the other");
+    ok(tl_atomic_commit(&other) == TL_OK && holds(neighbour, "other") && tidy(), "and nothing is left");
+    for (int i = 0; i < 4; i++)
+        files_write(names[i], "x", 1);
+    ok(symlink("run", files_name(names[4])) == 0 && mkfifo(files_name(names[5]), 0600) == 0, "names like it");
+    ok(tl_atomic_begin(&first, path) == TL_OK, "once more");
+    tl_atomic_abort(&first);
+    is_int(count_temporaries(), 6, "links, pipes and other names are not touched");
+    for (int i = 0; i < 6; i++)
+        unlink(files_name(names[i]));
+}
+
 /* The disk is full at the flush: the stream is put on /dev/full. */
 static void check_full_disk(void)
 {
@@ -214,7 +284,8 @@ static void check_size_limit(void)
         tl_state_add(s, "w", tl_ones(TL_SHAPE(16), HOST(TL_F32)));
     }
     snprintf(path, sizeof path, "%s", files_name("model.safetensors"));
-    ok(tl_state_save(s, path) == TL_OK, "a small state is saved");
+    ok(tl_state_try(s, path) == TL_OK && access(path, F_OK) != 0, "a small state could be saved");
+    ok(tl_state_save(s, path) == TL_OK, "and is");
     TL_SCOPE
     {
         tl_state_add(s, "large", tl_zeros(TL_SHAPE(100000), HOST(TL_F32)));
@@ -226,6 +297,10 @@ static void check_size_limit(void)
     tl_status status = tl_state_save(s, path);
     setrlimit(RLIMIT_FSIZE, &old);
     is_int(status, TL_ERR_IO, "a large one meets a limit");
+    tl_error_clear();
+    setrlimit(RLIMIT_FSIZE, &small);
+    is_int(tl_state_try(s, path), TL_ERR_IO, "to try tells it, too");
+    setrlimit(RLIMIT_FSIZE, &old);
     contains(tl_error_message(), "model.safetensors", "the file is named");
     contains(tl_error_message(), strerror(EFBIG), "and the reason");
     tl_error_clear();
@@ -261,6 +336,7 @@ int main(void)
     check_map();
     check_from_map();
     check_atomic();
+    check_stale();
     check_full_disk();
     check_formats();
     check_size_limit();

@@ -668,6 +668,28 @@ static void test_full_disk(void)
     end(&r), end(&s);
 }
 
+/* Where nothing can be written, nothing is learnt for nothing. */
+static void test_no_folder(void)
+{
+    struct run r = begin(9, false);
+    float before[WEIGHTS], after[WEIGHTS];
+    weights_of(&r, before);
+    tl_status status = tl_fit(r.net, r.train, r.optimizer, .epochs = 1, .checkpoint = in_folder("none/x.safetensors"), .history = r.history);
+    check(status == TL_ERR_IO && strstr(tl_error_message(), "none/x.safetensors"), "a checkpoint in no folder: %s", tl_error_message());
+    tl_error_clear();
+    status = tl_fit(r.net, r.train, r.optimizer, .epochs = 1, .checkpoint = in_folder("x.unknown"), .history = r.history);
+    check(status == TL_ERR_UNSUPPORTED && strstr(tl_error_message(), ".safetensors"), "a checkpoint of no format: %s", tl_error_message());
+    tl_error_clear();
+    status = tl_fit(r.net, r.train, r.optimizer, .epochs = 1, .checkpoint = in_folder("x.safetensors"), .notes = (const char *const[]){"a", "\xff", NULL},
+                    .history = r.history);
+    check(status != TL_OK && strstr(tl_error_message(), "is not UTF-8") && access(in_folder("x.safetensors"), F_OK) != 0, "notes that no format holds: %s",
+          tl_error_message());
+    tl_error_clear();
+    weights_of(&r, after);
+    ok(tl_history_count(r.history) == 0 && memcmp(before, after, sizeof before) == 0, "is told before the first step");
+    end(&r);
+}
+
 int main(void)
 {
     if (!mkdtemp(folder))
@@ -684,6 +706,7 @@ int main(void)
     test_forged_checkpoints();
     test_ruined();
     test_full_disk();
+    test_no_folder();
     char command[300];
     snprintf(command, sizeof command, "rm -rf '%s'", folder);
     ok(system(command) == 0, "clean up");

@@ -2,7 +2,8 @@
  *
  * Files, read and written safely. Reading maps a regular file (whose size is the truth that everything declared inside
  * is compared with). Writing goes to a temporary file in the same folder, which takes the old one's place by rename only when
- * every byte is on the disk: whatever fails before, the old file is as it was.
+ * every byte is on the disk: whatever fails before, the old file is as it was. What a writer that was killed leaves goes with the next
+ * one to the same file (stale.c).
  *
  * A mapped file that another program shortens meanwhile faults when it is touched, as for every reader that maps files; files written
  * here are replaced, never shortened.
@@ -19,6 +20,8 @@
 #include <telar/state.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "core/internal.h"
 
 /* ---- Reading ---------------------------------------------------------------------------------------------------- */
 
@@ -196,6 +199,10 @@ static int open_temporary(const char *path, char **name)
         fd = open(s, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0666);
         if (fd < 0 && errno != EEXIST)
             break;
+        if (fd >= 0 && !temporary_lock(fd)) {
+            close(fd);
+            fd = -1;
+        }
     }
     if (fd < 0) {
         tl_fail(s ? TL_ERR_IO : TL_ERR_NOMEM, "cannot write \"%s\": %s", path, strerror(errno));
@@ -221,6 +228,7 @@ tl_status tl_atomic_begin(struct tl_atomic_file *f, const char *path)
         free(made.path);
         return s;
     }
+    temporaries_clear(made.path);
     int fd = open_temporary(made.path, &made.temporary);
     if (fd < 0) {
         free(made.path);
@@ -269,7 +277,7 @@ tl_status tl_atomic_commit(struct tl_atomic_file *f)
         what = "write";
     else if (fsync(fileno(f->file)) != 0)
         what = "synchronise";
-    int number = errno;
+    int number = errno, held = dup(fileno(f->file)); /* with the lock, until the file has its name */
     if (fclose(f->file) != 0 && !what) {
         what = "close";
         number = errno;
@@ -279,6 +287,8 @@ tl_status tl_atomic_commit(struct tl_atomic_file *f)
         what = "rename the temporary file to";
         number = errno;
     }
+    if (held >= 0)
+        close(held);
     if (what) {
         tl_status s = tl_fail(TL_ERR_IO, "cannot %s \"%s\": %s%s", what, f->path, number ? strerror(number) : "an earlier write failed",
                               number == ENOSPC ? "; the old file, if there was one, is as it was" : "");
@@ -303,4 +313,14 @@ void tl_atomic_abort(struct tl_atomic_file *f)
     free(f->path);
     free(f->temporary);
     *f = (struct tl_atomic_file){0};
+}
+
+tl_status tl_atomic_try(const char *path)
+{
+    struct tl_atomic_file f;
+    tl_status s = tl_atomic_begin(&f, path);
+
+    if (s == TL_OK)
+        tl_atomic_abort(&f);
+    return s;
 }

@@ -5,5 +5,6 @@ core_libtelar_la_SOURCES += \
 	%D%/pool.c \
 	%D%/process.c \
 	%D%/scope.c \
+	%D%/stale.c \
 	%D%/version.c
 # end (kept by build-aux/update-sources)

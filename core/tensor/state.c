@@ -377,27 +377,47 @@ tl_status tl_state_can_save(const char *path)
 {
     if (!path)
         return tl_fail(TL_ERR_ARGUMENT, "state_can_save: no path");
-    return writer_of(path) ? TL_OK : tl_error_code();
+    return writer_of(path) ? tl_atomic_try(path) : tl_error_code();
+}
+
+/* Everything written, and not yet committed. */
+static tl_status write_temporary(const char *who, const tl_state *s, const char *path, struct tl_atomic_file *file)
+{
+    if (!s || !path)
+        return tl_fail(TL_ERR_ARGUMENT, "%s: a state and a path are needed", who);
+    const struct tl_format *format = writer_of(path);
+    if (!format)
+        return tl_error_code();
+    tl_status status = tl_atomic_begin(file, path);
+    if (status != TL_OK)
+        return status;
+    status = format->write(s, file->file);
+    if (status == TL_OK)
+        return TL_OK;
+    if (tl_error_code() == TL_OK)
+        tl_fail(status, "the format plugin failed without a message");
+    tl_error_prefix("cannot write \"%s\": ", path);
+    tl_atomic_abort(file);
+    return status;
 }
 
 tl_status tl_state_save(const tl_state *s, const char *path)
 {
     struct tl_atomic_file file;
+    tl_status status = write_temporary("state_save", s, path, &file);
 
-    if (!s || !path)
-        return tl_fail(TL_ERR_ARGUMENT, "state_save: a state and a path are needed");
-    const struct tl_format *format = writer_of(path);
-    if (!format)
-        return tl_error_code();
-    tl_status status = tl_atomic_begin(&file, path);
+    return status == TL_OK ? tl_atomic_commit(&file) : status;
+}
+
+tl_status tl_state_try(const tl_state *s, const char *path)
+{
+    struct tl_atomic_file file;
+    tl_status status = write_temporary("state_try", s, path, &file);
+
     if (status != TL_OK)
         return status;
-    status = format->write(s, file.file);
-    if (status == TL_OK)
-        return tl_atomic_commit(&file);
-    if (tl_error_code() == TL_OK)
-        tl_fail(status, "the format plugin failed without a message");
-    tl_error_prefix("cannot write \"%s\": ", path);
+    if (fflush(file.file) != 0)
+        status = tl_fail(TL_ERR_IO, "cannot write \"%s\": %s", path, strerror(errno));
     tl_atomic_abort(&file);
     return status;
 }

@@ -7,6 +7,11 @@
  * over. Free the root with tl_module_free(). Constructors return NULL and set the error; adding NULL fails with that
  * same error, and so does every later addition to the same module, so a whole network may be built before one check
  * of the last addition.
+ *
+ * Threads: any number of them may run one module forward at the same time, in evaluation mode and with gradients off or on. Values may
+ * change meanwhile (an optimizer's step, a state that is loaded): a forward pass then sees some of the old ones and some of the new. What
+ * the module is made of may not: adding and replacing modules, moving to another device or type, and freeing are for one thread
+ * alone, when no other uses the module.
  */
 #ifndef TELAR_NN_H
 #define TELAR_NN_H

@@ -48,11 +48,14 @@ TL_PUBLIC tl_state *tl_state_load(const char *path);
  *  no such names have none to visit. */
 typedef void (*tl_global_visit)(const char *name, bool known, void *ctx);
 TL_PUBLIC tl_status tl_state_globals(const char *path, tl_global_visit visit, void *ctx);
-/** Is there a format plugin that writes files of this name? TL_ERR_UNSUPPORTED, with the endings that can be written, if not. */
+/** Can a weight file of this name be written? TL_ERR_UNSUPPORTED, with the endings that can be, if no format plugin does it; TL_ERR_IO if there is no
+ *  such folder, or no leave to write. To be asked before long work. */
 TL_PUBLIC tl_status tl_state_can_save(const char *path);
 /** Write one, format by the name's ending. Atomic: a temporary file beside it, fsync, rename, fsync of the folder; after a
  *  failure the old file is as it was. */
 TL_PUBLIC tl_status tl_state_save(const tl_state *s, const char *path);
+/** Would tl_state_save() do it? Writes everything to the temporary file, and takes that away. */
+TL_PUBLIC tl_status tl_state_try(const tl_state *s, const char *path);
 
 /** Sizes from files go through these: false on overflow. */
 static inline bool tl_size_mul(uint64_t a, uint64_t b, uint64_t *r)
@@ -87,6 +90,8 @@ struct tl_atomic_file {
 TL_PUBLIC tl_status tl_atomic_begin(struct tl_atomic_file *f, const char *path);
 /** Flush, fsync, rename, fsync the folder. On failure (disk full, …) aborts and reports. */
 TL_PUBLIC tl_status tl_atomic_commit(struct tl_atomic_file *f);
+/** Could a file be written there? Makes a temporary file and takes it away again. */
+TL_PUBLIC tl_status tl_atomic_try(const char *path);
 /** Give up: remove the temporary file. */
 TL_PUBLIC void tl_atomic_abort(struct tl_atomic_file *f);
 

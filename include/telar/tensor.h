@@ -11,6 +11,10 @@
  * optional tensor is TL_NONE, never NULL.
  *
  * Threads. Tensors may be shared between threads; writing one while another thread uses it is the caller's race.
+ *
+ * Signals. No signal handler may run on the stack of a thread that computes: matrix products of oneDNN up to 3.11.1 use the stack
+ * pointer for other things, and what a handler leaves below it destroys the heap. Block the signals that have handlers before the first
+ * call, in all threads by that, and sigwait() for them on a thread of your own; or give every thread a sigaltstack() and handlers SA_ONSTACK.
  */
 #ifndef TELAR_TENSOR_H
 #define TELAR_TENSOR_H

@@ -29,7 +29,7 @@ static tl_tensor *forward_main(tl_module *m, tl_tensor *x, void *ctx)
 static tl_tensor *forward_as_picture(tl_module *m, tl_tensor *z, void *ctx)
 {
     (void)ctx;
-    return tl_forward_child(m, "main", tl_reshape(z, TL_SHAPE(tl_size(z, 0), -1, 1, 1)));
+    return tl_forward_child(m, "main", tl_reshape(z, TL_SHAPE(tl_size(z, 0), tl_size(z, 1), 1, 1)));
 }
 
 tl_module *gan_player(const char *name, tl_module *main, bool noise_as_picture)

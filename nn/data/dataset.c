@@ -157,12 +157,13 @@ static tl_status check_features(const tl_dataset *d, int64_t n, const tl_tensor 
     return TL_OK;
 }
 
-static tl_status check_labels(const tl_dataset *d, int64_t n, int f, tl_tensor *t)
+/* `tokens`: the samples are whole numbers. */
+static tl_status check_labels(const tl_dataset *d, int64_t n, int f, tl_tensor *t, bool tokens)
 {
     if (tl_dtype_of(t) != TL_I64)
         return tl_fail(TL_ERR_PLUGIN, "data set %s: its last field, the classes, is %s; expected i64", tl_dataset_name(d),
                        tl_dtype_name(tl_dtype_of(t)));
-    if (tl_ndim(t) == 2 && d->info.ndim == 1 && tl_shape(t)[1] == d->info.shape[0] && tl_shape(t)[1] != 1)
+    if (tl_ndim(t) == 2 && d->info.ndim == 1 && tl_shape(t)[1] == d->info.shape[0] && (tokens || tl_shape(t)[1] != 1))
         return TL_OK; /* a class a position: a language */
     return tl_ndim(t) == 1 ? TL_OK : wrong_shape(d, f, t, 1, &n);
 }
@@ -207,7 +208,7 @@ static tl_status check_batch(const tl_dataset *d, const int64_t *index, int64_t 
     }
     s = check_features(d, n, out[0]);
     if (s == TL_OK && d->info.n_classes > 0 && last > 0)
-        s = check_labels(d, n, last, out[last]);
+        s = check_labels(d, n, last, out[last], tl_dtype_of(out[0]) == TL_I64);
     if (s == TL_OK && d->info.n_classes > 0 && last > 0)
         s = check_label_range(d, index, out[last]);
     if (s == TL_OK && d->info.n_targets > 0 && last > 0)

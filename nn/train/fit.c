@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "nn/optim/early_stopping.h"
+#include "nn/train/checkpoint.h"
 #include "nn/train/train.h"
 
 struct run {
@@ -360,6 +361,19 @@ static void print_resumed(const struct run *r)
         fprintf(r->o->lines, "resumed after epoch %lld\n", (long long)r->at.epoch);
 }
 
+/* A checkpoint that cannot be written (no folder, no room, a format that does not hold such a state) is told before an epoch is lost by it. */
+static tl_status try_checkpoint(const struct run *r)
+{
+    if (!r->o->checkpoint)
+        return TL_OK;
+    tl_state *s = checkpoint_collect(&r->at, &r->position);
+    tl_status status = s ? tl_state_try(s, r->o->checkpoint) : tl_error_code();
+    tl_state_free(s);
+    if (status != TL_OK)
+        tl_error_prefix("fit: checkpoint: ");
+    return status;
+}
+
 static tl_status loop(struct run *r)
 {
     const struct tl_fit_options *o = r->o;
@@ -372,7 +386,7 @@ static tl_status loop(struct run *r)
     }
     if (o->resume && o->lines)
         print_resumed(r);
-    tl_status s = TL_OK;
+    tl_status s = try_checkpoint(r);
     while (s == TL_OK && !r->stop && r->at.epoch < o->epochs) {
         s = train_epoch(r);
         bool whole = s == TL_OK && !(r->stop && r->position.batch < tl_loader_length(r->train));

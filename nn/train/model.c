@@ -197,12 +197,26 @@ static int64_t size_for(enum tl_option_role role, const struct tl_dataset_info *
     return 0;
 }
 
+/* What the user has written is judged alone first: it is no fault of the data. */
+static bool options_are_good(const struct tl_model *m, const char *text)
+{
+    char owner[100];
+    snprintf(owner, sizeof owner, "model %s", m->name);
+    struct tl_config *tried = tl_config_new(owner, m->options, text);
+    tl_config_free(tried);
+    return tried;
+}
+
 char *tl_model_options_for(const struct tl_model *m, const char *options, const struct tl_dataset_info *info)
 {
     char number[24], owner[160];
     char *text = m && info ? strdup(options ? options : "") : NULL;
     if (!text)
         tl_fail(m && info ? TL_ERR_NOMEM : TL_ERR_ARGUMENT, "model_options_for: %s", m && info ? "out of memory" : "a model and an info are needed");
+    if (text && !options_are_good(m, text)) {
+        free(text);
+        return NULL;
+    }
     for (const struct tl_plugin_option *o = text ? m->options : NULL; o && o->name; o++) {
         int64_t size = size_for(o->role, info);
         if (size <= 0 || tl_config_mentions(text, o->name))

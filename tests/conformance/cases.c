@@ -48,6 +48,8 @@ const struct test_case cases[] = {
     {"sum", "long rows", A(reduce, .dims = TL_DIMS(1)), {N(3, 5000)}, 1, NO_HALF, 0},
     {"sum", "long columns", A(reduce, .dims = TL_DIMS(0)), {N(5000, 19)}, 1, NO_HALF, 0},
     {"sum", "over nothing", A(reduce, .dims = TL_DIMS(0)), {N(0, 3)}, 1, NO_GRADIENT, 0},
+    {"sum", "over several dimensions of nothing", A(reduce, .dims = TL_DIMS(0, 2)), {N(2, 3, 0)}, 1, NO_GRADIENT, 0},
+    {"sum", "all of nothing", NULL, {N(3, 0, 4)}, 1, NO_GRADIENT, 0},
     {"sum", "a number", NULL, {S}, 1, 0, 0},
     {"mean", "all", NULL, {N(3, 4, 5)}, 1, 0, 0},
     {"mean", "last two", A(reduce, .dims = TL_DIMS(1, 2)), {N(3, 4, 5)}, 1, 0, 0},

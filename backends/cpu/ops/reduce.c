@@ -316,6 +316,8 @@ static tl_status run_reduction(const struct tl_call *call, enum reduction kind)
     set_dims(call, &r.kept, &r.reduced);
     if (r.kept.total == 0)
         return TL_OK;
+    if (r.reduced.total == 0) /* of several dimensions, some of which are there: none has a place */
+        r.reduced = (struct dims){.n = 1, .x_stride = {1}};
     plan(&r);
     int threads = cpu_threads(r.kept.total * r.reduced.total, PIECE);
     if (r.pieces == 1) {

@@ -186,12 +186,12 @@ static bool is_folder(const char *path)
     return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
 }
 
-/* A file, or what would be one if it were there. */
+/* A file (a pipe is told to be none when it is read), or what would be one if it were there. */
 static bool is_single(const char *path)
 {
     struct stat st;
 
-    return stat(path, &st) == 0 ? S_ISREG(st.st_mode) : is_picture_name(path);
+    return stat(path, &st) == 0 ? !S_ISDIR(st.st_mode) : is_picture_name(path);
 }
 
 static tl_status add_picture(struct folder *f, char *path, int64_t label)
@@ -215,12 +215,15 @@ static tl_status add_picture(struct folder *f, char *path, int64_t label)
     return TL_OK;
 }
 
-static tl_status add_class(struct folder *f, const char *folder, int64_t label)
+/* A class that is to be learnt has pictures, as in PyTorch; of those to test on it may have none. */
+static tl_status add_class(struct folder *f, const char *folder, int64_t label, bool may_be_empty)
 {
     struct dirent **list = NULL;
     int n = list_names(folder, is_picture, &list);
     tl_status s = n < 0 ? tl_error_code() : TL_OK;
 
+    if (n == 0 && !may_be_empty)
+        s = tl_fail(TL_ERR_NOT_FOUND, "\"%s\": no pictures (.jpg, .jpeg, .png) of this class; put some there, or take the subfolder away", folder);
     for (int i = 0; s == TL_OK && i < n; i++)
         s = add_picture(f, files_join(folder, list[i]->d_name, ""), label);
     free_names(list, n);
@@ -259,7 +262,7 @@ static tl_status add_part(struct folder *f, const char *root, bool may_add, bool
             s = tl_error_code();
         else if (is_folder(path)) {
             int64_t label = class_number(f, list[i]->d_name, may_add, root);
-            s = label < 0 ? tl_error_code() : keep ? add_class(f, path, label) : TL_OK;
+            s = label < 0 ? tl_error_code() : keep ? add_class(f, path, label, !may_add) : TL_OK;
         }
         free(path);
     }

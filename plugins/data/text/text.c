@@ -69,8 +69,8 @@ static tl_dataset *make(const struct tl_data_request *q, struct text *t)
     tl_split_range(q, t->all.n, &t->first, &size);
     int64_t windows = count_windows(t, size);
     if (windows == 0) {
-        tl_fail(TL_ERR_SHAPE, "\"%s\": %" PRId64 " characters are too few for %s windows of %" PRId64 " and the one after; set seq%s lower", q->path, size,
-                t->streams ? "streams of" : "", t->seq, t->streams ? " or streams" : "");
+        tl_fail(TL_ERR_SHAPE, "\"%s\": %" PRId64 " characters are too few for %swindows of %" PRId64 " and the one after; set seq%s lower", q->path, size,
+                t->streams ? "streams of " : "", t->seq, t->streams ? " or streams" : "");
         return NULL;
     }
     tl_dataset *d = tl_dataset_new(&class, sizeof *t, .size = windows, .n_fields = t->streams ? 3 : 2, .ndim = 1, .shape = {t->seq},
