@@ -42,6 +42,7 @@ C_TESTS = \
 	%D%/models \
 	%D%/generative \
 	%D%/print \
+	%D%/program \
 	%D%/nn_function \
 	%D%/nn_layers \
 	%D%/nn_recurrent \

@@ -17,7 +17,7 @@ struct key {
         device *device;
         tl_dtype dtype;
         int ndim;
-        int64_t shape[TL_MAX_DIMS];
+        int64_t shape[TL_MAX_DIMS], strides[TL_MAX_DIMS];
     } in[MAX_ENDS];
 };
 
@@ -104,6 +104,7 @@ static void key_make(struct key *k, const tl_program *p, tl_tensor *const *in, i
         k->in[i].dtype = (tl_dtype)in[i]->dtype;
         k->in[i].ndim = in[i]->ndim;
         memcpy(k->in[i].shape, in[i]->shape, (size_t)in[i]->ndim * sizeof *in[i]->shape);
+        program_strides(in[i], k->in[i].strides);
     }
 }
 
@@ -112,10 +113,16 @@ static bool key_fits(const struct key *k, const tl_program *p, tl_tensor *const 
     if (k->n_in != n_in || k->variant != p->variant || k->grad == grad_mode_off || k->math != (uint32_t)tl_get_math() ||
         k->threads != tl_get_num_threads())
         return false;
-    for (int i = 0; i < n_in; i++)
+    for (int i = 0; i < n_in; i++) {
+        int64_t strides[TL_MAX_DIMS];
+        size_t bytes = (size_t)in[i]->ndim * sizeof *strides;
         if (k->in[i].device != in[i]->storage->device || k->in[i].dtype != (tl_dtype)in[i]->dtype || k->in[i].ndim != in[i]->ndim ||
-            memcmp(k->in[i].shape, in[i]->shape, (size_t)in[i]->ndim * sizeof *in[i]->shape) != 0)
+            memcmp(k->in[i].shape, in[i]->shape, bytes) != 0)
             return false;
+        program_strides(in[i], strides);
+        if (memcmp(k->in[i].strides, strides, bytes) != 0)
+            return false;
+    }
     return true;
 }
 

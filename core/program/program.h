@@ -102,6 +102,15 @@ struct recorder {
     size_t table_size; /**< a power of two */
 };
 
+/** Strides of an input as a recording knows it: those of sizes of 1 say nothing, if all lies densely. */
+static inline void program_strides(const tl_tensor *t, int64_t *strides)
+{
+    if (t->flags & T_CONTIGUOUS)
+        contiguous_strides(t->ndim, t->shape, strides);
+    else
+        memcpy(strides, t->strides, (size_t)t->ndim * sizeof *strides);
+}
+
 /** Call fn on placeholders like in[] and record what it does. NULL and an error. */
 struct graph *record_function(tl_program_fn fn, void *ctx, tl_tensor *const *in, int n_in, int n_out);
 void graph_free(struct graph *g);

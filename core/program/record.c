@@ -458,11 +458,23 @@ void graph_free(struct graph *g)
     free(g);
 }
 
-/* Inputs as the function sees them: dense, and without values. */
+/* Bytes from t's first element to the end of its last. */
+static size_t extent(const tl_tensor *t)
+{
+    size_t last = 0;
+    for (int d = 0; d < t->ndim; d++)
+        last += (size_t)(t->shape[d] - 1) * (size_t)t->strides[d]; /* within its storage: it cannot overflow */
+    return t->numel ? (last + 1) * tl_dtype_size((tl_dtype)t->dtype) : 0;
+}
+
+/* Inputs as the function sees them: with the strides that they have, and without values. */
 static tl_status make_placeholders(struct recorder *r, tl_tensor *const *in, int n_in, tl_tensor **placeholders)
 {
     for (int i = 0; i < n_in; i++) {
-        tl_tensor *t = tensor_new(in[i]->storage->device, (tl_dtype)in[i]->dtype, in[i]->ndim, in[i]->shape, true);
+        int64_t strides[TL_MAX_DIMS];
+        storage *s = storage_new(in[i]->storage->device, extent(in[i]), true);
+        program_strides(in[i], strides);
+        tl_tensor *t = s ? tensor_over(s, (tl_dtype)in[i]->dtype, in[i]->ndim, in[i]->shape, strides, 0) : NULL;
         if (!t)
             return tl_error_code();
         storage_forget_values(t->storage);

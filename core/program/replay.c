@@ -70,13 +70,6 @@ static tl_status bind_inputs(struct program *p, tl_tensor *const *in, tl_tensor 
         int value = p->graph->in[i].value;
         struct value *v = &p->graph->values[value];
         tl_tensor *t = in[i];
-        if (!(t->flags & T_CONTIGUOUS)) {
-            if (v->writes)
-                return tl_fail(TL_ERR_STATE, "program: it writes input %d in place, which must be contiguous for that", i);
-            t = tl_clone(t);
-            if (!t)
-                return tl_error_code();
-        }
         tl_status s = v->writes ? tensor_written(t) : tensor_canonical(t);
         if (s != TL_OK)
             return s;
