@@ -21,7 +21,7 @@ struct call {
     tl_dtype dtype;          /* of the inputs; TL_DEFAULT: f32 */
     bool turned;             /* they are transposed views */
 };
-static tl_tensor *world[3];
+static tl_tensor *world[3], *number;
 
 /* ---- Functions ------------------------------------------------------------------------------------------------------------- */
 
@@ -222,6 +222,23 @@ static void changes_the_world(tl_tensor *const *in, tl_tensor **out)
     out[2] = tl_clone(world[1]);
 }
 
+/* Through handles that end with the function. */
+static void borrows_the_world(tl_tensor *const *in, tl_tensor **out)
+{
+    out[0] = tl_add(in[0], tl_detach(world[0]));
+    tl_add_(tl_as_strided(world[2], 1, (int64_t[]){4}, (int64_t[]){5}, 0), tl_scalar(1)); /* its diagonal */
+    out[1] = tl_detach(world[2]);
+}
+
+/* Numbers of the caller's, which it may change, and many that are known. */
+static void numbers(tl_tensor *const *in, tl_tensor **out)
+{
+    tl_tensor *many = tl_arange(0, 400, 1, (struct tl_options){.dtype = TL_F32});
+    out[0] = tl_mul(in[0], number);
+    out[1] = tl_add(tl_sum(tl_mul(many, many)), tl_mul(tl_scalar(2), tl_scalar(3)));
+    tl_mul_(tl_scalar(2), tl_scalar(3));
+}
+
 static void only_the_world(tl_tensor *const *in, tl_tensor **out)
 {
     (void)in, (void)out;
@@ -267,6 +284,8 @@ static const struct call calls[] = {
     {"random numbers for a transposed input", draws, 1, 4, {OF(4, 5)}, .turned = true, .dtype = TL_F32},
     {"a transposed input written in place", writes_an_input, 2, 3, {OF(3, 4), OF(3, 4)}, .turned = true, .dtype = TL_F32},
     {"tensors from outside that change", changes_the_world, 1, 3, {OF(4, 4)}, .dtype = TL_F32},
+    {"tensors from outside, borrowed", borrows_the_world, 1, 2, {OF(4, 4)}, .dtype = TL_F32},
+    {"numbers", numbers, 1, 2, {OF(4, 4)}, .dtype = TL_F32},
     {.name = "effects alone", .fn = only_the_world},
 };
 
@@ -306,6 +325,7 @@ static void world_begin(void)
 {
     for (int i = 0; i < 3; i++)
         world[i] = i == 1 ? tl_zeros(TL_SHAPE0, (struct tl_options){0}) : tl_randn(TL_SHAPE(4, 4), (struct tl_options){0});
+    number = tl_scalar(2.5);
 }
 
 /* RUNS runs, each on new inputs; all tensors that they leave into `left`. Between the runs world[2] changes. */
@@ -317,7 +337,7 @@ static bool run_all(const struct call *c, tl_program *p, tl_tensor **left)
         tl_tensor *in[MOST] = {0}, *out[MOST] = {0};
         for (int i = 0; i < c->n_in; i++)
             in[i] = input(c, i);
-        if (run == RUNS - 1 && !tl_copy_(tl_select(world[2], 0, 1), tl_select(world[2], 0, 2)))
+        if (run == RUNS - 1 && (!tl_copy_(tl_select(world[2], 0, 1), tl_select(world[2], 0, 2)) || !tl_fill_(number, 7)))
             return false;
         tl_status s = p ? tl_program_run(p, in, c->n_in, out) : call_case((void *)(uintptr_t)c, in, c->n_in, out, c->n_out);
         if (s != TL_OK)

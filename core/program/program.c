@@ -128,10 +128,10 @@ static bool key_fits(const struct key *k, const tl_program *p, tl_tensor *const 
 
 static struct recorded *find(tl_program *p, tl_tensor *const *in, int n_in)
 {
-    if (LIKELY(p->last && key_fits(&p->last->key, p, in, n_in)))
+    if (LIKELY(p->last && key_fits(&p->last->key, p, in, n_in) && program_fits(p->last->program)))
         return p->last;
     for (size_t i = 0; i < p->n; i++)
-        if (key_fits(&p->list[i]->key, p, in, n_in))
+        if (key_fits(&p->list[i]->key, p, in, n_in) && program_fits(p->list[i]->program))
             return p->list[i];
     return NULL;
 }

@@ -28,24 +28,57 @@ static tl_status run_step(const struct step *s)
 
 /* ---- What a run finds and leaves ------------------------------------------------------------------------------------------------------- */
 
+static bool is_as_it_was(const tl_tensor *t, const struct operand *was)
+{
+    size_t bytes = (size_t)was->ndim * sizeof *was->shape;
+    return t->dtype == was->dtype && t->offset == was->offset && t->ndim == was->ndim && memcmp(t->shape, was->shape, bytes) == 0 &&
+           memcmp(t->strides, was->strides, bytes) == 0;
+}
+
+static tl_status fail_changed(tl_dtype dtype, int ndim, const int64_t *shape, const char *what)
+{
+    char text[160];
+    return tl_fail(TL_ERR_STATE, "program: a tensor that it uses (%s %s) was %s since it was recorded; tl_program_forget() records anew",
+                   tl_dtype_name(dtype), shape_text(text, sizeof text, ndim, shape), what);
+}
+
 static tl_status check_captured(const struct program *p)
 {
     const struct graph *g = p->graph;
     for (size_t i = 0; i < g->n_values; i++) {
         const struct value *v = &g->values[i];
-        char text[160];
         if (v->kind != VALUE_CAPTURED || !v->handle)
             continue;
-        if (v->handle->storage != v->storage || atomic_load_explicit(&v->handle->refs, memory_order_relaxed) == 1)
-            return tl_fail(TL_ERR_STATE, "program: a tensor that it uses (%s %s) was %s since it was recorded; tl_program_forget() records anew",
-                           tl_dtype_name((tl_dtype)v->handle->dtype), shape_text(text, sizeof text, v->handle->ndim, v->handle->shape),
-                           v->handle->storage != v->storage ? "given other data" : "freed");
+        bool ended = tensor_ended(v->handle), other = v->handle->storage != v->storage;
+        if (ended || other || !is_as_it_was(v->handle, v->was))
+            return fail_changed(v->was->dtype, v->was->ndim, v->was->shape, ended ? "freed" : other ? "given other data" : "given another shape");
     }
-    for (size_t i = 0; i < g->n_grads; i++)
-        if (g->grads[i].before && g->grads[i].leaf->grad != g->grads[i].before)
-            return tl_fail(TL_ERR_STATE, "program: it was recorded adding to a gradient that a tensor had, which has none or another one now; clear "
-                                         "gradients inside the function, or record anew with tl_program_forget()");
+    for (size_t i = 0; i < g->n_grads; i++) {
+        const tl_tensor *leaf = g->grads[i].leaf;
+        if (tensor_ended(leaf))
+            return fail_changed((tl_dtype)leaf->dtype, leaf->ndim, leaf->shape, "freed");
+    }
     return TL_OK;
+}
+
+/* One that has ended fits: running tells of it, where recording anew would use what is no more. */
+bool program_fits(const struct program *p)
+{
+    const struct graph *g = p->graph;
+    bool fits = true;
+    for (size_t i = 0; i < g->n_grads; i++) {
+        const struct grad_effect *e = &g->grads[i];
+        if (tensor_ended(e->leaf))
+            return true;
+        fits &= !e->read || e->leaf->grad == e->before;
+    }
+    for (size_t i = 0; i < g->n_values; i++) {
+        const struct value *v = &g->values[i];
+        if (v->handle && tensor_ended(v->handle))
+            return true;
+        fits &= !v->handle || v->wants_grad == ((v->handle->flags & T_REQUIRES_GRAD) != 0);
+    }
+    return fits;
 }
 
 /* The values are read and written where they are; native forms of what is written go. */
