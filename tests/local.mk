@@ -43,6 +43,7 @@ C_TESTS = \
 	%D%/generative \
 	%D%/print \
 	%D%/program \
+	%D%/program_errors \
 	%D%/program_nn \
 	%D%/nn_function \
 	%D%/nn_layers \

@@ -178,9 +178,14 @@ static tl_status check_run(const tl_program *p, tl_tensor *const *in, int n_in, 
                                                                                                                   : "a list of tensors is NULL");
     if (recording_anywhere())
         return tl_fail(TL_ERR_STATE, "program_run: a program is being recorded in this thread, and cannot run another one; call its function instead");
-    for (int i = 0; i < n_in; i++)
+    for (int i = 0; i < n_in; i++) {
         if (!in[i] || is_none(in[i]))
             return tl_fail(TL_ERR_ARGUMENT, "program_run: input %d is NULL or TL_NONE, and no earlier call failed", i);
+        if (!grad_mode_off && needs_grad(in[i]))
+            return tl_fail(TL_ERR_STATE, "program_run: input %d needs a gradient, which does not go through a program; tl_detach() it, or run the "
+                                         "program under TL_NO_GRAD { }",
+                           i);
+    }
     return forked("program_run") ? tl_error_code() : TL_OK;
 }
 

@@ -118,6 +118,15 @@ static inline bool tensor_ended(const tl_tensor *t)
     return atomic_load_explicit(&((tl_tensor *)(uintptr_t)t)->refs, memory_order_relaxed) == 0;
 }
 
+/** Bytes from t's first element to the end of its last. */
+static inline size_t tensor_extent(const tl_tensor *t)
+{
+    size_t last = 0;
+    for (int d = 0; d < t->ndim; d++)
+        last += (size_t)(t->shape[d] - 1) * (size_t)t->strides[d]; /* within its storage: it cannot overflow */
+    return t->numel ? (last + 1) * tl_dtype_size((tl_dtype)t->dtype) : 0;
+}
+
 /** Call fn on placeholders like in[] and record what it does. NULL and an error. */
 struct graph *record_function(tl_program_fn fn, void *ctx, tl_tensor *const *in, int n_in, int n_out);
 void graph_free(struct graph *g);

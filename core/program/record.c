@@ -405,6 +405,16 @@ const char *recording_made_by(const storage *s)
     return v->kind == VALUE_INPUT ? "an input of the program" : v->made_by ? v->made_by->op->name : "a call of the host";
 }
 
+tl_status record_read(const tl_tensor *t)
+{
+    const struct place *p = place_of(program_recorder, t->storage);
+    if (!p->storage || program_recorder->graph->values[p->value].writes == 0)
+        return TL_OK;
+    return tl_fail(TL_ERR_STATE, "recording: a value is read that is not there yet: it is the result of %s; a program's function may only use "
+                                 "ops, tl_record_call(), and what was there before",
+                   recording_made_by(t->storage));
+}
+
 tl_status record_gradient(tl_tensor *leaf, bool read)
 {
     struct graph *g = program_recorder->graph;
@@ -473,21 +483,12 @@ void graph_free(struct graph *g)
     free(g);
 }
 
-/* Bytes from t's first element to the end of its last. */
-static size_t extent(const tl_tensor *t)
-{
-    size_t last = 0;
-    for (int d = 0; d < t->ndim; d++)
-        last += (size_t)(t->shape[d] - 1) * (size_t)t->strides[d]; /* within its storage: it cannot overflow */
-    return t->numel ? (last + 1) * tl_dtype_size((tl_dtype)t->dtype) : 0;
-}
-
 /* Inputs as the function sees them: with the strides that they have, and without values. */
 static tl_status make_placeholders(struct recorder *r, tl_tensor *const *in, int n_in, tl_tensor **placeholders)
 {
     for (int i = 0; i < n_in; i++) {
         int64_t strides[TL_MAX_DIMS];
-        storage *s = storage_new(in[i]->storage->device, extent(in[i]), true);
+        storage *s = storage_new(in[i]->storage->device, tensor_extent(in[i]), true);
         program_strides(in[i], strides);
         tl_tensor *t = s ? tensor_over(s, (tl_dtype)in[i]->dtype, in[i]->ndim, in[i]->shape, strides, 0) : NULL;
         if (!t)
@@ -533,6 +534,30 @@ static tl_status take_results(struct recorder *r, tl_tensor *const *out, int n_o
     return TL_OK;
 }
 
+/* A result that the function kept as well stays where it is from run to run; what is handed out is a copy, new each time. */
+static tl_status copy_held_outputs(struct recorder *r)
+{
+    struct graph *g = r->graph;
+    tl_status s = TL_OK;
+    for (int i = 0; i < g->n_out && s == TL_OK; i++) {
+        struct value *v = &g->values[g->out[i].value];
+        if ((v->kind != VALUE_OUTPUT && v->kind != VALUE_LOCAL) || atomic_load(&v->storage->refs) == 1)
+            continue;
+        v->kind = VALUE_LOCAL; /* keep_escaped() goes on */
+        TL_NO_GRAD TL_SCOPE
+        {
+            tl_tensor *kept = operand_tensor(g, &g->out[i]), *copy = kept ? tl_clone(kept) : NULL;
+            int value = copy ? value_read(r, copy) : -1;
+            if (value < 0)
+                return tl_error_code();
+            describe(&g->out[i], value, copy);
+            g->values[value].kind = VALUE_OUTPUT;
+            g->values[value].end = i;
+        }
+    }
+    return s;
+}
+
 static tl_status call_function(struct recorder *r, tl_program_fn fn, void *ctx, tl_tensor *const *in, int n_in, int n_out)
 {
     tl_tensor *placeholders[MAX_ENDS] = {0}, *out[MAX_ENDS] = {0};
@@ -549,7 +574,12 @@ static tl_status call_function(struct recorder *r, tl_program_fn fn, void *ctx, 
     if (s == TL_OK)
         s = take_results(r, out, n_out);
     tl_scope_end(&scope);
-    return s;
+    for (int i = 0; i < n_in && s == TL_OK; i++)
+        if (atomic_load(&r->graph->values[r->graph->in[i].value].storage->refs) > 1)
+            s = tl_fail(TL_ERR_STATE, "program: the function kept input %d, or what it was computed from with a history; an input is there during a "
+                                      "run only: tl_clone() it, tl_detach() what is kept",
+                        i);
+    return s == TL_OK ? copy_held_outputs(r) : s;
 }
 
 /* What somebody outside still holds lasts: a gradient, mostly. It gets memory of its own. */

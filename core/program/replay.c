@@ -116,6 +116,39 @@ static tl_status bind_inputs(struct program *p, tl_tensor *const *in, tl_tensor 
     return TL_OK;
 }
 
+/* Bytes of its storage that a tensor reaches over. */
+static void reach(const tl_tensor *t, size_t *from, size_t *to)
+{
+    size_t size = tl_dtype_size((tl_dtype)t->dtype);
+    *from = (size_t)t->offset * size;
+    *to = *from + tensor_extent(t);
+}
+
+static bool overlap(const tl_tensor *a, const tl_tensor *b)
+{
+    size_t from[2], to[2];
+    reach(a, &from[0], &to[0]);
+    reach(b, &from[1], &to[1]);
+    return a->storage == b->storage && from[0] < to[1] && from[1] < to[0];
+}
+
+/* A recording knows each value by one name: what is written under one must not be read under another. */
+static tl_status check_apart(const struct graph *g, tl_tensor *const *in)
+{
+    for (int i = 0; i < g->n_in; i++) {
+        int writes = g->values[g->in[i].value].writes;
+        for (int k = i + 1; k < g->n_in; k++)
+            if ((writes || g->values[g->in[k].value].writes) && overlap(in[i], in[k]))
+                return tl_fail(TL_ERR_STATE, "program: inputs %d and %d share memory, and one of them is written in place; tl_clone() one", i, k);
+        for (size_t v = 0; v < g->n_values; v++)
+            if (g->values[v].storage == in[i]->storage && (writes || g->values[v].writes) && in[i]->numel)
+                return tl_fail(TL_ERR_STATE, "program: input %d shares memory with a tensor that its function uses as well, and one of them is written; "
+                                             "tl_clone() the input",
+                               i);
+    }
+    return TL_OK;
+}
+
 /* Each output is a new tensor; the pool gives it the memory of one that nobody holds any more. */
 static tl_status make_outputs(struct program *p, tl_tensor *const *bound, tl_tensor **out)
 {
@@ -191,6 +224,8 @@ tl_status program_replay(struct program *p, tl_tensor *const *in, tl_tensor **ou
 {
     tl_tensor *bound[MAX_ENDS];
     tl_status s = check_captured(p);
+    if (s == TL_OK)
+        s = check_apart(p->graph, in);
     if (s == TL_OK)
         s = bind_inputs(p, in, bound);
     if (s == TL_OK)
