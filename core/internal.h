@@ -382,9 +382,13 @@ extern HOT_TLS struct recorder *program_recorder;
 tl_status record_op(struct op_entry *e, device *d, const void *attrs, tl_tensor *const *in, int n_in, const struct tl_meta *meta, int n_out,
                     tl_tensor **out, struct residual *residual, bool want_residual);
 tl_status record_copy(tl_tensor *from, tl_tensor *to);
+/** Another tensor is made over t's storage: a tensor from outside is known by the handle that the function has, not by this one. */
+tl_status record_handle(tl_tensor *t);
 tl_status record_fill(tl_tensor *t, const struct tl_fill_attrs *attrs);
-/** leaf->grad is about to be set or taken away, or (`added`) added to. */
-tl_status record_gradient(tl_tensor *leaf, bool added);
+/** The host is about to read t: an error that names the op, if the program will have written it by then. */
+tl_status record_read(const tl_tensor *t);
+/** leaf->grad is about to be set or taken away, or (`read`) looked at or added to. */
+tl_status record_gradient(tl_tensor *leaf, bool read);
 /** The op whose result s is, or what else it is, for messages; NULL: it belongs to no recording of this thread. */
 const char *recording_made_by(const storage *s);
 uint32_t recording_id(void);

@@ -42,6 +42,10 @@ C_TESTS = \
 	%D%/models \
 	%D%/generative \
 	%D%/print \
+	%D%/program \
+	%D%/program_errors \
+	%D%/program_nn \
+	%D%/program_runs \
 	%D%/nn_function \
 	%D%/nn_layers \
 	%D%/nn_recurrent \
@@ -62,6 +66,7 @@ SH_TESTS = \
 	%D%/documents.sh \
 	%D%/template_backend.sh \
 	%D%/check_reference.sh \
+	%D%/program_modes.sh \
 	%D%/conformance/cpu.sh \
 	%D%/conformance/cuda.sh \
 	%D%/conformance/cuda_kernels.sh \
@@ -98,6 +103,7 @@ TSAN_TESTS = \
 	%D%/nn_module \
 	%D%/nn_transfer \
 	%D%/predict_threads \
+	%D%/program_runs \
 	%D%/data_loader \
 	%D%/rng
 
@@ -431,6 +437,8 @@ EXTRA_DIST += \
 	%D%/kernel_call.h \
 	%D%/nn_cases.h \
 	%D%/predict.sh \
+	%D%/program.h \
+	%D%/program_modes.sh \
 	%D%/tap.h \
 	%D%/tap.sh \
 	%D%/template_backend.sh \

@@ -43,7 +43,7 @@ static tl_status prepare_commit(struct engine *e, struct staged *s)
     tl_tensor *old = s->leaf->grad, *g = s->gradient, *better = NULL;
     s->how = REPLACE;
     if (UNLIKELY(program_recorder != NULL)) {
-        tl_status status = record_gradient(s->leaf, old != NULL);
+        tl_status status = record_gradient(s->leaf, true);
         if (status != TL_OK)
             return status;
     }

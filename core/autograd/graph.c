@@ -376,6 +376,8 @@ tl_tensor *tl_set_requires_grad(tl_tensor *t, bool on)
 
 tl_tensor *tl_grad_of(tl_tensor *t)
 {
+    if (UNLIKELY(program_recorder != NULL) && t && !is_none(t) && record_gradient(t, true) != TL_OK)
+        return NULL;
     return t && t->grad ? t->grad : TL_NONE;
 }
 

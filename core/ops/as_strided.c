@@ -46,6 +46,8 @@ tl_tensor *strided_over(tl_tensor *t, int ndim, const int64_t *shape, const int6
                 SHAPE_TEXT(ndim, shape), SHAPE_TEXT(ndim, strides), (long long)offset, (long long)last, elements);
         return NULL;
     }
+    if (UNLIKELY(program_recorder != NULL) && record_handle(t) != TL_OK)
+        return NULL;
     storage_keep(t->storage);
     return tensor_over(t->storage, (tl_dtype)t->dtype, ndim, shape, strides, offset);
 }

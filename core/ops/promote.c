@@ -3,6 +3,8 @@
  * Promotion to a common dtype, by the rules of torch.result_type: here for every op. Pointwise ops ask by their rule, others by
  * the flags TL_OP_PROMOTE and TL_OP_FLOATING of their descriptor.
  */
+#include <telar/program.h>
+
 #include "core/internal.h"
 
 int dtype_category(tl_dtype t)
@@ -51,12 +53,28 @@ tl_dtype result_dtype(tl_tensor *const *in, int n)
     return combine(combine(full, zero), wrapped);
 }
 
+static tl_tensor *number_as(tl_tensor *t, tl_dtype dtype, device *d);
+
+/* A number that was made while a program is recorded: it is brought to the device once, as a constant. */
+static tl_tensor *constant_as(tl_tensor *t, tl_dtype dtype, device *d)
+{
+    uint32_t id = recording_id();
+    bool was = tl_set_recording(false);
+    tl_tensor *r = number_as(t, dtype, d);
+    tl_set_recording(was);
+    if (r)
+        r->storage->made_in = id;
+    return r;
+}
+
 /* A plain number, or a 0-d tensor of the host, as an operand of `dtype` on d. */
 static tl_tensor *number_as(tl_tensor *t, tl_dtype dtype, device *d)
 {
     if (t->flags & T_WRAPPED) {
+        if (UNLIKELY(program_recorder != NULL) && t->storage->made_in == recording_id() && !(t->storage->recorded & RECORDED_VALUELESS))
+            return constant_as(t, dtype, d);
         tl_tensor *r = tensor_new(d, dtype, 0, NULL, false);
-        if (r && d->host && dtype == TL_F32 && t->dtype == TL_F64) {
+        if (r && d->host && dtype == TL_F32 && t->dtype == TL_F64 && LIKELY(program_recorder == NULL)) {
             *(float *)tl_mem_ptr(r->storage->mem) = (float)*(const double *)tl_mem_ptr(tensor_mem(t));
             return r;
         }

@@ -17,7 +17,7 @@ struct key {
         device *device;
         tl_dtype dtype;
         int ndim;
-        int64_t shape[TL_MAX_DIMS];
+        int64_t shape[TL_MAX_DIMS], strides[TL_MAX_DIMS];
     } in[MAX_ENDS];
 };
 
@@ -104,6 +104,7 @@ static void key_make(struct key *k, const tl_program *p, tl_tensor *const *in, i
         k->in[i].dtype = (tl_dtype)in[i]->dtype;
         k->in[i].ndim = in[i]->ndim;
         memcpy(k->in[i].shape, in[i]->shape, (size_t)in[i]->ndim * sizeof *in[i]->shape);
+        program_strides(in[i], k->in[i].strides);
     }
 }
 
@@ -112,19 +113,25 @@ static bool key_fits(const struct key *k, const tl_program *p, tl_tensor *const 
     if (k->n_in != n_in || k->variant != p->variant || k->grad == grad_mode_off || k->math != (uint32_t)tl_get_math() ||
         k->threads != tl_get_num_threads())
         return false;
-    for (int i = 0; i < n_in; i++)
+    for (int i = 0; i < n_in; i++) {
+        int64_t strides[TL_MAX_DIMS];
+        size_t bytes = (size_t)in[i]->ndim * sizeof *strides;
         if (k->in[i].device != in[i]->storage->device || k->in[i].dtype != (tl_dtype)in[i]->dtype || k->in[i].ndim != in[i]->ndim ||
-            memcmp(k->in[i].shape, in[i]->shape, (size_t)in[i]->ndim * sizeof *in[i]->shape) != 0)
+            memcmp(k->in[i].shape, in[i]->shape, bytes) != 0)
             return false;
+        program_strides(in[i], strides);
+        if (memcmp(k->in[i].strides, strides, bytes) != 0)
+            return false;
+    }
     return true;
 }
 
 static struct recorded *find(tl_program *p, tl_tensor *const *in, int n_in)
 {
-    if (LIKELY(p->last && key_fits(&p->last->key, p, in, n_in)))
+    if (LIKELY(p->last && key_fits(&p->last->key, p, in, n_in) && program_fits(p->last->program)))
         return p->last;
     for (size_t i = 0; i < p->n; i++)
-        if (key_fits(&p->list[i]->key, p, in, n_in))
+        if (key_fits(&p->list[i]->key, p, in, n_in) && program_fits(p->list[i]->program))
             return p->list[i];
     return NULL;
 }
@@ -171,9 +178,14 @@ static tl_status check_run(const tl_program *p, tl_tensor *const *in, int n_in, 
                                                                                                                   : "a list of tensors is NULL");
     if (recording_anywhere())
         return tl_fail(TL_ERR_STATE, "program_run: a program is being recorded in this thread, and cannot run another one; call its function instead");
-    for (int i = 0; i < n_in; i++)
+    for (int i = 0; i < n_in; i++) {
         if (!in[i] || is_none(in[i]))
             return tl_fail(TL_ERR_ARGUMENT, "program_run: input %d is NULL or TL_NONE, and no earlier call failed", i);
+        if (!grad_mode_off && needs_grad(in[i]))
+            return tl_fail(TL_ERR_STATE, "program_run: input %d needs a gradient, which does not go through a program; tl_detach() it, or run the "
+                                         "program under TL_NO_GRAD { }",
+                           i);
+    }
     return forked("program_run") ? tl_error_code() : TL_OK;
 }
 

@@ -28,21 +28,23 @@ enum value_kind {
     VALUE_RESIDUAL  /**< what a kernel leaves for its gradient: of no shape, sized by the kernel */
 };
 
-struct value {
-    storage *storage; /**< a reference */
-    enum value_kind kind;
-    int end;           /**< of an input or output: which */
-    tl_tensor *handle; /**< of a captured one: through which tensor; a reference. NULL for constants made while recording */
-    struct op_entry *made_by; /**< NULL: a call of the host, or nobody */
-    int writes;        /**< nodes that write it */
-};
-
 /** A tensor as a node sees it: a region of a value. */
 struct operand {
     int value; /**< -1: absent */
     tl_dtype dtype;
     int ndim;
     int64_t shape[TL_MAX_DIMS], strides[TL_MAX_DIMS], offset;
+};
+
+struct value {
+    storage *storage; /**< a reference */
+    enum value_kind kind;
+    int end;           /**< of an input or output: which */
+    tl_tensor *handle; /**< of a captured one: through which tensor; held, so that its end shows. NULL for constants made while recording */
+    struct operand *was; /**< the handle, as it was when it was captured */
+    bool wants_grad;     /**< so did it then */
+    struct op_entry *made_by; /**< NULL: a call of the host, or nobody */
+    int writes;        /**< nodes that write it */
 };
 
 struct node {
@@ -72,12 +74,11 @@ struct node_list {
     size_t n, capacity;
 };
 
-/** A leaf whose gradient the function set or took away. */
+/** A leaf whose gradient the function looked at, set, added to or took away. */
 struct grad_effect {
-    tl_tensor *leaf;  /**< a reference */
-    tl_tensor *after; /**< a reference; NULL: none */
-    tl_tensor *before; /**< the gradient that was added to, a reference; NULL: none was */
-    bool set;          /**< it had no gradient, or lost it, before anything was added */
+    tl_tensor *leaf;            /**< held */
+    tl_tensor *before, *after;  /**< references; NULL: no gradient */
+    bool read; /**< what was there before counts: with another one, what was recorded is not what would happen */
 };
 
 struct graph {
@@ -101,6 +102,30 @@ struct recorder {
     } *table;
     size_t table_size; /**< a power of two */
 };
+
+/** Strides of an input as a recording knows it: those of sizes of 1 say nothing, if all lies densely. */
+static inline void program_strides(const tl_tensor *t, int64_t *strides)
+{
+    if (t->flags & T_CONTIGUOUS)
+        contiguous_strides(t->ndim, t->shape, strides);
+    else
+        memcpy(strides, t->strides, (size_t)t->ndim * sizeof *strides);
+}
+
+/** Was the last handle of a tensor that is held released? */
+static inline bool tensor_ended(const tl_tensor *t)
+{
+    return atomic_load_explicit(&((tl_tensor *)(uintptr_t)t)->refs, memory_order_relaxed) == 0;
+}
+
+/** Bytes from t's first element to the end of its last. */
+static inline size_t tensor_extent(const tl_tensor *t)
+{
+    size_t last = 0;
+    for (int d = 0; d < t->ndim; d++)
+        last += (size_t)(t->shape[d] - 1) * (size_t)t->strides[d]; /* within its storage: it cannot overflow */
+    return t->numel ? (last + 1) * tl_dtype_size((tl_dtype)t->dtype) : 0;
+}
 
 /** Call fn on placeholders like in[] and record what it does. NULL and an error. */
 struct graph *record_function(tl_program_fn fn, void *ctx, tl_tensor *const *in, int n_in, int n_out);
@@ -212,6 +237,9 @@ void program_place_value(struct program *p, int value, struct tl_mem mem);
 
 /** Write it (print.c). */
 tl_status program_print(const struct program *p, FILE *to, enum tl_program_format format);
+
+/** Do the tensors that the function used have the gradients, and want those, that they had and wanted when it was recorded (replay.c)? */
+bool program_fits(const struct program *p);
 
 /** Inputs are bound; run all steps (replay.c). */
 tl_status program_replay(struct program *p, tl_tensor *const *in, tl_tensor **out);

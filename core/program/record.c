@@ -56,6 +56,13 @@ static int value_add(struct recorder *r, storage *s, enum value_kind kind)
     return (int)g->n_values++;
 }
 
+static void describe(struct operand *o, int value, const tl_tensor *t)
+{
+    *o = (struct operand){.value = value, .dtype = (tl_dtype)t->dtype, .ndim = t->ndim, .offset = t->offset};
+    memcpy(o->shape, t->shape, (size_t)t->ndim * sizeof *t->shape);
+    memcpy(o->strides, t->strides, (size_t)t->ndim * sizeof *t->strides);
+}
+
 /* A tensor from outside, or a constant that was made meanwhile. */
 static int capture(struct recorder *r, tl_tensor *t)
 {
@@ -68,8 +75,15 @@ static int capture(struct recorder *r, tl_tensor *t)
         return v;
     }
     tl_tensor *handle = t->base && t->base->storage == s ? t->base : t;
-    tensor_keep(handle);
-    r->graph->values[v].handle = handle;
+    struct value *value = &r->graph->values[v];
+    if (!(value->was = malloc(sizeof *value->was))) {
+        tl_fail(TL_ERR_NOMEM, "recording: out of memory for a tensor");
+        return -1;
+    }
+    describe(value->was, v, handle);
+    value->wants_grad = (handle->flags & T_REQUIRES_GRAD) != 0;
+    tensor_hold(handle);
+    value->handle = handle;
     return v;
 }
 
@@ -83,6 +97,14 @@ static int value_read(struct recorder *r, tl_tensor *t)
         return -1;
     }
     return capture(r, t);
+}
+
+tl_status record_handle(tl_tensor *t)
+{
+    struct recorder *r = program_recorder;
+    if (place_of(r, t->storage)->storage || t->storage->made_in == r->id || (t->storage->recorded & RECORDED_VALUELESS))
+        return TL_OK;
+    return capture(r, t) >= 0 ? TL_OK : tl_error_code();
 }
 
 static int value_written(struct recorder *r, tl_tensor *t, const char *who)
@@ -105,13 +127,6 @@ static int value_written(struct recorder *r, tl_tensor *t, const char *who)
     if (v >= 0)
         r->graph->values[v].writes++;
     return v;
-}
-
-static void describe(struct operand *o, int value, const tl_tensor *t)
-{
-    *o = (struct operand){.value = value, .dtype = (tl_dtype)t->dtype, .ndim = t->ndim, .offset = t->offset};
-    memcpy(o->shape, t->shape, (size_t)t->ndim * sizeof *t->shape);
-    memcpy(o->strides, t->strides, (size_t)t->ndim * sizeof *t->strides);
 }
 
 tl_tensor *operand_tensor(const struct graph *g, const struct operand *o)
@@ -390,8 +405,17 @@ const char *recording_made_by(const storage *s)
     return v->kind == VALUE_INPUT ? "an input of the program" : v->made_by ? v->made_by->op->name : "a call of the host";
 }
 
-/* The leaf's gradient is about to be set (NULL: taken away), or added to. */
-tl_status record_gradient(tl_tensor *leaf, bool added)
+tl_status record_read(const tl_tensor *t)
+{
+    const struct place *p = place_of(program_recorder, t->storage);
+    if (!p->storage || program_recorder->graph->values[p->value].writes == 0)
+        return TL_OK;
+    return tl_fail(TL_ERR_STATE, "recording: a value is read that is not there yet: it is the result of %s; a program's function may only use "
+                                 "ops, tl_record_call(), and what was there before",
+                   recording_made_by(t->storage));
+}
+
+tl_status record_gradient(tl_tensor *leaf, bool read)
 {
     struct graph *g = program_recorder->graph;
     for (size_t i = 0; i < g->n_grads; i++)
@@ -405,10 +429,10 @@ tl_status record_gradient(tl_tensor *leaf, bool added)
             return tl_fail(TL_ERR_NOMEM, "recording: out of memory for %zu gradients", 2 * g->n_grads);
         g->grads = grads;
     }
-    tensor_keep(leaf);
-    if (added && leaf->grad)
+    tensor_hold(leaf);
+    if (leaf->grad)
         tensor_keep(leaf->grad);
-    g->grads[g->n_grads++] = (struct grad_effect){.leaf = leaf, .before = added ? leaf->grad : NULL, .set = !added};
+    g->grads[g->n_grads++] = (struct grad_effect){.leaf = leaf, .before = leaf->grad, .read = read};
     return TL_OK;
 }
 
@@ -442,7 +466,7 @@ void graph_free(struct graph *g)
         node_free(g->nodes.v[i]);
     free(g->nodes.v);
     for (size_t i = 0; i < g->n_grads; i++) {
-        tensor_release(g->grads[i].leaf);
+        tensor_unhold(g->grads[i].leaf);
         if (g->grads[i].before)
             tensor_release(g->grads[i].before);
         if (g->grads[i].after)
@@ -451,18 +475,22 @@ void graph_free(struct graph *g)
     free(g->grads);
     for (size_t i = 0; i < g->n_values; i++) {
         if (g->values[i].handle)
-            tensor_release(g->values[i].handle);
+            tensor_unhold(g->values[i].handle);
+        free(g->values[i].was);
         storage_release(g->values[i].storage);
     }
     free(g->values);
     free(g);
 }
 
-/* Inputs as the function sees them: dense, and without values. */
+/* Inputs as the function sees them: with the strides that they have, and without values. */
 static tl_status make_placeholders(struct recorder *r, tl_tensor *const *in, int n_in, tl_tensor **placeholders)
 {
     for (int i = 0; i < n_in; i++) {
-        tl_tensor *t = tensor_new(in[i]->storage->device, (tl_dtype)in[i]->dtype, in[i]->ndim, in[i]->shape, true);
+        int64_t strides[TL_MAX_DIMS];
+        storage *s = storage_new(in[i]->storage->device, tensor_extent(in[i]), true);
+        program_strides(in[i], strides);
+        tl_tensor *t = s ? tensor_over(s, (tl_dtype)in[i]->dtype, in[i]->ndim, in[i]->shape, strides, 0) : NULL;
         if (!t)
             return tl_error_code();
         storage_forget_values(t->storage);
@@ -506,6 +534,30 @@ static tl_status take_results(struct recorder *r, tl_tensor *const *out, int n_o
     return TL_OK;
 }
 
+/* A result that the function kept as well stays where it is from run to run; what is handed out is a copy, new each time. */
+static tl_status copy_held_outputs(struct recorder *r)
+{
+    struct graph *g = r->graph;
+    tl_status s = TL_OK;
+    for (int i = 0; i < g->n_out && s == TL_OK; i++) {
+        struct value *v = &g->values[g->out[i].value];
+        if ((v->kind != VALUE_OUTPUT && v->kind != VALUE_LOCAL) || atomic_load(&v->storage->refs) == 1)
+            continue;
+        v->kind = VALUE_LOCAL; /* keep_escaped() goes on */
+        TL_NO_GRAD TL_SCOPE
+        {
+            tl_tensor *kept = operand_tensor(g, &g->out[i]), *copy = kept ? tl_clone(kept) : NULL;
+            int value = copy ? value_read(r, copy) : -1;
+            if (value < 0)
+                return tl_error_code();
+            describe(&g->out[i], value, copy);
+            g->values[value].kind = VALUE_OUTPUT;
+            g->values[value].end = i;
+        }
+    }
+    return s;
+}
+
 static tl_status call_function(struct recorder *r, tl_program_fn fn, void *ctx, tl_tensor *const *in, int n_in, int n_out)
 {
     tl_tensor *placeholders[MAX_ENDS] = {0}, *out[MAX_ENDS] = {0};
@@ -522,7 +574,12 @@ static tl_status call_function(struct recorder *r, tl_program_fn fn, void *ctx, 
     if (s == TL_OK)
         s = take_results(r, out, n_out);
     tl_scope_end(&scope);
-    return s;
+    for (int i = 0; i < n_in && s == TL_OK; i++)
+        if (atomic_load(&r->graph->values[r->graph->in[i].value].storage->refs) > 1)
+            s = tl_fail(TL_ERR_STATE, "program: the function kept input %d, or what it was computed from with a history; an input is there during a "
+                                      "run only: tl_clone() it, tl_detach() what is kept",
+                        i);
+    return s == TL_OK ? copy_held_outputs(r) : s;
 }
 
 /* What somebody outside still holds lasts: a gradient, mostly. It gets memory of its own. */
@@ -537,13 +594,19 @@ static tl_status keep_escaped(struct graph *g)
             return s;
         v->kind = VALUE_KEPT;
     }
+    return TL_OK;
+}
+
+/* Gradients are as they were: it is a run that sets them, and only if all of it succeeds. */
+static void take_gradients_back(struct graph *g)
+{
     for (size_t i = 0; i < g->n_grads; i++) {
         struct grad_effect *e = &g->grads[i];
-        e->after = e->leaf->grad;
-        if (e->after)
-            tensor_keep(e->after);
+        e->after = e->leaf->grad; /* its reference */
+        e->leaf->grad = e->before;
+        if (e->before)
+            tensor_keep(e->before);
     }
-    return TL_OK;
 }
 
 struct graph *record_function(tl_program_fn fn, void *ctx, tl_tensor *const *in, int n_in, int n_out)
@@ -561,6 +624,7 @@ struct graph *record_function(tl_program_fn fn, void *ctx, tl_tensor *const *in,
         s = call_function(&r, fn, ctx, in, n_in, n_out);
         recorder_close(&r);
     }
+    take_gradients_back(g);
     if (s == TL_OK)
         s = keep_escaped(g);
     if (s == TL_OK)

@@ -28,24 +28,57 @@ static tl_status run_step(const struct step *s)
 
 /* ---- What a run finds and leaves ------------------------------------------------------------------------------------------------------- */
 
+static bool is_as_it_was(const tl_tensor *t, const struct operand *was)
+{
+    size_t bytes = (size_t)was->ndim * sizeof *was->shape;
+    return t->dtype == was->dtype && t->offset == was->offset && t->ndim == was->ndim && memcmp(t->shape, was->shape, bytes) == 0 &&
+           memcmp(t->strides, was->strides, bytes) == 0;
+}
+
+static tl_status fail_changed(tl_dtype dtype, int ndim, const int64_t *shape, const char *what)
+{
+    char text[160];
+    return tl_fail(TL_ERR_STATE, "program: a tensor that it uses (%s %s) was %s since it was recorded; tl_program_forget() records anew",
+                   tl_dtype_name(dtype), shape_text(text, sizeof text, ndim, shape), what);
+}
+
 static tl_status check_captured(const struct program *p)
 {
     const struct graph *g = p->graph;
     for (size_t i = 0; i < g->n_values; i++) {
         const struct value *v = &g->values[i];
-        char text[160];
         if (v->kind != VALUE_CAPTURED || !v->handle)
             continue;
-        if (v->handle->storage != v->storage || atomic_load_explicit(&v->handle->refs, memory_order_relaxed) == 1)
-            return tl_fail(TL_ERR_STATE, "program: a tensor that it uses (%s %s) was %s since it was recorded; tl_program_forget() records anew",
-                           tl_dtype_name((tl_dtype)v->handle->dtype), shape_text(text, sizeof text, v->handle->ndim, v->handle->shape),
-                           v->handle->storage != v->storage ? "given other data" : "freed");
+        bool ended = tensor_ended(v->handle), other = v->handle->storage != v->storage;
+        if (ended || other || !is_as_it_was(v->handle, v->was))
+            return fail_changed(v->was->dtype, v->was->ndim, v->was->shape, ended ? "freed" : other ? "given other data" : "given another shape");
     }
-    for (size_t i = 0; i < g->n_grads; i++)
-        if (g->grads[i].before && g->grads[i].leaf->grad != g->grads[i].before)
-            return tl_fail(TL_ERR_STATE, "program: it was recorded adding to a gradient that a tensor had, which has none or another one now; clear "
-                                         "gradients inside the function, or record anew with tl_program_forget()");
+    for (size_t i = 0; i < g->n_grads; i++) {
+        const tl_tensor *leaf = g->grads[i].leaf;
+        if (tensor_ended(leaf))
+            return fail_changed((tl_dtype)leaf->dtype, leaf->ndim, leaf->shape, "freed");
+    }
     return TL_OK;
+}
+
+/* One that has ended fits: running tells of it, where recording anew would use what is no more. */
+bool program_fits(const struct program *p)
+{
+    const struct graph *g = p->graph;
+    bool fits = true;
+    for (size_t i = 0; i < g->n_grads; i++) {
+        const struct grad_effect *e = &g->grads[i];
+        if (tensor_ended(e->leaf))
+            return true;
+        fits &= !e->read || e->leaf->grad == e->before;
+    }
+    for (size_t i = 0; i < g->n_values; i++) {
+        const struct value *v = &g->values[i];
+        if (v->handle && tensor_ended(v->handle))
+            return true;
+        fits &= !v->handle || v->wants_grad == ((v->handle->flags & T_REQUIRES_GRAD) != 0);
+    }
+    return fits;
 }
 
 /* The values are read and written where they are; native forms of what is written go. */
@@ -70,13 +103,6 @@ static tl_status bind_inputs(struct program *p, tl_tensor *const *in, tl_tensor 
         int value = p->graph->in[i].value;
         struct value *v = &p->graph->values[value];
         tl_tensor *t = in[i];
-        if (!(t->flags & T_CONTIGUOUS)) {
-            if (v->writes)
-                return tl_fail(TL_ERR_STATE, "program: it writes input %d in place, which must be contiguous for that", i);
-            t = tl_clone(t);
-            if (!t)
-                return tl_error_code();
-        }
         tl_status s = v->writes ? tensor_written(t) : tensor_canonical(t);
         if (s != TL_OK)
             return s;
@@ -86,6 +112,39 @@ static tl_status bind_inputs(struct program *p, tl_tensor *const *in, tl_tensor 
             program_place_value(p, value, mem);
         }
         bound[i] = t;
+    }
+    return TL_OK;
+}
+
+/* Bytes of its storage that a tensor reaches over. */
+static void reach(const tl_tensor *t, size_t *from, size_t *to)
+{
+    size_t size = tl_dtype_size((tl_dtype)t->dtype);
+    *from = (size_t)t->offset * size;
+    *to = *from + tensor_extent(t);
+}
+
+static bool overlap(const tl_tensor *a, const tl_tensor *b)
+{
+    size_t from[2], to[2];
+    reach(a, &from[0], &to[0]);
+    reach(b, &from[1], &to[1]);
+    return a->storage == b->storage && from[0] < to[1] && from[1] < to[0];
+}
+
+/* A recording knows each value by one name: what is written under one must not be read under another. */
+static tl_status check_apart(const struct graph *g, tl_tensor *const *in)
+{
+    for (int i = 0; i < g->n_in; i++) {
+        int writes = g->values[g->in[i].value].writes;
+        for (int k = i + 1; k < g->n_in; k++)
+            if ((writes || g->values[g->in[k].value].writes) && overlap(in[i], in[k]))
+                return tl_fail(TL_ERR_STATE, "program: inputs %d and %d share memory, and one of them is written in place; tl_clone() one", i, k);
+        for (size_t v = 0; v < g->n_values; v++)
+            if (g->values[v].storage == in[i]->storage && (writes || g->values[v].writes) && in[i]->numel)
+                return tl_fail(TL_ERR_STATE, "program: input %d shares memory with a tensor that its function uses as well, and one of them is written; "
+                                             "tl_clone() the input",
+                               i);
     }
     return TL_OK;
 }
@@ -165,6 +224,8 @@ tl_status program_replay(struct program *p, tl_tensor *const *in, tl_tensor **ou
 {
     tl_tensor *bound[MAX_ENDS];
     tl_status s = check_captured(p);
+    if (s == TL_OK)
+        s = check_apart(p->graph, in);
     if (s == TL_OK)
         s = bind_inputs(p, in, bound);
     if (s == TL_OK)

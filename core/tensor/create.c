@@ -261,6 +261,8 @@ tl_status tl_copy_out(tl_tensor *t, tl_dtype dtype, void *to, size_t bytes)
         return s;
     if (!to)
         return tl_fail(TL_ERR_ARGUMENT, "copy_out: the buffer is NULL");
+    if (UNLIKELY(program_recorder != NULL) && record_read(t) != TL_OK)
+        return tl_error_code();
     if (UNLIKELY(t->storage->recorded & RECORDED_VALUELESS))
         return tensor_canonical(t); /* which says why not */
     bool was = tl_set_recording(false);
@@ -314,7 +316,7 @@ double tl_item(tl_tensor *t)
     double value = 0;
     if (!check_item(t))
         return 0;
-    if (LIKELY(t->storage->device->host && t->dtype == TL_F32 && tensor_canonical(t) == TL_OK))
+    if (LIKELY(program_recorder == NULL && t->storage->device->host && t->dtype == TL_F32 && tensor_canonical(t) == TL_OK))
         return (double)*(const float *)tl_mem_ptr(tensor_mem(t));
     return tl_copy_out(t, TL_F64, &value, sizeof value) == TL_OK ? value : 0;
 }
@@ -344,7 +346,9 @@ static bool check_data(tl_tensor *t)
 
 const void *tl_data(tl_tensor *t)
 {
-    return check_data(t) && tensor_canonical(t) == TL_OK ? tl_mem_ptr(tensor_mem(t)) : NULL;
+    if (!check_data(t) || (UNLIKELY(program_recorder != NULL) && record_read(t) != TL_OK))
+        return NULL;
+    return tensor_canonical(t) == TL_OK ? tl_mem_ptr(tensor_mem(t)) : NULL;
 }
 
 void *tl_data_mut(tl_tensor *t)

@@ -9,6 +9,9 @@ tl_status tl_set_data(tl_tensor *t, tl_tensor *source)
 {
     if (!t || !source || is_none(t) || is_none(source))
         return tl_fail(TL_ERR_ARGUMENT, "set_data: a tensor is NULL or TL_NONE, and no earlier call failed");
+    if (UNLIKELY(program_recorder != NULL) && t->storage->made_in != recording_id())
+        return tl_fail(TL_ERR_STATE, "set_data: while recording, a tensor from outside cannot be given other data, which would happen once and not at "
+                                     "each run; tl_copy_() the values");
     if (history_of(t))
         return tl_fail(TL_ERR_STATE, "set_data: the tensor is the result of an operation; only leaves can be replaced");
     if ((t->flags & T_REQUIRES_GRAD) && !tl_dtype_is_float((tl_dtype)source->dtype))

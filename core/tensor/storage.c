@@ -30,7 +30,7 @@ storage *storage_new(device *d, size_t bytes, bool lazy)
     s->made_in = 0;
     if (UNLIKELY(program_recorder != NULL)) {
         s->made_in = recording_id();
-        lazy = true;
+        lazy |= bytes > INLINE_BYTES; /* numbers are written at once */
     }
     if (d->host && bytes <= INLINE_BYTES && LIKELY(!check_wanted(CHECK_MEMORY))) {
         s->mem.handle = s->inline_bytes;

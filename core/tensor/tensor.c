@@ -147,6 +147,8 @@ tl_tensor *tensor_new(device *d, tl_dtype dtype, int ndim, const int64_t *shape,
 
 tl_tensor *tensor_alias(tl_tensor *t)
 {
+    if (UNLIKELY(program_recorder != NULL) && record_handle(t) != TL_OK)
+        return NULL;
     tl_tensor *a = tensor_raw(t->storage, (tl_dtype)t->dtype, t->ndim, t->shape, t->strides, t->offset);
     if (a) {
         storage_keep(t->storage);

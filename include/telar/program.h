@@ -45,7 +45,7 @@ TL_PUBLIC tl_program *tl_compile(tl_program_fn fn, void *ctx, int n_out);
 /** Run p on in[0..n_in-1] (0 to 64) and fill out[0..n_out-1], tensors without a history owned by the current scope; all NULL on failure. An
  *  output that nobody holds any more gives its memory to the next run's.
  *
- *  Shapes, element types and devices of the inputs, whether gradients are recorded, the mathematics (tl_set_math()), the number of threads
+ *  Shapes, strides, element types and devices of the inputs, whether gradients are recorded, the mathematics (tl_set_math()), the number of threads
  *  and the variant make a key; a new one records anew, and the last 16 are kept. The run that records has the effects of one run.
  *
  *  Fails with TL_ERR_STATE if fn read a value; if it returned an output that still has a history (call tl_backward() inside, or run under

@@ -175,10 +175,8 @@ bool optimizer_plain(const tl_tensor *t)
     return (dtype == TL_F32 || dtype == TL_F64) && tl_is_contiguous(t) && strcmp(tl_device_of(t), "cpu") == 0;
 }
 
-/* Make the moments that are missing, as zeros. *first: moment 0 is new. */
-tl_status optimizer_make_moments(const tl_optimizer *o, struct slot *s, unsigned uses, bool *first)
+tl_status optimizer_make_moments(const tl_optimizer *o, struct slot *s, unsigned uses)
 {
-    *first = (uses & 1) && !s->moments[0];
     for (int k = 0; k < MAX_MOMENTS; k++) {
         if (!(uses & 1u << k) || s->moments[k])
             continue;
@@ -187,6 +185,7 @@ tl_status optimizer_make_moments(const tl_optimizer *o, struct slot *s, unsigned
             tl_error_prefix("%s: ", o->algorithm->name);
             return tl_error_code();
         }
+        s->fresh |= k == 0;
     }
     return TL_OK;
 }
@@ -221,20 +220,21 @@ tl_status optimizer_step_slot(tl_optimizer *o, struct slot *s, tl_tensor *g)
         return tl_fail(TL_ERR_SHAPE, "%s: the gradient has %lld elements of %s, its parameter %lld of %s", o->algorithm->name,
                        (long long)tl_numel(g), tl_dtype_name(tl_dtype_of(g)), (long long)tl_numel(p),
                        tl_dtype_name(tl_dtype_of(p)));
-    bool first;
     unsigned uses = o->algorithm->uses(&o->settings, &o->groups[s->group]);
-    tl_status status = optimizer_make_moments(o, s, uses, &first);
+    tl_status status = optimizer_make_moments(o, s, uses);
     if (status != TL_OK)
         return status;
-    bool plain = optimizer_plain(p);
+    bool plain = optimizer_plain(p), first = (uses & 1) && s->fresh;
     for (int k = 0; k < MAX_MOMENTS && plain; k++)
         plain = !(uses & 1u << k) || optimizer_plain(s->moments[k]);
     if (plain && optimizer_plain(g))
         status = step_host(o, s, g, uses, first);
     else
         status = optimizer_step_op(&o->device_rates, o, s, g, uses, first);
-    if (status == TL_OK)
+    if (status == TL_OK) {
         s->t++;
+        s->fresh &= !(uses & 1);
+    }
     return status;
 }
 

@@ -16,7 +16,8 @@ struct slot {
     tl_tensor *parameter;            /* a reference */
     tl_tensor *moments[MAX_MOMENTS]; /* references; NULL: not needed so far */
     size_t group;
-    int64_t t; /* updates so far */
+    int64_t t;  /* updates so far */
+    bool fresh; /* no gradient went into moment 0 yet */
 };
 
 struct algorithm {
@@ -63,8 +64,8 @@ void optimizer_options(void *copy, size_t size, const void *options);
 /* Is t in host memory, contiguous, and f32 or f64? Then loops may run over its bytes. */
 bool optimizer_plain(const tl_tensor *t);
 
-/* Make the moments that are missing, as zeros. *first: moment 0 is new. */
-tl_status optimizer_make_moments(const tl_optimizer *o, struct slot *s, unsigned uses, bool *first);
+/* Make the moments that are missing, as zeros. */
+tl_status optimizer_make_moments(const tl_optimizer *o, struct slot *s, unsigned uses);
 /* The update of one parameter, by whichever of the two ways fits its memory. */
 tl_status optimizer_step_slot(tl_optimizer *o, struct slot *s, tl_tensor *g);
 /* The same for all, where a program is being recorded (record.c). */

@@ -13,8 +13,9 @@ struct recorded_step {
     tl_tensor *rates; /* of parameters of a device: a row each; a reference */
     size_t n;
     struct recorded_slot {
-        size_t i;   /* which of the optimizer's */
-        bool first; /* its momentum was made with the recording: the first one is the gradient */
+        size_t i;      /* which of the optimizer's */
+        unsigned uses; /* moments that the op has; of a device */
+        bool decay;    /* and whether it has a decay */
     } slots[];
 };
 
@@ -39,19 +40,37 @@ static tl_status step_on_host(void *ctx, tl_tensor *const *in, int n_in, tl_tens
     return TL_OK;
 }
 
+/* Moments and decay are the op's for good. */
+static tl_status check_slot(const tl_optimizer *o, const struct recorded_slot *r)
+{
+    const struct rates *rates = &o->groups[o->slots[r->i].group];
+    if (o->algorithm->uses(&o->settings, rates) == r->uses && (rates->weight_decay != 0) == r->decay)
+        return TL_OK;
+    return tl_fail(TL_ERR_STATE, "%s: momentum or weight decay of parameter %zu was 0 when the step was recorded and is not now, or the other way "
+                                 "round; tl_program_forget() records anew",
+                   o->algorithm->name, r->i);
+}
+
 /* A row of rates for each parameter; its update is counted here, the ops follow. */
 static tl_status send_rates(void *ctx, tl_tensor *const *in, int n_in, tl_tensor *const *out, int n_out)
 {
     const struct recorded_step *r = ctx;
     (void)in, (void)n_in, (void)n_out;
+    for (size_t i = 0; i < r->n; i++)
+        if (check_slot(r->optimizer, &r->slots[i]) != TL_OK)
+            return tl_error_code();
     double *rows = malloc(r->n * TL_RATES * sizeof *rows);
     if (!rows)
         return tl_fail(TL_ERR_NOMEM, "%s: out of memory", r->optimizer->algorithm->name);
     for (size_t i = 0; i < r->n; i++) {
         struct slot *s = &r->optimizer->slots[r->slots[i].i];
         optimizer_numbers(r->optimizer, s, rows + i * TL_RATES);
-        if (s->t++ == 0 && r->slots[i].first)
+        s->t++;
+        if (!(r->slots[i].uses & 1))
+            continue;
+        if (s->fresh && r->optimizer->algorithm->code == TL_STEP_SGD) /* the first momentum is the gradient */
             rows[i * TL_RATES + TL_RATE_SHARE] = 1;
+        s->fresh = false;
     }
     tl_status status = tl_copy_in(out[0], TL_F64, rows, r->n * TL_RATES * sizeof *rows);
     free(rows);
@@ -101,10 +120,10 @@ static tl_status record_ops(tl_optimizer *o, struct recorded_step *r, tl_tensor 
 {
     for (size_t i = 0; i < r->n; i++) {
         struct slot *s = &o->slots[r->slots[i].i];
-        bool first;
         unsigned uses = o->algorithm->uses(&o->settings, &o->groups[s->group]);
-        tl_status status = optimizer_make_moments(o, s, uses, &first);
-        r->slots[i].first = first && o->algorithm->code == TL_STEP_SGD;
+        tl_status status = optimizer_make_moments(o, s, uses);
+        r->slots[i].uses = uses;
+        r->slots[i].decay = o->groups[s->group].weight_decay != 0;
         tl_tensor *row = status == TL_OK ? tl_select(rates, 0, (int64_t)i) : NULL;
         if (row)
             status = optimizer_step_with(o, s, tl_grad_of(s->parameter), row, uses, false);

@@ -206,6 +206,7 @@ static void use_all(tl_optimizer *o, struct loaded *l)
         o->groups[i] = (struct rates){l->groups[i][0], l->groups[i][1], l->groups[i][2], l->groups[i][3]};
     for (size_t i = 0; i < o->n_slots; i++) {
         o->slots[i].t = l->steps[i];
+        o->slots[i].fresh = false;
         for (int k = 0; k < MAX_MOMENTS; k++) {
             tl_release(o->slots[i].moments[k]);
             o->slots[i].moments[k] = l->moments[i][k];
