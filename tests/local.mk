@@ -29,6 +29,7 @@ C_TESTS = \
 	%D%/safetensors \
 	%D%/formats \
 	%D%/formats_damage \
+	%D%/formats_versions \
 	%D%/state \
 	%D%/loader \
 	%D%/misuse/misuse \
@@ -335,6 +336,7 @@ EXTRA_DIST += \
 	%D%/golden/make_rng.py \
 	%D%/golden/make_safetensors.py \
 	%D%/golden/make_special.py \
+	%D%/golden/make_torch_versions.py \
 	%D%/golden/make_weights.py \
 	%D%/golden/models_losses.txt \
 	%D%/golden/models_names.txt \
@@ -401,6 +403,87 @@ EXTRA_DIST += \
 	%D%/golden/rng.txt \
 	%D%/golden/special.txt \
 	%D%/golden/tensors.safetensors \
+	%D%/golden/torch/1.0.0-python2.7-adam.pth \
+	%D%/golden/torch/1.0.0-python2.7-list.pth \
+	%D%/golden/torch/1.0.0-python2.7-module.pth \
+	%D%/golden/torch/1.0.0-python2.7-sgd.pth \
+	%D%/golden/torch/1.0.0-python2.7-tensor.pth \
+	%D%/golden/torch/1.0.0-python2.7-weights.pth \
+	%D%/golden/torch/1.0.1-python3.6-adam.pth \
+	%D%/golden/torch/1.0.1-python3.6-list.pth \
+	%D%/golden/torch/1.0.1-python3.6-module.pth \
+	%D%/golden/torch/1.0.1-python3.6-sgd.pth \
+	%D%/golden/torch/1.0.1-python3.6-tensor.pth \
+	%D%/golden/torch/1.0.1-python3.6-weights.pth \
+	%D%/golden/torch/1.1.0-python3.7-adam.pth \
+	%D%/golden/torch/1.1.0-python3.7-list.pth \
+	%D%/golden/torch/1.1.0-python3.7-module.pth \
+	%D%/golden/torch/1.1.0-python3.7-sgd.pth \
+	%D%/golden/torch/1.1.0-python3.7-tensor.pth \
+	%D%/golden/torch/1.1.0-python3.7-weights.pth \
+	%D%/golden/torch/1.12.1-python3.10-adam.pth \
+	%D%/golden/torch/1.12.1-python3.10-list.pth \
+	%D%/golden/torch/1.12.1-python3.10-module.pth \
+	%D%/golden/torch/1.12.1-python3.10-sgd.pth \
+	%D%/golden/torch/1.12.1-python3.10-tensor.pth \
+	%D%/golden/torch/1.12.1-python3.10-unzip.pth \
+	%D%/golden/torch/1.12.1-python3.10-weights.pth \
+	%D%/golden/torch/1.4.0-python2.7-adam.pth \
+	%D%/golden/torch/1.4.0-python2.7-list.pth \
+	%D%/golden/torch/1.4.0-python2.7-module.pth \
+	%D%/golden/torch/1.4.0-python2.7-sgd.pth \
+	%D%/golden/torch/1.4.0-python2.7-tensor.pth \
+	%D%/golden/torch/1.4.0-python2.7-weights.pth \
+	%D%/golden/torch/1.4.0-python2.7-zip.pth \
+	%D%/golden/torch/1.4.0-python3.7-adam.pth \
+	%D%/golden/torch/1.4.0-python3.7-list.pth \
+	%D%/golden/torch/1.4.0-python3.7-module.pth \
+	%D%/golden/torch/1.4.0-python3.7-sgd.pth \
+	%D%/golden/torch/1.4.0-python3.7-tensor.pth \
+	%D%/golden/torch/1.4.0-python3.7-weights.pth \
+	%D%/golden/torch/1.4.0-python3.7-zip.pth \
+	%D%/golden/torch/1.5.1-python3.8-adam.pth \
+	%D%/golden/torch/1.5.1-python3.8-list.pth \
+	%D%/golden/torch/1.5.1-python3.8-module.pth \
+	%D%/golden/torch/1.5.1-python3.8-sgd.pth \
+	%D%/golden/torch/1.5.1-python3.8-tensor.pth \
+	%D%/golden/torch/1.5.1-python3.8-weights.pth \
+	%D%/golden/torch/1.5.1-python3.8-zip.pth \
+	%D%/golden/torch/1.6.0-python3.8-adam.pth \
+	%D%/golden/torch/1.6.0-python3.8-list.pth \
+	%D%/golden/torch/1.6.0-python3.8-module.pth \
+	%D%/golden/torch/1.6.0-python3.8-sgd.pth \
+	%D%/golden/torch/1.6.0-python3.8-tensor.pth \
+	%D%/golden/torch/1.6.0-python3.8-unzip.pth \
+	%D%/golden/torch/1.6.0-python3.8-weights.pth \
+	%D%/golden/torch/1.9.1-python3.9-adam.pth \
+	%D%/golden/torch/1.9.1-python3.9-list.pth \
+	%D%/golden/torch/1.9.1-python3.9-module.pth \
+	%D%/golden/torch/1.9.1-python3.9-sgd.pth \
+	%D%/golden/torch/1.9.1-python3.9-tensor.pth \
+	%D%/golden/torch/1.9.1-python3.9-unzip.pth \
+	%D%/golden/torch/1.9.1-python3.9-weights.pth \
+	%D%/golden/torch/2.0.1-python3.11-adam.pth \
+	%D%/golden/torch/2.0.1-python3.11-list.pth \
+	%D%/golden/torch/2.0.1-python3.11-module.pth \
+	%D%/golden/torch/2.0.1-python3.11-sgd.pth \
+	%D%/golden/torch/2.0.1-python3.11-tensor.pth \
+	%D%/golden/torch/2.0.1-python3.11-unzip.pth \
+	%D%/golden/torch/2.0.1-python3.11-weights.pth \
+	%D%/golden/torch/2.15.0-python3.11-adam.pth \
+	%D%/golden/torch/2.15.0-python3.11-list.pth \
+	%D%/golden/torch/2.15.0-python3.11-module.pth \
+	%D%/golden/torch/2.15.0-python3.11-sgd.pth \
+	%D%/golden/torch/2.15.0-python3.11-tensor.pth \
+	%D%/golden/torch/2.15.0-python3.11-unzip.pth \
+	%D%/golden/torch/2.15.0-python3.11-weights.pth \
+	%D%/golden/torch/2.4.1-python3.12-adam.pth \
+	%D%/golden/torch/2.4.1-python3.12-list.pth \
+	%D%/golden/torch/2.4.1-python3.12-module.pth \
+	%D%/golden/torch/2.4.1-python3.12-sgd.pth \
+	%D%/golden/torch/2.4.1-python3.12-tensor.pth \
+	%D%/golden/torch/2.4.1-python3.12-unzip.pth \
+	%D%/golden/torch/2.4.1-python3.12-weights.pth \
 	%D%/golden/weights/bad_call.pth \
 	%D%/golden/weights/bad_call_legacy.pth \
 	%D%/golden/weights/bad_complex.npy \

@@ -2,7 +2,7 @@
  *
  * The format plugin for what torch.save() writes. Two containers hold the same pickle:
  *
- *     zip: TOP/data.pkl, TOP/data/KEY (bytes of a storage), TOP/byteorder, TOP/version, …
+ *     zip: TOP/data.pkl, TOP/data/KEY (bytes of a storage; in 1.4 TOP/tensors/KEY), TOP/byteorder, TOP/version, …
  *     legacy, until 1.5: pickles of a magic number, the protocol's version, facts of the system, the object itself, a list of keys of
  *     storages; then for each key its number of elements (8 bytes) and its bytes
  */
@@ -142,25 +142,37 @@ static tl_tensor *unpack(struct archive *a, const struct zip_entry *e, const str
     return t;
 }
 
+/* The record of a storage's bytes; NULL if there is none. The folder was called "tensors" while archives were an experiment (PyTorch 1.4). */
+static const struct zip_entry *bytes_of(const struct archive *a, const struct pickle_storage *s)
+{
+    static const char *const folders[] = {"data/", "tensors/"};
+    const struct zip_entry *e = NULL;
+    char name[400];
+
+    for (size_t i = 0; !e && i < sizeof folders / sizeof *folders; i++) {
+        size_t n = strlen(folders[i]);
+        if (s->key_length >= sizeof name - n)
+            return NULL;
+        memcpy(name, folders[i], n);
+        memcpy(name + n, s->key, s->key_length);
+        e = part(a, name, n + s->key_length);
+    }
+    return e;
+}
+
 static tl_tensor *archive_storage(void *ctx, const struct pickle *p, const struct pickle_storage *s, int ndim, const int64_t *shape)
 {
     struct archive *a = ctx;
-    char name[400];
     int shown = (int)(s->key_length < 100 ? s->key_length : 100);
-    const struct zip_entry *e = NULL;
+    const struct zip_entry *e = bytes_of(a, s);
 
-    if (s->key_length < sizeof name - 5) {
-        memcpy(name, "data/", 5);
-        memcpy(name + 5, s->key, s->key_length);
-        e = part(a, name, 5 + s->key_length);
-    }
     if (!e) {
         tl_fail(TL_ERR_FORMAT, "\"%s\": there is no record \"%sdata/%.*s\", which a tensor is made of", p->path, a->prefix, shown, s->key);
         return NULL;
     }
     if (e->size != (uint64_t)s->numel * tl_dtype_size((tl_dtype)s->dtype)) {
-        tl_fail(TL_ERR_FORMAT, "\"%s\": record \"%sdata/%.*s\" has %" PRIu64 " bytes; %" PRId64 " elements of %s need %" PRIu64, p->path, a->prefix,
-                shown, s->key, e->size, s->numel, tl_dtype_name((tl_dtype)s->dtype), (uint64_t)s->numel * tl_dtype_size((tl_dtype)s->dtype));
+        tl_fail(TL_ERR_FORMAT, "\"%s\": record \"%.*s\" has %" PRIu64 " bytes; %" PRId64 " elements of %s need %" PRIu64, p->path,
+                (int)(e->name_length < 200 ? e->name_length : 200), e->name, e->size, s->numel, tl_dtype_name((tl_dtype)s->dtype), (uint64_t)s->numel * tl_dtype_size((tl_dtype)s->dtype));
         return NULL;
     }
     if (e->deflated)
