@@ -29,6 +29,7 @@ C_TESTS = \
 	%D%/safetensors \
 	%D%/formats \
 	%D%/formats_damage \
+	%D%/formats_load \
 	%D%/formats_versions \
 	%D%/state \
 	%D%/loader \

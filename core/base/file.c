@@ -20,6 +20,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "core/internal.h"
+
 /* ---- Reading ---------------------------------------------------------------------------------------------------- */
 
 /* The memory of a map, which tensors over it keep. */
@@ -109,14 +111,33 @@ static bool shape_bytes(int ndim, const int64_t *shape, tl_dtype dtype, uint64_t
     return good;
 }
 
-/* After a copy its source is not needed any more: without this a file whose tensors are all copied takes its size twice. Not while
- * tensors lie in the map: what was written to them would be lost. */
-static void forget_pages(struct mapping *m, uintptr_t from, uint64_t bytes)
+/* After a copy its source is not needed any more: without this a file whose tensors are all copied takes its size twice. What was
+ * written there is lost. */
+static void forget_pages(const struct mapping *m, uintptr_t from, uint64_t bytes)
 {
-    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), begin = (from + page - 1) / page * page, end = (from + (uintptr_t)bytes) / page * page;
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), start = (uintptr_t)m->data;
 
-    if (end > begin && atomic_load_explicit(&m->refs, memory_order_acquire) == 1)
+    if (from < start || from - start > m->size || bytes > m->size - (from - start))
+        return;
+    uintptr_t begin = (from + page - 1) / page * page, end = (from + (uintptr_t)bytes) / page * page;
+    if (end > begin)
         (void)madvise((void *)begin, end - begin, MADV_DONTNEED);
+}
+
+void tl_map_forget(const struct tl_map *map, const void *data, size_t size)
+{
+    if (map && map->private_ && data)
+        forget_pages(map->private_, (uintptr_t)data, size);
+}
+
+void tl_from_map_forget(tl_tensor *t, size_t begin, size_t size)
+{
+    if (!t || is_none(t) || !(t->flags & T_CONTIGUOUS) || t->storage->release != mapping_release || storage_version(t->storage) > 0)
+        return;
+    size_t element = tl_dtype_size((tl_dtype)t->dtype), all = (size_t)t->numel * element;
+    begin = begin < all ? begin : all;
+    size = size < all - begin ? size : all - begin;
+    forget_pages(t->storage->release_ctx, (uintptr_t)t->storage->mem.handle + (size_t)t->offset * element + begin, size);
 }
 
 tl_tensor *tl_from_map(const struct tl_map *map, const void *data, int ndim, const int64_t *shape, tl_dtype dtype)
@@ -140,7 +161,8 @@ tl_tensor *tl_from_map(const struct tl_map *map, const void *data, int ndim, con
     struct mapping *m = map->private_;
     if (!m || bytes == 0 || from % tl_dtype_size(dtype) != 0) {
         tl_tensor *copy = tl_from_data(ndim, shape, data, on_host);
-        if (copy && m)
+        /* Not while tensors lie in the map, which somebody may have written. */
+        if (copy && m && atomic_load_explicit(&m->refs, memory_order_acquire) == 1)
             forget_pages(m, from, bytes);
         return copy;
     }
