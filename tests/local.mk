@@ -29,7 +29,9 @@ C_TESTS = \
 	%D%/safetensors \
 	%D%/formats \
 	%D%/formats_damage \
+	%D%/formats_fields \
 	%D%/formats_load \
+	%D%/formats_pickles \
 	%D%/formats_versions \
 	%D%/state \
 	%D%/loader \
@@ -299,6 +301,7 @@ EXTRA_DIST += \
 	%D%/cli.sh \
 	%D%/conformance/conformance.h \
 	%D%/cuda_search.sh \
+	%D%/damage.h \
 	%D%/demo.sh \
 	%D%/documents.sh \
 	%D%/fake-cuda/environment.sh \
@@ -514,6 +517,7 @@ EXTRA_DIST += \
 	%D%/hostile.sh \
 	%D%/kernel_call.h \
 	%D%/nn_cases.h \
+	%D%/pickles.h \
 	%D%/predict.sh \
 	%D%/tap.h \
 	%D%/tap.sh \

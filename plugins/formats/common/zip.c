@@ -71,6 +71,11 @@ static tl_status find_end(const struct zip *z, size_t *at)
     return tl_fail(TL_ERR_TRUNCATED, "\"%s\": no end record within the last of its %zu bytes: an archive that is cut, or none", z->path, size);
 }
 
+static tl_status several_parts(const struct zip *z, size_t at)
+{
+    return tl_fail(TL_ERR_UNSUPPORTED, "\"%s\": byte %zu: an archive of several parts", z->path, at);
+}
+
 /* The 64-bit end record, which stands before its locator. What the 32-bit one says must agree, or be all ones. */
 static tl_status read_end64(const struct zip *z, size_t locator, struct directory *d)
 {
@@ -78,7 +83,7 @@ static tl_status read_end64(const struct zip *z, size_t locator, struct director
     uint64_t at = load_le(data + locator + 8, 8), size;
 
     if (load_le(data + locator + 4, 4) != 0 || load_le(data + locator + 16, 4) > 1)
-        return tl_fail(TL_ERR_UNSUPPORTED, "\"%s\": an archive of several parts", z->path);
+        return several_parts(z, locator);
     if (locator < END64_SIZE || at > locator - END64_SIZE || load_le(data + at, 4) != END64)
         return lie(z, locator, "there is no 64-bit end record where its locator says");
     size = load_le(data + at + 4, 8);
@@ -101,7 +106,7 @@ static tl_status read_end(const struct zip *z, struct directory *d)
     const unsigned char *end = z->map->data + at;
     *d = (struct directory){load_le(end + 16, 4), load_le(end + 12, 4), load_le(end + 10, 2), at};
     if (load_le(end + 4, 4) != 0 || load_le(end + 8, 2) != d->count)
-        return tl_fail(TL_ERR_UNSUPPORTED, "\"%s\": an archive of several parts", z->path);
+        return several_parts(z, at);
     if (at >= LOCATOR64_SIZE && load_le(end - LOCATOR64_SIZE, 4) == LOCATOR64 && (s = read_end64(z, at - LOCATOR64_SIZE, d)) != TL_OK)
         return s;
     if (d->begin > d->end || d->size != d->end - d->begin)

@@ -97,7 +97,7 @@ static tl_status check_order(struct archive *a)
     tl_status status = s ? zip_read(s, order, n) : tl_error_code();
     status = zip_end(s, status == TL_OK && n == e->size) == TL_OK ? status : tl_error_code();
     if (status == TL_OK && strncmp(order, "little", 6) != 0)
-        return tl_fail(TL_ERR_UNSUPPORTED, "\"%s\": its numbers are big endian", a->zip.path);
+        return tl_fail(TL_ERR_UNSUPPORTED, "\"%s\": record \"%sbyteorder\": its numbers are big endian", a->zip.path, a->prefix);
     return status;
 }
 
@@ -221,14 +221,14 @@ static tl_status check_head(const struct tl_map *map, const char *path, size_t *
     tl_status s = run_next(&p, map, path, "the version's pickle", at, SMALL_PICKLE);
 
     if (s == TL_OK && (p.result->kind != VALUE_INT || p.result->i != LEGACY_VERSION))
-        s = tl_fail(TL_ERR_UNSUPPORTED, "\"%s\": not version %d of the legacy format", path, LEGACY_VERSION);
+        s = tl_fail(TL_ERR_UNSUPPORTED, "\"%s\": byte %zu: not version %d of the legacy format", path, sizeof magic, LEGACY_VERSION);
     pickle_free(&p);
     if (s != TL_OK)
         return s;
     s = run_next(&p, map, path, "the system's pickle", at, SMALL_PICKLE);
     for (uint32_t i = 0; s == TL_OK && p.result->kind == VALUE_DICT && i + 1 < p.result->n; i += 2)
         if (value_is_text(p.result->items[i], "little_endian") && p.result->items[i + 1]->kind == VALUE_BOOL && !p.result->items[i + 1]->i)
-            s = tl_fail(TL_ERR_UNSUPPORTED, "\"%s\": its numbers are big endian", path);
+            s = tl_fail(TL_ERR_UNSUPPORTED, "\"%s\": the system's pickle before byte %zu: its numbers are big endian", path, *at);
     pickle_free(&p);
     return s;
 }
@@ -318,7 +318,7 @@ static tl_status read_other(const struct tl_map *map, const char *path)
         return s;
     if (clear)
         tl_error_clear();
-    return tl_fail(TL_ERR_FORMAT, "\"%s\": not a file of torch.save(): neither an archive nor its legacy form", path);
+    return tl_fail(TL_ERR_FORMAT, "\"%s\": byte 0: not a file of torch.save(): neither an archive nor its legacy form", path);
 }
 
 static tl_status read_file(const struct tl_map *map, const char *path, tl_state *into)
@@ -327,8 +327,8 @@ static tl_status read_file(const struct tl_map *map, const char *path, tl_state 
         return read_archive(map, path, into);
     if (is_legacy(map->data, map->size))
         return read_legacy(map, path, into);
-    if (map->size < sizeof magic && memcmp(map->data, magic, map->size) == 0)
-        return tl_fail(TL_ERR_TRUNCATED, "\"%s\": it ends at byte %zu, within the magic number of torch.save()", path, map->size);
+    if ((map->size < sizeof magic && memcmp(map->data, magic, map->size) == 0) || (map->size < 4 && memcmp(map->data, "PK\3\4", map->size) == 0))
+        return tl_fail(TL_ERR_TRUNCATED, "\"%s\": it ends at byte %zu, within its first number", path, map->size);
     return read_other(map, path);
 }
 
