@@ -310,8 +310,10 @@ EXTRA_DIST += \
 	%D%/files.h \
 	%D%/fuzz/dictionaries/csv.dict \
 	%D%/fuzz/dictionaries/idx.dict \
+	%D%/fuzz/dictionaries/jpeg.dict \
 	%D%/fuzz/dictionaries/npy.dict \
 	%D%/fuzz/dictionaries/npz.dict \
+	%D%/fuzz/dictionaries/png.dict \
 	%D%/fuzz/dictionaries/pth.dict \
 	%D%/fuzz/dictionaries/safetensors.dict \
 	%D%/fuzz/fuzz.c \
