@@ -225,7 +225,10 @@ static bool is_device(const tl_tensor *t, const char *name)
 /* The values of `from` where and as `to` has them: `from` itself, or new memory where device or dtype differ. */
 static tl_tensor *converted(tl_tensor *from, const tl_tensor *to)
 {
-    return tl_cast(tl_to_device(from, tl_device_of(to)), tl_dtype_of(to));
+    tl_tensor *t = tl_cast(tl_to_device(from, tl_device_of(to)), tl_dtype_of(to));
+    if (t && t != from)
+        tl_from_map_forget(from, 0, SIZE_MAX);
+    return t;
 }
 
 /* Step by step, so that of a mapped file no more than a step is in memory beside the module. */
