@@ -217,6 +217,13 @@ static void swap_bytes(unsigned char *data, uint64_t n, size_t size)
         }
 }
 
+tl_status npy_check_bools(const char *what, const unsigned char *data, size_t n, uint64_t before)
+{
+    uint64_t i = find_no_bool(data, n);
+
+    return i == n ? TL_OK : tl_fail(TL_ERR_FORMAT, "%s: element %" PRIu64 " is %u; a bool is 0 or 1", what, before + i, data[i]);
+}
+
 tl_tensor *npy_shaped(const char *what, const struct npy *n, tl_tensor *flat)
 {
     int64_t axes[TL_MAX_DIMS];
@@ -229,10 +236,7 @@ tl_tensor *npy_shaped(const char *what, const struct npy *n, tl_tensor *flat)
     }
     if (flat && n->dtype == TL_BOOL && n->bytes > 0) {
         const unsigned char *data = tl_data(flat);
-        uint64_t i = data ? find_no_bool(data, n->bytes) : 0;
-        if (data && i < n->bytes)
-            tl_fail(TL_ERR_FORMAT, "%s: element %" PRIu64 " is %u; a bool is 0 or 1", what, i, data[i]);
-        if (!data || i < n->bytes)
+        if (!data || npy_check_bools(what, data, (size_t)n->bytes, 0) != TL_OK)
             return NULL;
     }
     if (!flat || !n->fortran || n->ndim < 2)

@@ -248,6 +248,8 @@ tl_status zip_open(struct zip *z, const struct tl_map *map, const char *path)
     uint64_t at = d.begin, used = 0;
     for (; s == TL_OK && z->count < d.count; z->count++, at += used)
         s = read_central(z, map->data + at, d.end - at, d.begin, &z->entries[z->count], &used);
+    for (size_t i = 0; i < z->count; i++)
+        z->packed = z->packed || z->entries[i].deflated;
     if (s == TL_OK && at != d.end)
         s = lie(z, at, "the directory goes on after its last record");
     return s == TL_OK ? check_apart(z) : s;
@@ -406,6 +408,23 @@ tl_status zip_read(struct zip_stream *s, void *to, uint64_t n)
         memcpy(to, s->entry->data + (s->entry->size - s->left_out - n), (size_t)n);
     if (status == TL_OK)
         s->crc = zip_crc(s->crc, to, n);
+    return status;
+}
+
+tl_status zip_skim(struct zip_stream *s, uint64_t n, zip_see *see, void *ctx)
+{
+    enum { STEP = 1 << 16 };
+    unsigned char *piece = malloc(STEP);
+    tl_status status = piece ? TL_OK : stream_fail(s, TL_ERR_NOMEM, "no memory to look at it");
+
+    for (uint64_t at = 0; status == TL_OK && at < n;) {
+        size_t step = n - at < STEP ? (size_t)(n - at) : STEP;
+        status = zip_read(s, piece, step);
+        if (status == TL_OK && see)
+            status = see(ctx, piece, step, at);
+        at += step;
+    }
+    free(piece);
     return status;
 }
 
