@@ -102,6 +102,7 @@ struct native {
     atomic_int refs;
     device *device;
     const struct tl_device *owner; /**< whose private layout it is: ids mean something to that backend only; NULL: one of the core's */
+    bool in_map;         /**< the canonical bytes in a mapped file, not aligned: nobody computes with it, and its memory is the file's */
     struct tl_view view; /**< layout, geometry and memory */
     size_t capacity;
     uint64_t version;    /**< of the storage, when it was made */
@@ -127,6 +128,11 @@ typedef struct storage {
 /** Memory for `bytes` on d; one reference. `lazy`: allocate the canonical bytes only when somebody asks for them. */
 storage *storage_new(device *d, size_t bytes, bool lazy);
 storage *storage_foreign(void *data, size_t bytes, void (*release)(void *ctx), void *ctx);
+/** Bytes of a mapped file that are not aligned to their elements, more than INLINE_BYTES: copied by map_copy() when somebody asks for them. The
+ *  caller sets release and its context, the map. */
+storage *storage_unaligned(const void *data, size_t bytes);
+/** Copy bytes of a map, giving its pages back step by step (base/file.c). */
+void map_copy(void *mapping, void *to, const void *from, size_t bytes);
 void storage_keep(storage *s);
 void storage_release(storage *s);
 void storage_lock(storage *s);

@@ -103,6 +103,7 @@ TSAN_TESTS = \
 	%D%/nn_transfer \
 	%D%/predict_threads \
 	%D%/data_loader \
+	%D%/formats_load \
 	%D%/rng
 
 # This one calls the plugin without the core.

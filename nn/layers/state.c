@@ -227,29 +227,18 @@ static tl_tensor *converted(tl_tensor *from, const tl_tensor *to)
 {
     tl_tensor *t = tl_cast(tl_to_device(from, tl_device_of(to)), tl_dtype_of(to));
     if (t && t != from)
-        tl_from_map_forget(from, 0, SIZE_MAX);
+        tl_from_map_forget(from);
     return t;
 }
 
-/* Step by step, so that of a mapped file no more than a step is in memory beside the module. */
 static tl_status copy_values(tl_tensor *to, tl_tensor *from)
 {
-    enum { STEP = 1 << 20 };
-    size_t bytes = (size_t)tl_numel(from) * tl_dtype_size(tl_dtype_of(from));
     if (tl_shares_storage(to, from))
         return TL_OK;
-    if (!is_device(to, "cpu") || !tl_is_contiguous(to) || !tl_is_contiguous(from) || bytes == 0)
+    if (!is_device(to, "cpu") || !tl_is_contiguous(to) || !tl_is_contiguous(from) || tl_numel(from) == 0)
         return tl_copy_(to, from) ? TL_OK : tl_error_code();
-    const unsigned char *source = tl_data(from);
-    unsigned char *target = source ? tl_data_mut(to) : NULL;
-    if (!target)
-        return tl_error_code();
-    for (size_t at = 0; at < bytes; at += STEP) {
-        size_t n = bytes - at < STEP ? bytes - at : STEP;
-        memcpy(target + at, source + at, n);
-        tl_from_map_forget(from, at, n);
-    }
-    return TL_OK;
+    void *target = tl_data_mut(to);
+    return target ? tl_from_map_copy(from, target) : tl_error_code();
 }
 
 /* What `to` is to become. All that can fail is done here. */
@@ -265,7 +254,7 @@ static tl_tensor *assignable(const struct loading *l, tl_tensor *const *ready, s
     for (size_t k = 0; k < i && t; k++)
         if (l->pairs[k].to != to && tl_shares_storage(ready[k], t))
             return tl_clone(t);
-    return t;
+    return is_device(t, "cpu") && tl_numel(t) > 0 && !tl_data(t) ? NULL : t; /* what lies in a map and is not aligned is copied now */
 }
 
 /* Convert everything first (new memory where device or dtype differ), then copy or assign, which cannot fail any more. */
