@@ -1,5 +1,5 @@
 # Benchmarks: `make bench` times Telar and, if BENCH_PYTHON can import torch or onnxruntime, the same work there, in turns.
-# BENCH_FLAGS goes to the program: make bench BENCH_FLAGS='--json matmul'.
+# BENCH_FLAGS goes to the program: make bench BENCH_FLAGS='--json matmul'. `make bench-load` is about weight files.
 EXTRA_PROGRAMS += %D%/telar-bench
 CLEANFILES += %D%/telar-bench$(EXEEXT)
 %C%_telar_bench_SOURCES =
@@ -13,6 +13,10 @@ bench_telar_bench_SOURCES += \
 	%D%/ops.c \
 	%D%/work.c
 # end (kept by build-aux/update-sources)
+
+EXTRA_PROGRAMS += %D%/telar-bench-load
+CLEANFILES += %D%/telar-bench-load$(EXEEXT)
+%C%_telar_bench_load_SOURCES = %D%/load/load.c
 
 # sources EXTRA_DIST: *.md peers/*.py
 EXTRA_DIST += \
@@ -33,4 +37,7 @@ bench: all %D%/telar-bench$(EXEEXT)
 	    echo "bench: no peers: $${BENCH_PYTHON:-python3} has neither torch nor onnxruntime (BENCH_PYTHON=... names another)" >&2; \
 	fi
 
-.PHONY: bench
+bench-load: all %D%/telar-bench-load$(EXEEXT)
+	@$(abs_top_builddir)/%D%/telar-bench-load $(BENCH_FLAGS)
+
+.PHONY: bench bench-load

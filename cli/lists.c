@@ -259,8 +259,8 @@ static void show_global(const char *name, bool known, void *ctx)
     fputs(g->some ? "" : "\nnames of code in its pickle (none is ever called):\n", stdout);
     g->some = true;
     fputs("  ", stdout);
-    print_name(name, 44);
-    puts(known ? "understood" : "REFUSED");
+    print_name(name, 43);
+    puts(known ? " understood" : " REFUSED");
 }
 
 /* A file that is refused is looked at, too: that is when one wants to know what it would call. */

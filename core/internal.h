@@ -109,6 +109,7 @@ struct native {
     atomic_int refs;
     device *device;
     const struct tl_device *owner; /**< whose private layout it is: ids mean something to that backend only; NULL: one of the core's */
+    bool in_map;         /**< the canonical bytes in a mapped file, not aligned: nobody computes with it, and its memory is the file's */
     struct tl_view view; /**< layout, geometry and memory */
     size_t capacity;
     uint64_t version;    /**< of the storage, when it was made */
@@ -146,6 +147,11 @@ enum {
 void storage_forget_values(storage *s);
 tl_status storage_give_memory(storage *s);
 void storage_place(storage *s, struct tl_mem mem);
+/** Bytes of a mapped file that are not aligned to their elements, more than INLINE_BYTES: copied by map_copy() when somebody asks for them. The
+ *  caller sets release and its context, the map. */
+storage *storage_unaligned(const void *data, size_t bytes);
+/** Copy bytes of a map, giving its pages back step by step (base/file.c). */
+void map_copy(void *mapping, void *to, const void *from, size_t bytes);
 void storage_keep(storage *s);
 void storage_release(storage *s);
 void storage_lock(storage *s);

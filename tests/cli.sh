@@ -262,6 +262,12 @@ if [ -e "$TEST_BUILDDIR/plugins-tree/formats/pth.so" ]; then
     run inspect "$golden/checkpoint.pth"; is 0 "inspect a checkpoint" "module.fc.weight" "telar.rest.optimizer.state.0.momentum_buffer" \
         "telar.rest.epoch = 7" "collections.Counter" "understood"
     run inspect "$golden/bad_call.pth"; is 1 "inspect what calls something" "it would call posix.system" "posix.system" "REFUSED" "torch.FloatStorage"
+    versions=$TEST_SRCDIR/tests/golden/torch
+    run inspect "$versions/2.15.0-python3.11-adam.pth"; is 0 "and one of today" "telar.rest.optimizer.state.3.max_exp_avg_sq" \
+        "telar.rest.optimizer.state.3.step" "telar.rest.optimizer.param_groups.0.lr = 0.25" "telar.rest.epoch = 7"
+    run inspect "$versions/1.0.1-python3.6-module.pth"; is 1 "a whole module: every name of its pickle" "__main__.Whole       " \
+        "torch.nn.backends.thnn._get_thnn_function_backend REFUSED" "collections.OrderedDict                     understood" \
+        "torch._utils._rebuild_parameter " "torch._utils._rebuild_tensor_v2 " "torch.FloatStorage "
     output=$("$telar" inspect --json "$golden/bad_call.pth" 2>/dev/null); status=$?
     is 1 "for a program" '"name":"posix.system","known":false' '"name":"torch.FloatStorage","known":true' '"error":"'
     json_lines "inspect --json of a refused file"

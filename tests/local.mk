@@ -29,6 +29,10 @@ C_TESTS = \
 	%D%/safetensors \
 	%D%/formats \
 	%D%/formats_damage \
+	%D%/formats_fields \
+	%D%/formats_load \
+	%D%/formats_pickles \
+	%D%/formats_versions \
 	%D%/state \
 	%D%/loader \
 	%D%/misuse/misuse \
@@ -105,6 +109,7 @@ TSAN_TESTS = \
 	%D%/predict_threads \
 	%D%/program_runs \
 	%D%/data_loader \
+	%D%/formats_load \
 	%D%/rng
 
 # This one calls the plugin without the core.
@@ -303,6 +308,7 @@ EXTRA_DIST += \
 	%D%/cli.sh \
 	%D%/conformance/conformance.h \
 	%D%/cuda_search.sh \
+	%D%/damage.h \
 	%D%/demo.sh \
 	%D%/documents.sh \
 	%D%/fake-cuda/environment.sh \
@@ -311,8 +317,10 @@ EXTRA_DIST += \
 	%D%/files.h \
 	%D%/fuzz/dictionaries/csv.dict \
 	%D%/fuzz/dictionaries/idx.dict \
+	%D%/fuzz/dictionaries/jpeg.dict \
 	%D%/fuzz/dictionaries/npy.dict \
 	%D%/fuzz/dictionaries/npz.dict \
+	%D%/fuzz/dictionaries/png.dict \
 	%D%/fuzz/dictionaries/pth.dict \
 	%D%/fuzz/dictionaries/safetensors.dict \
 	%D%/fuzz/fuzz.c \
@@ -341,6 +349,7 @@ EXTRA_DIST += \
 	%D%/golden/make_rng.py \
 	%D%/golden/make_safetensors.py \
 	%D%/golden/make_special.py \
+	%D%/golden/make_torch_versions.py \
 	%D%/golden/make_weights.py \
 	%D%/golden/models_losses.txt \
 	%D%/golden/models_names.txt \
@@ -407,6 +416,87 @@ EXTRA_DIST += \
 	%D%/golden/rng.txt \
 	%D%/golden/special.txt \
 	%D%/golden/tensors.safetensors \
+	%D%/golden/torch/1.0.0-python2.7-adam.pth \
+	%D%/golden/torch/1.0.0-python2.7-list.pth \
+	%D%/golden/torch/1.0.0-python2.7-module.pth \
+	%D%/golden/torch/1.0.0-python2.7-sgd.pth \
+	%D%/golden/torch/1.0.0-python2.7-tensor.pth \
+	%D%/golden/torch/1.0.0-python2.7-weights.pth \
+	%D%/golden/torch/1.0.1-python3.6-adam.pth \
+	%D%/golden/torch/1.0.1-python3.6-list.pth \
+	%D%/golden/torch/1.0.1-python3.6-module.pth \
+	%D%/golden/torch/1.0.1-python3.6-sgd.pth \
+	%D%/golden/torch/1.0.1-python3.6-tensor.pth \
+	%D%/golden/torch/1.0.1-python3.6-weights.pth \
+	%D%/golden/torch/1.1.0-python3.7-adam.pth \
+	%D%/golden/torch/1.1.0-python3.7-list.pth \
+	%D%/golden/torch/1.1.0-python3.7-module.pth \
+	%D%/golden/torch/1.1.0-python3.7-sgd.pth \
+	%D%/golden/torch/1.1.0-python3.7-tensor.pth \
+	%D%/golden/torch/1.1.0-python3.7-weights.pth \
+	%D%/golden/torch/1.12.1-python3.10-adam.pth \
+	%D%/golden/torch/1.12.1-python3.10-list.pth \
+	%D%/golden/torch/1.12.1-python3.10-module.pth \
+	%D%/golden/torch/1.12.1-python3.10-sgd.pth \
+	%D%/golden/torch/1.12.1-python3.10-tensor.pth \
+	%D%/golden/torch/1.12.1-python3.10-unzip.pth \
+	%D%/golden/torch/1.12.1-python3.10-weights.pth \
+	%D%/golden/torch/1.4.0-python2.7-adam.pth \
+	%D%/golden/torch/1.4.0-python2.7-list.pth \
+	%D%/golden/torch/1.4.0-python2.7-module.pth \
+	%D%/golden/torch/1.4.0-python2.7-sgd.pth \
+	%D%/golden/torch/1.4.0-python2.7-tensor.pth \
+	%D%/golden/torch/1.4.0-python2.7-weights.pth \
+	%D%/golden/torch/1.4.0-python2.7-zip.pth \
+	%D%/golden/torch/1.4.0-python3.7-adam.pth \
+	%D%/golden/torch/1.4.0-python3.7-list.pth \
+	%D%/golden/torch/1.4.0-python3.7-module.pth \
+	%D%/golden/torch/1.4.0-python3.7-sgd.pth \
+	%D%/golden/torch/1.4.0-python3.7-tensor.pth \
+	%D%/golden/torch/1.4.0-python3.7-weights.pth \
+	%D%/golden/torch/1.4.0-python3.7-zip.pth \
+	%D%/golden/torch/1.5.1-python3.8-adam.pth \
+	%D%/golden/torch/1.5.1-python3.8-list.pth \
+	%D%/golden/torch/1.5.1-python3.8-module.pth \
+	%D%/golden/torch/1.5.1-python3.8-sgd.pth \
+	%D%/golden/torch/1.5.1-python3.8-tensor.pth \
+	%D%/golden/torch/1.5.1-python3.8-weights.pth \
+	%D%/golden/torch/1.5.1-python3.8-zip.pth \
+	%D%/golden/torch/1.6.0-python3.8-adam.pth \
+	%D%/golden/torch/1.6.0-python3.8-list.pth \
+	%D%/golden/torch/1.6.0-python3.8-module.pth \
+	%D%/golden/torch/1.6.0-python3.8-sgd.pth \
+	%D%/golden/torch/1.6.0-python3.8-tensor.pth \
+	%D%/golden/torch/1.6.0-python3.8-unzip.pth \
+	%D%/golden/torch/1.6.0-python3.8-weights.pth \
+	%D%/golden/torch/1.9.1-python3.9-adam.pth \
+	%D%/golden/torch/1.9.1-python3.9-list.pth \
+	%D%/golden/torch/1.9.1-python3.9-module.pth \
+	%D%/golden/torch/1.9.1-python3.9-sgd.pth \
+	%D%/golden/torch/1.9.1-python3.9-tensor.pth \
+	%D%/golden/torch/1.9.1-python3.9-unzip.pth \
+	%D%/golden/torch/1.9.1-python3.9-weights.pth \
+	%D%/golden/torch/2.0.1-python3.11-adam.pth \
+	%D%/golden/torch/2.0.1-python3.11-list.pth \
+	%D%/golden/torch/2.0.1-python3.11-module.pth \
+	%D%/golden/torch/2.0.1-python3.11-sgd.pth \
+	%D%/golden/torch/2.0.1-python3.11-tensor.pth \
+	%D%/golden/torch/2.0.1-python3.11-unzip.pth \
+	%D%/golden/torch/2.0.1-python3.11-weights.pth \
+	%D%/golden/torch/2.15.0-python3.11-adam.pth \
+	%D%/golden/torch/2.15.0-python3.11-list.pth \
+	%D%/golden/torch/2.15.0-python3.11-module.pth \
+	%D%/golden/torch/2.15.0-python3.11-sgd.pth \
+	%D%/golden/torch/2.15.0-python3.11-tensor.pth \
+	%D%/golden/torch/2.15.0-python3.11-unzip.pth \
+	%D%/golden/torch/2.15.0-python3.11-weights.pth \
+	%D%/golden/torch/2.4.1-python3.12-adam.pth \
+	%D%/golden/torch/2.4.1-python3.12-list.pth \
+	%D%/golden/torch/2.4.1-python3.12-module.pth \
+	%D%/golden/torch/2.4.1-python3.12-sgd.pth \
+	%D%/golden/torch/2.4.1-python3.12-tensor.pth \
+	%D%/golden/torch/2.4.1-python3.12-unzip.pth \
+	%D%/golden/torch/2.4.1-python3.12-weights.pth \
 	%D%/golden/weights/bad_call.pth \
 	%D%/golden/weights/bad_call_legacy.pth \
 	%D%/golden/weights/bad_complex.npy \
@@ -436,6 +526,7 @@ EXTRA_DIST += \
 	%D%/hostile.sh \
 	%D%/kernel_call.h \
 	%D%/nn_cases.h \
+	%D%/pickles.h \
 	%D%/predict.sh \
 	%D%/program.h \
 	%D%/program_modes.sh \

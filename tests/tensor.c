@@ -178,6 +178,29 @@ static void scopes(void)
     is_int((long long)after.allocated, (long long)before.allocated, "everything else is gone");
 }
 
+/* Blocks of the pool are an eighth larger than what is asked for at most, and come back. */
+static void blocks(void)
+{
+    size_t before = tl_memory_stats("cpu").allocated, worst = 0, odd = 0;
+    for (int64_t n = 65; n < 40 << 20; n += 1 + n / 17)
+        TL_SCOPE
+        {
+            tl_tensor *t = tl_empty(TL_SHAPE(n), (struct tl_options){.dtype = TL_U8, .device = "cpu"});
+            size_t taken = tl_memory_stats("cpu").allocated - before;
+            odd += !t || taken < (size_t)n;
+            worst = taken * 1000 / (size_t)n > worst ? taken * 1000 / (size_t)n : worst;
+        }
+    is_int((long long)odd, 0, "no block is too small");
+    ok(worst <= 1125, "none is over an eighth too large: %zu for 1000 bytes", worst);
+    for (int64_t n = 9 << 8; n <= 9 << 20; n *= 2)
+        TL_SCOPE odd += !tl_empty(TL_SHAPE(n), (struct tl_options){.dtype = TL_U8, .device = "cpu"}) || tl_memory_stats("cpu").allocated - before != (size_t)n;
+    is_int((long long)odd, 0, "weights of 3 x 3 convolutions take what they need");
+    tl_memory_trim("cpu");
+    struct tl_memory_stats after = tl_memory_stats("cpu");
+    is_int((long long)after.allocated, (long long)before, "all blocks come back");
+    is_int((long long)after.reserved, (long long)before, "and go back");
+}
+
 static void values(void)
 {
     tl_tensor *t = tl_arange(0, 6, 1, (struct tl_options){.dtype = TL_F32});
@@ -232,6 +255,7 @@ int main(void)
     errors_travel();
     promotion();
     scopes();
+    blocks();
     values();
     after_fork();
     is_string(tl_error_message(), "", "no error is left over");

@@ -112,14 +112,88 @@ static bool shape_bytes(int ndim, const int64_t *shape, tl_dtype dtype, uint64_t
     return good;
 }
 
-/* After a copy its source is not needed any more: without this a file whose tensors are all copied takes its size twice. Not while
- * tensors lie in the map: what was written to them would be lost. */
-static void forget_pages(struct mapping *m, uintptr_t from, uint64_t bytes)
+/* After a copy its source is not needed any more: without this a file whose tensors are all copied takes its size twice. What was
+ * written there is lost. */
+static void forget_pages(const struct mapping *m, uintptr_t from, uint64_t bytes)
 {
-    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), begin = (from + page - 1) / page * page, end = (from + (uintptr_t)bytes) / page * page;
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), start = (uintptr_t)m->data;
 
-    if (end > begin && atomic_load_explicit(&m->refs, memory_order_acquire) == 1)
+    if (from < start || from - start > m->size || bytes > m->size - (from - start))
+        return;
+    uintptr_t begin = (from + page - 1) / page * page, end = (from + (uintptr_t)bytes) / page * page;
+    if (end > begin)
         (void)madvise((void *)begin, end - begin, MADV_DONTNEED);
+}
+
+void tl_map_forget(const struct tl_map *map, const void *data, size_t size)
+{
+    if (map && map->private_ && data)
+        forget_pages(map->private_, (uintptr_t)data, size);
+}
+
+void map_copy(void *mapping, void *to, const void *from, size_t bytes)
+{
+    enum { STEP = 1 << 20 };
+    for (size_t at = 0; at < bytes; at += STEP) {
+        size_t n = bytes - at < STEP ? bytes - at : STEP;
+        memcpy((unsigned char *)to + at, (const unsigned char *)from + at, n);
+        forget_pages(mapping, (uintptr_t)from + at, n);
+    }
+}
+
+/* Do its values lie in a map, as the file has them? What was copied out of one, forget_pages() passes over. */
+static bool lies_in_map(const tl_tensor *t)
+{
+    return t->storage->release == mapping_release && storage_version(t->storage) == 0;
+}
+
+void tl_from_map_forget(tl_tensor *t)
+{
+    if (t && !is_none(t) && (t->flags & T_CONTIGUOUS) && lies_in_map(t) && !storage_native(t->storage)) {
+        size_t element = tl_dtype_size((tl_dtype)t->dtype);
+        forget_pages(t->storage->release_ctx, (uintptr_t)t->storage->mem.handle + (size_t)t->offset * element, (uint64_t)t->numel * element);
+    }
+}
+
+/* Of bytes that nobody has asked for yet: without making them the tensor's own. */
+static bool copy_unaligned(tl_tensor *t, void *to, size_t begin, size_t bytes)
+{
+    if (!storage_native(t->storage))
+        return false;
+    storage_lock(t->storage);
+    const struct native *n = storage_native(t->storage);
+    bool there = n && n->in_map;
+    if (there)
+        map_copy(t->storage->release_ctx, to, (const unsigned char *)n->view.mem.handle + begin, bytes);
+    storage_unlock(t->storage);
+    return there;
+}
+
+tl_status tl_from_map_copy(tl_tensor *t, void *to)
+{
+    if (!t || is_none(t) || !to)
+        return tl_fail(TL_ERR_ARGUMENT, "from_map_copy: a tensor, and a place for its values are needed");
+    size_t element = tl_dtype_size((tl_dtype)t->dtype), bytes = (size_t)t->numel * element;
+    if (bytes == 0 || ((t->flags & T_CONTIGUOUS) && copy_unaligned(t, to, (size_t)t->offset * element, bytes)))
+        return TL_OK;
+    const void *data = tl_data(t);
+    if (data && lies_in_map(t))
+        map_copy(t->storage->release_ctx, to, data, bytes);
+    else if (data)
+        memcpy(to, data, bytes);
+    return data ? TL_OK : tl_error_code();
+}
+
+/* A tensor over bytes that it copies when somebody looks; the caller counts its reference. */
+static tl_tensor *unaligned(struct mapping *m, const void *data, uint64_t bytes, int ndim, const int64_t *shape, tl_dtype dtype)
+{
+    storage *s = storage_unaligned(data, (size_t)bytes);
+    tl_tensor *t = s ? tensor_over(s, dtype, ndim, shape, NULL, 0) : NULL;
+    if (t) {
+        s->release = mapping_release;
+        s->release_ctx = m;
+    }
+    return t;
 }
 
 tl_tensor *tl_from_map(const struct tl_map *map, const void *data, int ndim, const int64_t *shape, tl_dtype dtype)
@@ -141,13 +215,10 @@ tl_tensor *tl_from_map(const struct tl_map *map, const void *data, int ndim, con
         return NULL;
     }
     struct mapping *m = map->private_;
-    if (!m || bytes == 0 || from % tl_dtype_size(dtype) != 0) {
-        tl_tensor *copy = tl_from_data(ndim, shape, data, on_host);
-        if (copy && m)
-            forget_pages(m, from, bytes);
-        return copy;
-    }
-    tl_tensor *t = tl_from_memory(ndim, shape, (void *)from, on_host, mapping_release, m);
+    bool aligned = from % tl_dtype_size(dtype) == 0;
+    if (!m || bytes == 0 || (!aligned && bytes <= INLINE_BYTES))
+        return tl_from_data(ndim, shape, data, on_host);
+    tl_tensor *t = aligned ? tl_from_memory(ndim, shape, (void *)from, on_host, mapping_release, m) : unaligned(m, data, bytes, ndim, shape, dtype);
     if (t)
         atomic_fetch_add_explicit(&m->refs, 1, memory_order_relaxed);
     return t;

@@ -59,6 +59,25 @@ storage *storage_foreign(void *data, size_t bytes, void (*release)(void *ctx), v
     return s;
 }
 
+storage *storage_unaligned(const void *data, size_t bytes)
+{
+    storage *s = storage_new(device_host(), bytes, true);
+    struct native *n = s ? pool_alloc(sizeof *n) : NULL;
+    if (!n) {
+        if (s)
+            pool_free(s, sizeof *s);
+        return NULL;
+    }
+    memset(n, 0, sizeof *n);
+    atomic_init(&n->refs, 1);
+    n->device = s->device;
+    n->in_map = true;
+    n->view.mem.handle = (void *)(uintptr_t)data;
+    atomic_init(&s->native, n);
+    s->canonical_stale = true;
+    return s;
+}
+
 void storage_keep(storage *s)
 {
     atomic_fetch_add_explicit(&s->refs, 1, memory_order_relaxed);
@@ -68,7 +87,8 @@ void native_release(struct native *n)
 {
     if (!n || atomic_fetch_sub_explicit(&n->refs, 1, memory_order_acq_rel) != 1)
         return;
-    memory_free(n->device, n->view.mem, n->capacity);
+    if (!n->in_map)
+        memory_free(n->device, n->view.mem, n->capacity);
     pool_free(n, sizeof *n);
 }
 
@@ -155,6 +175,12 @@ static tl_status make_canonical(storage *s)
     if (!s->canonical_stale)
         return TL_OK;
     const struct native *n = storage_native(s);
+    if (n->in_map) {
+        map_copy(s->release_ctx, s->mem.handle, n->view.mem.handle, s->bytes);
+        s->canonical_stale = false;
+        native_replace(s, NULL);
+        return TL_OK;
+    }
     struct tl_view to = n->view;
     to.layout = TL_LAYOUT_CONTIGUOUS;
     contiguous_strides(to.ndim, to.shape, to.stride);
@@ -233,7 +259,7 @@ static bool same_geometry(const struct tl_view *v, const tl_tensor *t)
 static bool native_fits(const storage *s, const tl_tensor *t)
 {
     const struct native *n = storage_native(s);
-    return n && n->version == storage_version(s) && same_geometry(&n->view, t) && n->offset == t->offset &&
+    return n && !n->in_map && n->version == storage_version(s) && same_geometry(&n->view, t) && n->offset == t->offset &&
            memcmp(n->strides, t->strides, (size_t)t->ndim * sizeof *t->strides) == 0;
 }
 
@@ -262,6 +288,7 @@ static struct native *native_new(storage *s, const tl_tensor *t, const struct tl
     atomic_init(&n->refs, 1);
     n->device = s->device;
     n->owner = owner;
+    n->in_map = false;
     n->view = *v;
     n->version = storage_version(s);
     n->offset = t->offset;

@@ -122,8 +122,15 @@ struct tl_load_options {
     size_t struct_size;
     bool lenient;       /**< missing and unexpected names are allowed; another shape never is */
     const char *prefix; /**< take this off; names that do not begin with it are passed over. "": take nothing off */
+    bool assign;        /**< take the state's tensors over instead of copying their values */
 };
-/** Copy values in. Everything is checked first: all missing, unexpected and mis-shaped names are listed at once and
+/** Copy values in, or with .assign take the tensors over (PyTorch's assign=True): each parameter and buffer stays the tensor that it is, with what
+ *  it requires, and its memory becomes that of the state's tensor, which saves the copy, and its own memory from then on. Types and devices stay as they
+ *  are, at the price of a copy where the state has others; one on "meta", which has no memory, goes where the state's tensor is. Memory that
+ *  several of them would share, or that has gaps, is copied, too. Of a file, weights then lie in the map (see tl_state_load()): nobody may shorten or
+ *  overwrite it in place while the module lives.
+ *
+ *  Everything is checked first: all missing, unexpected and mis-shaped names are listed at once and
  *  nothing is changed. With strict false, missing and unexpected names are allowed. Names that begin with "telar." are not weights, and passed
  *  over. Counters num_batches_tracked may all be missing, since PyTorch before 0.4.1 had none. */
 TL_PUBLIC tl_status tl_module_load_state(tl_module *m, const tl_state *s, bool strict);

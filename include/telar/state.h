@@ -77,9 +77,18 @@ struct tl_map {
 TL_PUBLIC tl_status tl_map_open(const char *path, struct tl_map *map);
 /** Unmap it, once no tensor lies in it any more. */
 TL_PUBLIC void tl_map_close(struct tl_map *map);
-/** A host tensor over the bytes of a map that begin at `data`, without a copy where that is aligned to the elements. It keeps the map's
- *  memory; writing to it changes nothing in the file. TL_ERR_TRUNCATED if the map is too short. */
+/** A host tensor over the bytes of a map that begin at `data`, without a copy where that is aligned to the elements; else they are copied when
+ *  somebody first looks at them. It keeps the map's memory; writing to it changes nothing in the file. TL_ERR_TRUNCATED if the map is too short. */
 TL_PUBLIC tl_tensor *tl_from_map(const struct tl_map *map, const void *data, int ndim, const int64_t *shape, tl_dtype dtype);
+/** Give the memory of these bytes of a map back to the system, which reads them from the file again when they are next looked at: what
+ *  was read for a checksum only need not stay. It is for readers of files, and for bytes of which nothing was written since the map was opened: that
+ *  would be lost. Whole pages only; what lies outside of the map is passed over. */
+TL_PUBLIC void tl_map_forget(const struct tl_map *map, const void *data, size_t size);
+/** The same for a contiguous tensor of tl_from_map(), once its values were copied. Nothing happens to one that was written, and to other tensors. */
+TL_PUBLIC void tl_from_map_forget(tl_tensor *t);
+/** Copy all elements of a contiguous host tensor, as they are, to `to`: as tl_copy_out() does, but of a tensor of tl_from_map() no more than a
+ *  MiB is in memory at a time. */
+TL_PUBLIC tl_status tl_from_map_copy(tl_tensor *t, void *to);
 
 /** Atomic writing: write to the stream `file`, then commit; or abort, which leaves the old file. */
 struct tl_atomic_file {

@@ -217,21 +217,59 @@ static tl_status judge(struct loading *l, const tl_module *m, bool strict)
     return status;
 }
 
-/* Convert everything first (new memory where device or dtype differ), then copy, which cannot fail any more. */
-static tl_status copy_all(const struct loading *l)
+static bool is_device(const tl_tensor *t, const char *name)
+{
+    return strcmp(tl_device_of(t), name) == 0;
+}
+
+/* The values of `from` where and as `to` has them: `from` itself, or new memory where device or dtype differ. */
+static tl_tensor *converted(tl_tensor *from, const tl_tensor *to)
+{
+    tl_tensor *t = tl_cast(tl_to_device(from, tl_device_of(to)), tl_dtype_of(to));
+    if (t && t != from)
+        tl_from_map_forget(from);
+    return t;
+}
+
+static tl_status copy_values(tl_tensor *to, tl_tensor *from)
+{
+    if (tl_shares_storage(to, from))
+        return TL_OK;
+    if (!is_device(to, "cpu") || !tl_is_contiguous(to) || !tl_is_contiguous(from) || tl_numel(from) == 0)
+        return tl_copy_(to, from) ? TL_OK : tl_error_code();
+    void *target = tl_data_mut(to);
+    return target ? tl_from_map_copy(from, target) : tl_error_code();
+}
+
+/* What `to` is to become. All that can fail is done here. */
+static tl_tensor *assignable(const struct loading *l, tl_tensor *const *ready, size_t i)
+{
+    const tl_tensor *to = l->pairs[i].to;
+    tl_tensor *from = l->pairs[i].from;
+    if (!tl_is_leaf(to)) {
+        tl_fail(TL_ERR_STATE, "load_state: a parameter is the result of an operation; only leaves can be assigned to");
+        return NULL;
+    }
+    tl_tensor *t = tl_contiguous(is_device(to, "meta") ? tl_cast(from, tl_dtype_of(to)) : converted(from, to));
+    for (size_t k = 0; k < i && t; k++)
+        if (l->pairs[k].to != to && tl_shares_storage(ready[k], t))
+            return tl_clone(t);
+    return is_device(t, "cpu") && tl_numel(t) > 0 && !tl_data(t) ? NULL : t; /* what lies in a map and is not aligned is copied now */
+}
+
+/* Convert everything first (new memory where device or dtype differ), then copy or assign, which cannot fail any more. */
+static tl_status put_all(const struct loading *l, bool assign)
 {
     tl_tensor **ready = calloc(l->n + 1, sizeof *ready);
     tl_status status = ready ? TL_OK : tl_fail(TL_ERR_NOMEM, "load_state: out of memory");
     TL_NO_GRAD TL_SCOPE
     {
         for (size_t i = 0; i < l->n && status == TL_OK; i++) {
-            const tl_tensor *to = l->pairs[i].to;
-            ready[i] = tl_cast(tl_to_device(l->pairs[i].from, tl_device_of(to)), tl_dtype_of(to));
+            ready[i] = assign ? assignable(l, ready, i) : converted(l->pairs[i].from, l->pairs[i].to);
             status = ready[i] ? TL_OK : tl_error_code();
         }
         for (size_t i = 0; i < l->n && status == TL_OK; i++)
-            if (!tl_shares_storage(l->pairs[i].to, ready[i]) && !tl_copy_(l->pairs[i].to, ready[i]))
-                status = tl_error_code();
+            status = assign ? tl_set_data(l->pairs[i].to, ready[i]) : copy_values(l->pairs[i].to, ready[i]);
     }
     free(ready);
     return status;
@@ -284,7 +322,7 @@ tl_status tl_module_load_state_with(tl_module *m, const tl_state *s, const struc
     if (status == TL_OK)
         status = judge(&l, m, !o.lenient);
     if (status == TL_OK)
-        status = copy_all(&l);
+        status = put_all(&l, o.assign);
     string_free(&path);
     string_free(&l.missing);
     string_free(&l.unexpected);

@@ -2,7 +2,7 @@
  *
  * One libFuzzer target for every reader of files (see build-aux/fuzz): the bytes become a file, which is read as a program reads it. The plugin
  * is built with the fuzzer's counters; the libraries are not. FUZZ_FILE is the file's name, whose ending chooses the plugin; with
- * FUZZ_DATA it is a data set, of which one batch is taken.
+ * FUZZ_DATA it is a data set, FUZZ_SET in front of its name, of which one batch is taken.
  */
 #include <errno.h>
 #include <stdint.h>
@@ -68,9 +68,15 @@ static void look(tl_tensor *t)
 
 #ifdef FUZZ_DATA
 
+#ifndef FUZZ_SET
+#define FUZZ_SET "" /* the file's name tells which data set it is */
+#endif
+
 static void read_it(void)
 {
-    tl_dataset *d = tl_data_open(path);
+    char name[300];
+    snprintf(name, sizeof name, "%s%s", FUZZ_SET, path);
+    tl_dataset *d = tl_data_open(name);
     tl_loader *l = d ? tl_loader_new(d, .batch_size = 4) : NULL;
     tl_tensor *batch[TL_MAX_FIELDS];
     if (l && tl_loader_start(l) == TL_OK && tl_loader_next(l, batch) == 1)

@@ -27,13 +27,13 @@ tl_status npy_head_size(const char *what, const unsigned char *data, size_t size
     if (size < MAGIC + 4 || (npy_probe(data, size) && data[6] > 1 && size < NPY_PREFIX))
         return tl_fail(TL_ERR_TRUNCATED, "%s: it ends at byte %zu, before the header", what, size);
     if (!npy_probe(data, size))
-        return tl_fail(TL_ERR_FORMAT, "%s: it does not begin as an array of NumPy does", what);
+        return tl_fail(TL_ERR_FORMAT, "%s: byte 0: it does not begin as an array of NumPy does", what);
     if (data[6] < 1 || data[6] > 3)
-        return tl_fail(TL_ERR_UNSUPPORTED, "%s: version %u.%u of the array format; 1 to 3 are read", what, data[6], data[7]);
+        return tl_fail(TL_ERR_UNSUPPORTED, "%s: byte 6: version %u.%u of the array format; 1 to 3 are read", what, data[6], data[7]);
     size_t width = data[6] == 1 ? 2 : 4;
     *head = 8 + width + load_le(data + 8, width);
     if (*head > NPY_MOST_HEADER)
-        return tl_fail(TL_ERR_LIMIT, "%s: a header of %" PRIu64 " bytes; %d are the most", what, *head, NPY_MOST_HEADER);
+        return tl_fail(TL_ERR_LIMIT, "%s: byte 8: a header of %" PRIu64 " bytes; %d are the most", what, *head, NPY_MOST_HEADER);
     return TL_OK;
 }
 
@@ -217,6 +217,13 @@ static void swap_bytes(unsigned char *data, uint64_t n, size_t size)
         }
 }
 
+tl_status npy_check_bools(const char *what, const unsigned char *data, size_t n, uint64_t before)
+{
+    uint64_t i = find_no_bool(data, n);
+
+    return i == n ? TL_OK : tl_fail(TL_ERR_FORMAT, "%s: element %" PRIu64 " is %u; a bool is 0 or 1", what, before + i, data[i]);
+}
+
 tl_tensor *npy_shaped(const char *what, const struct npy *n, tl_tensor *flat)
 {
     int64_t axes[TL_MAX_DIMS];
@@ -229,10 +236,7 @@ tl_tensor *npy_shaped(const char *what, const struct npy *n, tl_tensor *flat)
     }
     if (flat && n->dtype == TL_BOOL && n->bytes > 0) {
         const unsigned char *data = tl_data(flat);
-        uint64_t i = data ? find_no_bool(data, n->bytes) : 0;
-        if (data && i < n->bytes)
-            tl_fail(TL_ERR_FORMAT, "%s: element %" PRIu64 " is %u; a bool is 0 or 1", what, i, data[i]);
-        if (!data || i < n->bytes)
+        if (!data || npy_check_bools(what, data, (size_t)n->bytes, 0) != TL_OK)
             return NULL;
     }
     if (!flat || !n->fortran || n->ndim < 2)

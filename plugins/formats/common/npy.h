@@ -31,6 +31,8 @@ tl_status npy_parse(const char *what, const unsigned char *data, size_t size, st
 /** Make values in the file's order of bytes and of indices the tensor that is meant, `flat` being one of n->bytes bytes: reversed dimensions of
  *  Fortran's order become strides. NULL and an error. */
 tl_tensor *npy_shaped(const char *what, const struct npy *n, tl_tensor *flat);
+/** Are n bools, which come after `before` others, 0 or 1? */
+tl_status npy_check_bools(const char *what, const unsigned char *data, size_t n, uint64_t before);
 /** The shape to read the data with: reversed, if they are in Fortran's order. */
 void npy_file_shape(const struct npy *n, int64_t shape[TL_MAX_DIMS]);
 

@@ -71,6 +71,11 @@ static tl_status find_end(const struct zip *z, size_t *at)
     return tl_fail(TL_ERR_TRUNCATED, "\"%s\": no end record within the last of its %zu bytes: an archive that is cut, or none", z->path, size);
 }
 
+static tl_status several_parts(const struct zip *z, size_t at)
+{
+    return tl_fail(TL_ERR_UNSUPPORTED, "\"%s\": byte %zu: an archive of several parts", z->path, at);
+}
+
 /* The 64-bit end record, which stands before its locator. What the 32-bit one says must agree, or be all ones. */
 static tl_status read_end64(const struct zip *z, size_t locator, struct directory *d)
 {
@@ -78,7 +83,7 @@ static tl_status read_end64(const struct zip *z, size_t locator, struct director
     uint64_t at = load_le(data + locator + 8, 8), size;
 
     if (load_le(data + locator + 4, 4) != 0 || load_le(data + locator + 16, 4) > 1)
-        return tl_fail(TL_ERR_UNSUPPORTED, "\"%s\": an archive of several parts", z->path);
+        return several_parts(z, locator);
     if (locator < END64_SIZE || at > locator - END64_SIZE || load_le(data + at, 4) != END64)
         return lie(z, locator, "there is no 64-bit end record where its locator says");
     size = load_le(data + at + 4, 8);
@@ -101,7 +106,7 @@ static tl_status read_end(const struct zip *z, struct directory *d)
     const unsigned char *end = z->map->data + at;
     *d = (struct directory){load_le(end + 16, 4), load_le(end + 12, 4), load_le(end + 10, 2), at};
     if (load_le(end + 4, 4) != 0 || load_le(end + 8, 2) != d->count)
-        return tl_fail(TL_ERR_UNSUPPORTED, "\"%s\": an archive of several parts", z->path);
+        return several_parts(z, at);
     if (at >= LOCATOR64_SIZE && load_le(end - LOCATOR64_SIZE, 4) == LOCATOR64 && (s = read_end64(z, at - LOCATOR64_SIZE, d)) != TL_OK)
         return s;
     if (d->begin > d->end || d->size != d->end - d->begin)
@@ -243,6 +248,8 @@ tl_status zip_open(struct zip *z, const struct tl_map *map, const char *path)
     uint64_t at = d.begin, used = 0;
     for (; s == TL_OK && z->count < d.count; z->count++, at += used)
         s = read_central(z, map->data + at, d.end - at, d.begin, &z->entries[z->count], &used);
+    for (size_t i = 0; i < z->count; i++)
+        z->packed = z->packed || z->entries[i].deflated;
     if (s == TL_OK && at != d.end)
         s = lie(z, at, "the directory goes on after its last record");
     return s == TL_OK ? check_apart(z) : s;
@@ -293,7 +300,16 @@ static tl_status judge_sum(const struct zip *z, const struct zip_entry *e, uint3
 
 tl_status zip_check(const struct zip *z, const struct zip_entry *e)
 {
-    return judge_sum(z, e, zip_crc(0, e->data, e->size));
+    enum { STEP = 1 << 20, SMALL = 1 << 16 }; /* as much of the file as is in memory at a time; what is not worth the call */
+    uint32_t crc = 0;
+
+    for (uint64_t at = 0; at < e->size; at += STEP) {
+        uint64_t n = e->size - at < STEP ? e->size - at : STEP;
+        crc = zip_crc(crc, e->data + at, n);
+        if (e->size >= SMALL)
+            tl_map_forget(z->map, e->data + at, n);
+    }
+    return judge_sum(z, e, crc);
 }
 
 struct zip_stream {
@@ -392,6 +408,23 @@ tl_status zip_read(struct zip_stream *s, void *to, uint64_t n)
         memcpy(to, s->entry->data + (s->entry->size - s->left_out - n), (size_t)n);
     if (status == TL_OK)
         s->crc = zip_crc(s->crc, to, n);
+    return status;
+}
+
+tl_status zip_skim(struct zip_stream *s, uint64_t n, zip_see *see, void *ctx)
+{
+    enum { STEP = 1 << 16 };
+    unsigned char *piece = malloc(STEP);
+    tl_status status = piece ? TL_OK : stream_fail(s, TL_ERR_NOMEM, "no memory to look at it");
+
+    for (uint64_t at = 0; status == TL_OK && at < n;) {
+        size_t step = n - at < STEP ? (size_t)(n - at) : STEP;
+        status = zip_read(s, piece, step);
+        if (status == TL_OK && see)
+            status = see(ctx, piece, step, at);
+        at += step;
+    }
+    free(piece);
     return status;
 }
 

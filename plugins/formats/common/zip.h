@@ -28,7 +28,8 @@ struct zip {
     struct zip_entry *entries; /* in the order of the directory */
     struct zip_entry **by_name;
     size_t count;
-    uint64_t inflated; /* bytes that were unpacked so far, against ZIP_INFLATE_… */
+    bool packed;       /* some record is compressed */
+    uint64_t inflated; /* bytes that were unpacked so far, against ZIP_INFLATE_…; who only looked sets it back */
 };
 
 /* Of a file of n bytes at most ZIP_INFLATE_FREE + ZIP_INFLATE_RATIO n bytes are unpacked in all: networks with many zeros
@@ -53,6 +54,9 @@ tl_status zip_check(const struct zip *z, const struct zip_entry *e);
 struct zip_stream;
 struct zip_stream *zip_begin(struct zip *z, const struct zip_entry *e);
 tl_status zip_read(struct zip_stream *s, void *to, uint64_t n);
+/** The same n bytes, and none is kept: `see` (NULL: nobody) gets them piece by piece, and how many came before. */
+typedef tl_status zip_see(void *ctx, const unsigned char *data, size_t n, uint64_t before);
+tl_status zip_skim(struct zip_stream *s, uint64_t n, zip_see *see, void *ctx);
 /** `good`: everything was read, so judge it; else only free. NULL is allowed. */
 tl_status zip_end(struct zip_stream *s, bool good);
 

@@ -25,54 +25,66 @@ static bool probe(const unsigned char *head, size_t size)
 
 /* ---- Reading ---- */
 
-/* An array that is stored is used where it lies. */
+/* The header of an array that is stored, when its checksum is right. */
+static tl_status stored_head(const struct zip *z, const struct zip_entry *e, const char *what, struct npy *n)
+{
+    uint64_t head = 0;
+    tl_status s = zip_check(z, e);
+
+    if (s == TL_OK)
+        s = npy_head_size(what, e->data, (size_t)e->size, &head);
+    if (s == TL_OK && head > e->size)
+        s = tl_fail(TL_ERR_TRUNCATED, "%s: it has %" PRIu64 " bytes, its header alone %" PRIu64, what, e->size, head);
+    if (s == TL_OK)
+        s = npy_parse(what, e->data, (size_t)head, n);
+    if (s == TL_OK && n->bytes != e->size - head)
+        s = tl_fail(TL_ERR_FORMAT, "%s: its shape and type need %" PRIu64 " bytes, there are %" PRIu64, what, n->bytes, e->size - head);
+    return s;
+}
+
+/* It is used where it lies. */
 static tl_tensor *stored(const struct zip *z, const struct zip_entry *e, const char *what)
 {
     struct npy n;
     int64_t shape[TL_MAX_DIMS] = {0};
-    uint64_t head = 0;
 
-    if (zip_check(z, e) != TL_OK || npy_head_size(what, e->data, (size_t)e->size, &head) != TL_OK)
+    if (stored_head(z, e, what, &n) != TL_OK)
         return NULL;
-    if (head > e->size) {
-        tl_fail(TL_ERR_TRUNCATED, "%s: it has %" PRIu64 " bytes, its header alone %" PRIu64, what, e->size, head);
-        return NULL;
-    }
-    if (npy_parse(what, e->data, (size_t)head, &n) != TL_OK)
-        return NULL;
-    if (n.bytes != e->size - head) {
-        tl_fail(TL_ERR_FORMAT, "%s: its shape and type need %" PRIu64 " bytes, there are %" PRIu64, what, n.bytes, e->size - head);
-        return NULL;
-    }
     npy_file_shape(&n, shape);
-    return npy_shaped(what, &n, tl_from_map(z->map, e->data + head, n.ndim, shape, n.dtype));
+    return npy_shaped(what, &n, tl_from_map(z->map, e->data + (e->size - n.bytes), n.ndim, shape, n.dtype));
 }
 
-/* The header first, then the values into the tensor. */
-static tl_tensor *unpack(struct zip_stream *stream, const struct zip_entry *e, const char *what)
+/* The header of one that is compressed, which is read off the stream. */
+static tl_status packed_head(struct zip_stream *stream, const struct zip_entry *e, const char *what, struct npy *n)
 {
-    unsigned char *head_bytes = malloc(NPY_MOST_HEADER);
+    unsigned char *bytes = malloc(NPY_MOST_HEADER);
     uint64_t head = 0, prefix = e->size < NPY_PREFIX ? e->size : NPY_PREFIX;
-    int64_t shape[TL_MAX_DIMS] = {0};
-    tl_tensor *t = NULL;
-    struct npy n = {0};
+    tl_status s = bytes ? zip_read(stream, bytes, prefix) : tl_fail(TL_ERR_NOMEM, "%s: no memory", what);
 
-    tl_status s = head_bytes ? zip_read(stream, head_bytes, prefix) : tl_fail(TL_ERR_NOMEM, "%s: no memory", what);
     if (s == TL_OK)
-        s = npy_head_size(what, head_bytes, (size_t)prefix, &head);
+        s = npy_head_size(what, bytes, (size_t)prefix, &head);
     if (s == TL_OK && head < prefix)
         s = tl_fail(TL_ERR_FORMAT, "%s: a header of %" PRIu64 " bytes", what, head);
     if (s == TL_OK)
-        s = zip_read(stream, head_bytes + prefix, head - prefix);
+        s = zip_read(stream, bytes + prefix, head - prefix);
     if (s == TL_OK)
-        s = npy_parse(what, head_bytes, (size_t)head, &n);
-    if (s == TL_OK && n.bytes != e->size - head)
-        s = tl_fail(TL_ERR_FORMAT, "%s: its shape and type need %" PRIu64 " bytes, there are %" PRIu64, what, n.bytes, e->size - head);
-    free(head_bytes);
-    if (s != TL_OK)
+        s = npy_parse(what, bytes, (size_t)head, n);
+    if (s == TL_OK && n->bytes != e->size - head)
+        s = tl_fail(TL_ERR_FORMAT, "%s: its shape and type need %" PRIu64 " bytes, there are %" PRIu64, what, n->bytes, e->size - head);
+    free(bytes);
+    return s;
+}
+
+/* Then the values, into the tensor. */
+static tl_tensor *unpack(struct zip_stream *stream, const struct zip_entry *e, const char *what)
+{
+    int64_t shape[TL_MAX_DIMS] = {0};
+    struct npy n = {0};
+
+    if (packed_head(stream, e, what, &n) != TL_OK)
         return NULL;
     npy_file_shape(&n, shape);
-    t = tl_empty(n.ndim, shape, (struct tl_options){.dtype = n.dtype, .device = "cpu"});
+    tl_tensor *t = tl_empty(n.ndim, shape, (struct tl_options){.dtype = n.dtype, .device = "cpu"});
     void *to = t && n.bytes > 0 ? tl_data_mut(t) : NULL;
     if (!t || (n.bytes > 0 && (!to || zip_read(stream, to, n.bytes) != TL_OK)))
         return NULL;
@@ -87,27 +99,75 @@ static tl_tensor *unpacked(struct zip *z, const struct zip_entry *e, const char 
     return zip_end(stream, t != NULL) == TL_OK ? t : NULL;
 }
 
-static tl_status read_entry(struct zip *z, const struct zip_entry *e, tl_state *into)
+static tl_status look_for_bools(void *ctx, const unsigned char *data, size_t n, uint64_t before)
+{
+    return npy_check_bools(ctx, data, n, before);
+}
+
+/* Is an array whole? Nothing is made of it. */
+static tl_status look(struct zip *z, const struct zip_entry *e, char *what)
+{
+    struct npy n = {0};
+
+    if (!e->deflated) {
+        tl_status s = stored_head(z, e, what, &n);
+        return s == TL_OK && n.dtype == TL_BOOL ? npy_check_bools(what, e->data + (e->size - n.bytes), (size_t)n.bytes, 0) : s;
+    }
+    struct zip_stream *stream = zip_begin(z, e);
+    tl_status s = stream ? packed_head(stream, e, what, &n) : tl_error_code();
+    if (s == TL_OK)
+        s = zip_skim(stream, n.bytes, n.dtype == TL_BOOL ? look_for_bools : NULL, what);
+    tl_status ended = zip_end(stream, s == TL_OK);
+    return s == TL_OK ? ended : s;
+}
+
+static tl_status add_array(struct zip *z, const struct zip_entry *e, const char *what, tl_state *into)
+{
+    char *name = strndup(e->name, e->name_length - 4);
+    tl_status s = name ? TL_OK : tl_fail(TL_ERR_NOMEM, "%s: no memory for its name", what);
+
+    TL_SCOPE
+    {
+        tl_tensor *t = s != TL_OK ? NULL : e->deflated ? unpacked(z, e, what) : stored(z, e, what);
+        s = t ? tl_state_add(into, name, t) : tl_error_code();
+    }
+    free(name);
+    return s;
+}
+
+/* An array into the state, or only looked at. */
+static tl_status read_entry(struct zip *z, const struct zip_entry *e, bool only_look, tl_state *into)
 {
     char what[600];
-    tl_status s = TL_OK;
 
     if (e->name_length == strlen(NOTES_NAME) && memcmp(e->name, NOTES_NAME, e->name_length) == 0)
         return notes_read(z, e, into);
     snprintf(what, sizeof what, "\"%.250s\": record \"%.*s\"", z->path, (int)(e->name_length < 200 ? e->name_length : 200), e->name);
     if (!ends_npy(e->name, e->name_length))
         return tl_fail(TL_ERR_UNSUPPORTED, "%s is no array: its name does not end with .npy", what);
-    char *name = strndup(e->name, e->name_length - 4);
-    if (!name)
-        return tl_fail(TL_ERR_NOMEM, "%s: no memory for its name", what);
-    TL_SCOPE
-    {
-        tl_tensor *t = e->deflated ? unpacked(z, e, what) : stored(z, e, what);
-        s = t ? tl_state_add(into, name, t) : tl_error_code();
-    }
+    tl_status s = only_look ? look(z, e, what) : add_array(z, e, what, into);
     if (s != TL_OK && !strstr(tl_error_message(), z->path))
         tl_error_prefix("%s: ", what);
-    free(name);
+    return s;
+}
+
+static tl_status read_entries(struct zip *z, bool only_look, tl_state *into)
+{
+    tl_status s = TL_OK;
+
+    for (size_t i = 0; s == TL_OK && i < z->count; i++)
+        s = read_entry(z, &z->entries[i], only_look, into);
+    z->inflated = 0;
+    return s;
+}
+
+/* What is compressed takes memory that the file does not have: nothing is unpacked before all of the file was looked at. */
+static tl_status look_at_all(struct zip *z)
+{
+    tl_state *notes = tl_state_new();
+    tl_status s = notes ? read_entries(z, true, notes) : tl_error_code();
+
+    tl_state_free(notes);
     return s;
 }
 
@@ -116,8 +176,10 @@ static tl_status read_file(const struct tl_map *map, const char *path, tl_state 
     struct zip z;
     tl_status s = zip_open(&z, map, path);
 
-    for (size_t i = 0; s == TL_OK && i < z.count; i++)
-        s = read_entry(&z, &z.entries[i], into);
+    if (s == TL_OK && z.packed)
+        s = look_at_all(&z);
+    if (s == TL_OK)
+        s = read_entries(&z, false, into);
     zip_close(&z);
     return s;
 }

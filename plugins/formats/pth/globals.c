@@ -142,12 +142,37 @@ static struct value *wrong_arguments(const struct pickle *p, const char *what)
     return NULL;
 }
 
-/* Another reference to `from`, or a fresh one if there is nothing to make it of. The copy keeps two dictionaries apart. */
+static bool is_sequence(const struct value *v)
+{
+    return v->kind == VALUE_TUPLE || v->kind == VALUE_LIST;
+}
+
+/* A list of lists of a key and a value: so Python 2 saves a dictionary that has an order. */
+static struct value *make_of_pairs(struct pickle *p, const struct value *pairs)
+{
+    struct value *v = pickle_value(p, VALUE_DICT);
+
+    if (!v || !(v->items = pickle_alloc(p, 2 * (size_t)pairs->n * sizeof *v->items)))
+        return NULL;
+    for (uint32_t i = 0; i < pairs->n; i++) {
+        const struct value *pair = pairs->items[i];
+        if (!is_sequence(pair) || pair->n != 2)
+            return wrong_arguments(p, "a dictionary");
+        memcpy(v->items + v->n, pair->items, 2 * sizeof *v->items);
+        v->n += 2;
+    }
+    v->room = v->n;
+    return v;
+}
+
+/* What `from` holds, or nothing if there is nothing to make it of. The copy keeps two dictionaries apart. */
 static struct value *make_container(struct pickle *p, enum value_kind kind, const struct value *args)
 {
     const struct value *from = args->n > 0 ? args->items[args->n - 1] : NULL;
-    struct value *v = pickle_value(p, kind);
 
+    if (kind == VALUE_DICT && from && is_sequence(from) && from->n > 0 && from->n <= UINT32_MAX / 2)
+        return make_of_pairs(p, from);
+    struct value *v = pickle_value(p, kind);
     if (v && from && (from->kind == kind || (kind == VALUE_LIST && from->kind == VALUE_TUPLE)) && from->n > 0) {
         if (!(v->items = pickle_alloc(p, from->n * sizeof *v->items)))
             return NULL;
@@ -159,7 +184,7 @@ static struct value *make_container(struct pickle *p, enum value_kind kind, cons
 
 static bool is_sizes(const struct value *v)
 {
-    if (v->kind != VALUE_TUPLE && v->kind != VALUE_LIST)
+    if (!is_sequence(v))
         return false;
     for (uint32_t i = 0; i < v->n; i++)
         if (v->items[i]->kind != VALUE_INT)

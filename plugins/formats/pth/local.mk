@@ -10,7 +10,10 @@ EXTRA_DIST += %D%/configure.m4
 
 # sources plugins_formats_pth_pth_la_SOURCES: *.c *.h
 plugins_formats_pth_pth_la_SOURCES += \
+	%D%/archive.c \
+	%D%/forms.h \
 	%D%/globals.c \
+	%D%/legacy.c \
 	%D%/pickle.c \
 	%D%/pickle.h \
 	%D%/pth.c \

@@ -19,6 +19,8 @@ enum { MOST_NAME = 1000, MOST_TEXT = 4000, TENSOR_COST = 512 /* of what a tensor
 struct walk {
     struct pickle *p;
     tree_storage *storage;
+    tree_look *check; /* not NULL: tensors are looked at only, and `nothing` takes their names */
+    tl_tensor *nothing;
     void *ctx;
     tl_state *into;
     char name[MOST_NAME + 1];
@@ -98,6 +100,12 @@ static tl_status add_tensor(struct walk *w, const struct value *t)
         status = pickle_fail(w->p, TL_ERR_FORMAT, "tensor \"%.200s\" stands twice", w->name);
     if (status == TL_OK)
         status = pickle_charge(w->p, TENSOR_COST + w->length);
+    if (status == TL_OK && w->check && !s->seen) {
+        status = w->check(w->ctx, w->p, s);
+        s->seen = status == TL_OK;
+    }
+    if (status == TL_OK && w->check)
+        return tl_state_add(w->into, w->name, w->nothing);
     if (status != TL_OK)
         return status;
     TL_NO_GRAD TL_SCOPE
@@ -336,16 +344,33 @@ static tl_status visit_checkpoint(struct walk *w, const struct value *root, cons
     return s;
 }
 
-tl_status tree_read(struct pickle *p, tree_storage *storage, void *ctx, tl_state *into)
+static tl_status walk_all(struct walk *w)
 {
-    struct walk w = {.p = p, .storage = storage, .ctx = ctx, .into = into};
-    const struct value *root = p->result, *model = find_model(root);
+    const struct value *root = w->p->result, *model = find_model(root);
 
     if (model)
-        return visit_checkpoint(&w, root, model);
+        return visit_checkpoint(w, root, model);
     if (root->kind == VALUE_TENSOR)
-        return visit_part(&w, "tensor", 6, root, 0);
+        return visit_part(w, "tensor", 6, root, 0);
     if (root->kind != VALUE_DICT && root->kind != VALUE_LIST && root->kind != VALUE_TUPLE)
-        return pickle_fail(p, TL_ERR_FORMAT, "it holds no tensors, but a single value");
-    return visit(&w, root, 0);
+        return pickle_fail(w->p, TL_ERR_FORMAT, "it holds no tensors, but a single value");
+    return visit(w, root, 0);
+}
+
+tl_status tree_read(struct pickle *p, tree_storage *storage, void *ctx, tl_state *into)
+{
+    return walk_all(&(struct walk){.p = p, .storage = storage, .ctx = ctx, .into = into});
+}
+
+tl_status tree_check(struct pickle *p, tree_look *check, void *ctx)
+{
+    struct walk w = {.p = p, .check = check, .ctx = ctx, .into = tl_state_new()};
+    size_t budget = p->budget;
+
+    w.nothing = tl_keep(tl_zeros(TL_SHAPE0, (struct tl_options){.device = "cpu"}));
+    tl_status s = w.into && w.nothing ? walk_all(&w) : tl_error_code();
+    tl_state_free(w.into);
+    tl_release(w.nothing);
+    p->budget = budget; /* what names took is free again */
+    return s;
 }

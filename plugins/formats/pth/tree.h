@@ -18,4 +18,8 @@ typedef tl_tensor *tree_storage(void *ctx, const struct pickle *p, const struct 
  *  else below REST; numbers and texts as notes. */
 tl_status tree_read(struct pickle *p, tree_storage *storage, void *ctx, tl_state *into);
 
+/** Everything that tree_read() looks at, while nothing is made: `check` sees each storage that a tensor is made of, once. */
+typedef tl_status tree_look(void *ctx, const struct pickle *p, const struct pickle_storage *s);
+tl_status tree_check(struct pickle *p, tree_look *check, void *ctx);
+
 #endif
