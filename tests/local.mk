@@ -5,6 +5,7 @@ C_TESTS = \
 	%D%/parity \
 	%D%/cuda_device \
 	%D%/devices \
+	%D%/meta \
 	%D%/gpu_reduce \
 	%D%/plans \
 	%D%/layouts \
@@ -107,6 +108,8 @@ TSAN_TESTS = \
 %C%_formats_damage_CPPFLAGS = $(AM_CPPFLAGS) $(ZLIB_CPPFLAGS)
 %C%_formats_damage_CFLAGS = $(AM_CFLAGS) $(ZLIB_CFLAGS)
 %C%_formats_damage_LDADD = $(LDADD) $(ZLIB_LIBS)
+# This one runs the conformance suite's cases without computing.
+%C%_meta_SOURCES = %D%/meta.c %D%/conformance/cases.c %D%/conformance/run.c
 # And this one loads the core by itself.
 %C%_unload_LDADD = $(LIBM)
 

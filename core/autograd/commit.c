@@ -36,15 +36,21 @@ static bool stays(const tl_tensor *t, const tl_tensor *g)
     return t->dtype == g->dtype && t->storage->device == g->storage->device && (t->flags & T_CONTIGUOUS);
 }
 
+/* Memory for a gradient, if it is to have any. */
+static tl_status have_bytes(tl_tensor *t)
+{
+    return t->storage->valueless ? TL_OK : tensor_canonical(t);
+}
+
 /* Everything that can fail: the sums that are not made in place by one plain addition, and memory for all of them. */
 static tl_status prepare_commit(struct engine *e, struct staged *s)
 {
     tl_tensor *old = s->leaf->grad, *g = s->gradient, *better = NULL;
     s->how = REPLACE;
     if (old && !e->create && stays(old, g)) {
-        tl_status status = tensor_canonical(old);
+        tl_status status = have_bytes(old);
         if (status == TL_OK)
-            status = tensor_canonical(g);
+            status = have_bytes(g);
         if (status != TL_OK)
             return status;
         s->how = (old->dtype == TL_F32 || old->dtype == TL_F64) && (g->flags & T_CONTIGUOUS) && old->storage != g->storage ? ADD : COPY;
@@ -52,7 +58,7 @@ static tl_status prepare_commit(struct engine *e, struct staged *s)
     if (s->how == ADD || (!old && exclusive(g)))
         return TL_OK;
     better = old ? tl_add(old, g) : tl_clone(g);
-    if (!better || (s->how == COPY && tensor_canonical(better) != TL_OK))
+    if (!better || (s->how == COPY && have_bytes(better) != TL_OK))
         return tl_error_code();
     tensor_keep(better);
     tensor_release(g);

@@ -128,6 +128,8 @@ static tl_status fill_by_copy(const char *who, tl_tensor *t, const struct reques
 static tl_status fill(const char *who, tl_tensor *t, const struct request *r, tl_generator *g, const tl_tensor *like)
 {
     int order[TL_MAX_DIMS];
+    if (t->storage->valueless)
+        return tensor_written(t); /* nobody will see the numbers, so the generator stays where it is */
     if (t->numel == 0)
         return TL_OK;
     if (!t->storage->device->host || !(t->flags & T_CONTIGUOUS) || (like != t && !draw_order(like, order)))
@@ -396,7 +398,7 @@ tl_tensor *tl_bernoulli(tl_tensor *p)
     }
     tl_dtype dtype = (tl_dtype)p->dtype;
     tl_tensor *y = floating("bernoulli", dtype) ? tl_empty_like(p) : NULL;
-    if (!y || p->numel == 0)
+    if (!y || p->numel == 0 || y->storage->valueless)
         return y;
 
     void *buffer = NULL;
@@ -448,7 +450,7 @@ tl_tensor *tl_randperm_with(int64_t n, tl_generator *generator, struct tl_option
     o.requires_grad = false;
     o.dtype = o.dtype ? o.dtype : TL_I64;
     tl_tensor *t = check_permutation(o.dtype, n) ? tl_empty(1, &n, o) : NULL;
-    if (!t || (n > 0 && permute(t, generator_or_default(generator)) != TL_OK))
+    if (!t || (n > 0 && !t->storage->valueless && permute(t, generator_or_default(generator)) != TL_OK))
         return NULL;
     return requires_grad ? tl_set_requires_grad(t, true) : t;
 }

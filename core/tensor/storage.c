@@ -3,13 +3,16 @@
  * Storage: the bytes behind tensors, in canonical form (PyTorch's strides) and at most one native form that a kernel
  * made or asked for. The native form is valid for one version; writing drops it. Values that a kernel produced
  * natively get canonical bytes only when somebody looks (tensor_canonical()).
+ *
+ * A storage may also have no bytes at all (storage_new_valueless()): then shapes, versions and histories are worked out and nothing else. That
+ * is a state of the storage, not of its device.
  */
 #include <sched.h>
 #include <stdlib.h>
 
 #include "core/internal.h"
 
-storage *storage_new(device *d, size_t bytes, bool lazy)
+static storage *storage_bare(device *d, size_t bytes)
 {
     storage *s = pool_alloc(sizeof *s);
     if (!s)
@@ -26,6 +29,17 @@ storage *storage_new(device *d, size_t bytes, bool lazy)
     s->release_ctx = NULL;
     s->mem = (struct tl_mem){0};
     s->canonical_made = true;
+    s->valueless = false;
+    return s;
+}
+
+storage *storage_new(device *d, size_t bytes, bool lazy)
+{
+    if (UNLIKELY(d->valueless))
+        return storage_new_valueless(d, bytes);
+    storage *s = storage_bare(d, bytes);
+    if (!s)
+        return NULL;
     if (d->host && bytes <= INLINE_BYTES && LIKELY(!check_wanted(CHECK_MEMORY))) {
         s->mem.handle = s->inline_bytes;
         return s;
@@ -50,6 +64,24 @@ storage *storage_foreign(void *data, size_t bytes, void (*release)(void *ctx), v
     s->mem = (struct tl_mem){.handle = data};
     s->release = release;
     s->release_ctx = ctx;
+    return s;
+}
+
+static void count_out(void *ctx)
+{
+    walk_count_bytes(-(int64_t)((storage *)ctx)->bytes);
+}
+
+storage *storage_new_valueless(device *d, size_t bytes)
+{
+    storage *s = storage_bare(d, bytes);
+    if (!s)
+        return NULL;
+    s->canonical_made = false;
+    s->valueless = true;
+    s->release = count_out;
+    s->release_ctx = s;
+    walk_count_bytes((int64_t)bytes);
     return s;
 }
 
@@ -100,6 +132,8 @@ void storage_unlock(storage *s)
 /* With the lock held: allocate canonical bytes and fill them from the native form. */
 static tl_status make_canonical(storage *s)
 {
+    if (s->valueless) /* whoever offers values to users has said it in better words before: values_missing() */
+        return tl_fail(TL_ERR_STATE, "a tensor on %s has no values, and they were asked for", s->device->name);
     if (!s->canonical_made) {
         tl_status status = memory_alloc(s->device, s->bytes ? s->bytes : 1, &s->mem, &s->capacity);
         if (status != TL_OK)
@@ -131,7 +165,7 @@ tl_status tensor_canonical_slowly(tl_tensor *t)
 tl_status tensor_written(tl_tensor *t)
 {
     storage *s = t->storage;
-    if (UNLIKELY(storage_native(s) || !s->canonical_made)) {
+    if (UNLIKELY((storage_native(s) || !s->canonical_made) && !s->valueless)) {
         storage_lock(s);
         tl_status status = make_canonical(s);
         if (status == TL_OK)
