@@ -182,6 +182,9 @@ char *data_option_text(const struct invocation *v, const char *noted);
 uint64_t choose_draw_seed(const struct invocation *v);
 /* Find the model: the first argument or, if there is none, what the weight file says. */
 tl_status job_model(struct job *j, const struct invocation *v);
+/* --optimizer or, where the command line is silent, what such a model is usually trained with. *lr and *momentum become --lr and
+ * --momentum, or the usual ones if they are that optimizer's. */
+const char *usual_optimizer(const struct tl_model *m, const struct invocation *v, double *lr, double *momentum);
 /* Open the data: --data, or what the weight file says, or what the model is made for. */
 tl_status job_data(struct job *j, const struct invocation *v, bool train, bool test);
 /* Configure and build the net on the default device; load the weights, if there are any. */

@@ -32,6 +32,7 @@ cli_telar_SOURCES += \
 	%D%/parse.c \
 	%D%/picture.c \
 	%D%/predict.c \
+	%D%/summary.c \
 	%D%/train.c \
 	%D%/transfer.c
 # end (kept by build-aux/update-sources)

@@ -39,6 +39,7 @@ C_TESTS = \
 	%D%/train_model \
 	%D%/train_plot \
 	%D%/train_report \
+	%D%/train_summary \
 	%D%/train_task \
 	%D%/models \
 	%D%/generative \

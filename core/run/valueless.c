@@ -7,7 +7,7 @@
 
 static _Thread_local struct {
     int64_t bytes, peak; /* below 0 where tensors of another thread were released here */
-    int64_t multiply_adds;
+    uint64_t multiply_adds;
 } account;
 
 void walk_count_bytes(int64_t bytes)
@@ -19,8 +19,7 @@ void walk_count_bytes(int64_t bytes)
 
 void walk_count_multiply_adds(int64_t n)
 {
-    if (__builtin_add_overflow(account.multiply_adds, n, &account.multiply_adds))
-        account.multiply_adds = INT64_MAX;
+    account.multiply_adds += (uint64_t)n;
 }
 
 struct tl_walk_cost tl_walk_cost(void)

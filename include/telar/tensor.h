@@ -219,7 +219,8 @@ struct tl_walk_cost {
     int64_t bytes;         /**< of storages that are alive now: elements times their size, not rounded as an allocator rounds. One that another
                             *   thread releases is counted there */
     int64_t peak;          /**< most of that since the thread's start or the last tl_walk_reset_peak() */
-    int64_t multiply_adds; /**< since the thread's start: of convolutions, matrix products and recurrent layers, and of their gradients */
+    uint64_t multiply_adds; /**< of convolutions, matrix products and recurrent layers, and of their gradients. Only the difference of two readings
+                             *   means something */
 };
 /** Not counted is what kernels take beside their results: scratch memory, operands in layouts of their own, and what a forward kernel leaves for
  *  its gradient's (residuals); nor intermediate results of ops that a backend would decompose. */
