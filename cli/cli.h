@@ -198,6 +198,16 @@ const char *const *job_classes(const struct job *j, int64_t *n);
  * message. */
 int job_input(const struct job *j, const struct invocation *v, int64_t shape[TL_MAX_DIMS]);
 
+/* cost.c: what a model costs with its defaults, on one input of this shape; -1: it cannot be built, or walked. Sets no error. */
+struct cost {
+    int64_t parameters, multiply_adds;
+    int ndim;
+    int64_t shape[TL_MAX_DIMS];
+};
+struct cost model_cost(const struct tl_model *m);
+/* "11.7 M": three digits; "-" for less than 0. Returns buffer. */
+const char *short_number(int64_t n, char *buffer, size_t size);
+
 /* What a model does on a part of its data. Free the confusion matrix. */
 struct measured {
     struct tl_evaluation evaluation;

@@ -114,8 +114,9 @@ const struct command commands[] = {
      .examples = {{"telar backends", "what this machine can compute with"}}},
 
     {.name = "models", .arguments = "[MODEL]", .argument = MODEL_NAME, .most = 1, .run = run_models,
-     .summary = "list models, or one model's options",
-     .text = "List the models of all model plugins; with MODEL, its options, their defaults and ranges, and where weights are to be had. "
+     .summary = "list models and what they cost, or one model's options",
+     .text = "List the models of all model plugins: parameters, multiply-adds for one input (with the models' defaults), task, and names of weights "
+             "that fit. With MODEL also its options, their defaults and ranges, and where weights are to be had; with --json all of it, in exact numbers. "
              "No backend is opened.",
      .options = {&json, &help},
      .examples = {{"telar models", "all models"}, {"telar models mlp", "what can be set of one"}}},

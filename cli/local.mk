@@ -11,6 +11,7 @@ cli_telar_SOURCES += \
 	%D%/commands.c \
 	%D%/completion.c \
 	%D%/convert.c \
+	%D%/cost.c \
 	%D%/doctor.c \
 	%D%/download.c \
 	%D%/download.h \

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * telar models: what there is.
+ * telar models: what there is, and what it costs.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -91,6 +91,22 @@ static void json_training(struct json *j, const struct tl_model_training *t)
     json_close(j, '}');
 }
 
+static void json_count(struct json *j, const char *key, int64_t n)
+{
+    if (n < 0)
+        json_text_of(j, key, NULL);
+    else
+        json_integer_of(j, key, n);
+}
+
+static void json_cost(struct json *j, const struct tl_model *m)
+{
+    struct cost c = model_cost(m);
+    json_count(j, "parameters", c.parameters);
+    json_count(j, "multiply_adds", c.multiply_adds);
+    json_shape_of(j, "input", c.ndim, c.shape);
+}
+
 static void json_model(const struct tl_model *m)
 {
     struct json j = json_new(stdout);
@@ -104,6 +120,7 @@ static void json_model(const struct tl_model *m)
             json_text(&j, tl_task_name((enum tl_task)t));
     json_close(&j, ']');
     json_text_of(&j, "data", m->data);
+    json_cost(&j, m);
     json_training(&j, tl_model_training(m));
     json_options_of(&j, "options", m->options);
     json_key(&j, "weights");
@@ -138,6 +155,19 @@ static void print_training(const struct tl_model_training *t)
     fputc('\n', stdout);
 }
 
+static void print_cost(const struct tl_model *m)
+{
+    struct cost c = model_cost(m);
+    char a[16], b[16];
+    if (c.parameters < 0)
+        return;
+    printf("size:    %s parameters, %s multiply-adds for an input of ", short_number(c.parameters, a, sizeof a),
+           short_number(c.multiply_adds, b, sizeof b));
+    for (int i = 0; i < c.ndim; i++)
+        printf(i ? "x%lld" : "%lld", (long long)c.shape[i]);
+    puts(c.ndim ? "" : "one number");
+}
+
 static void print_model(const struct tl_model *m)
 {
     printf("%s: %s\n\ntask:   ", m->name, m->summary ? m->summary : "");
@@ -145,6 +175,7 @@ static void print_model(const struct tl_model *m)
         if (m->tasks & t)
             printf(" %s", tl_task_name((enum tl_task)t));
     printf("\ndata:    %s\n", m->data ? m->data : "-");
+    print_cost(m);
     print_training(tl_model_training(m));
     print_options("options (--option NAME=VALUE)", m->options);
     if (m->weights && m->weights->name)
@@ -160,6 +191,47 @@ static void print_model(const struct tl_model *m)
     }
 }
 
+/* "classify,regress". */
+static void put_tasks(const struct tl_model *m, char *to, size_t size)
+{
+    size_t used = 0;
+    for (uint32_t t = 1; t <= m->tasks && used < size; t <<= 1)
+        if (m->tasks & t)
+            used += (size_t)snprintf(to + used, size - used, "%s%s", used ? "," : "", tl_task_name((enum tl_task)t));
+}
+
+/* "IMAGENET1K_V1, IMAGENET1K_V2"; "-" for none. */
+static void put_weights(const struct tl_model *m, char *to, size_t size)
+{
+    size_t used = (size_t)snprintf(to, size, m->weights && m->weights->name ? "" : "-");
+    for (const struct tl_model_weights *w = m->weights; w && w->name && used < size; w++)
+        used += (size_t)snprintf(to + used, size - used, "%s%s", used ? ", " : "", w->name);
+}
+
+/* Wide enough for every name, and cut where 100 columns end: telar models MODEL has all of it. */
+static void print_table(const struct tl_model *const *list, size_t n)
+{
+    enum { COLUMNS = 100, DIGITS = 8 };
+    int name_width = 5, task_width = 4;
+    char tasks[80], weights[400], a[16], b[16];
+    for (size_t i = 0; i < n; i++) {
+        put_tasks(list[i], tasks, sizeof tasks);
+        name_width = (int)strlen(list[i]->name) > name_width ? (int)strlen(list[i]->name) : name_width;
+        task_width = (int)strlen(tasks) > task_width ? (int)strlen(tasks) : task_width;
+    }
+    int rest = COLUMNS - name_width - task_width - 2 * DIGITS - 8;
+    rest = rest > 8 ? rest : 8;
+    printf("%-*s  %*s  %*s  %-*s  %s\n", name_width, "model", DIGITS, "params", DIGITS, "mul-adds", task_width, "task", "weights");
+    for (size_t i = 0; i < n; i++) {
+        struct cost c = model_cost(list[i]);
+        put_tasks(list[i], tasks, sizeof tasks);
+        put_weights(list[i], weights, sizeof weights);
+        bool cut = (int)strlen(weights) > rest;
+        printf("%-*s  %*s  %*s  %-*s  %.*s%s\n", name_width, list[i]->name, DIGITS, short_number(c.parameters, a, sizeof a), DIGITS,
+               short_number(c.multiply_adds, b, sizeof b), task_width, tasks, cut ? rest - 1 : rest, weights, cut ? "…" : "");
+    }
+}
+
 int run_models(const struct invocation *v)
 {
     static const struct tl_model *list[MAX_LISTED];
@@ -172,17 +244,16 @@ int run_models(const struct invocation *v)
         n = tl_models(list, MAX_LISTED);
         n = n < MAX_LISTED ? n : MAX_LISTED;
     }
-    for (size_t i = 0; i < n; i++) {
-        if (v->set.json)
-            json_model(list[i]);
-        else if (v->n_arguments)
-            print_model(list[i]);
-        else
-            printf("%-14s %-10s %s\n", list[i]->name, list[i]->data ? list[i]->data : "-", list[i]->summary ? list[i]->summary : "");
-    }
     if (n == 0) {
         tl_fail(TL_ERR_NOT_FOUND, "no model plugin was found; see telar doctor");
         return failed();
     }
+    if (!v->set.json && !v->n_arguments)
+        print_table(list, n);
+    for (size_t i = 0; i < n && (v->set.json || v->n_arguments); i++)
+        if (v->set.json)
+            json_model(list[i]);
+        else
+            print_model(list[i]);
     return EXIT_OK;
 }

@@ -68,9 +68,11 @@ run train digits-cnn --save weights.txt; is 2 "weights of a kind that is not wri
 run summary lenet --input 1xx3; is 2 "an impossible shape" "1x28x28"
 
 # ---- Lists ---------------------------------------------------------------------------------------------------------------------
-run models; is 0 "models" "digits-cnn" "lenet" "mnist-cnn" "mlp"
-run models --json; is 0 "models --json" '{"name":"mlp"'; json_lines "models --json is JSON"
-run models mlp; is 0 "models mlp" "hidden" "activation"
+run models; is 0 "models" "digits-cnn" "lenet" "mnist-cnn" "mlp" "resnet18               11.7 M    1.81 G  classify              IMAGENET1K_V1"
+printf '%s\n' "$output" | awk 'length > 100 { wide = 1 } END { exit wide }'; point $? "models fits in 100 columns"
+run models --json; is 0 "models --json" '{"name":"mlp"' '"parameters":11689512,"multiply_adds":1814073344,"input":[3,224,224]'; json_lines "models --json is JSON"
+run models mlp; is 0 "models mlp" "hidden" "activation" "17.2 k parameters, 17.0 k multiply-adds for an input of 64"
+output=$(TELAR_BACKEND=nowhere "$telar" models 2>&1); status=$?; is 0 "models opens no backend" "digits-cnn"
 run models nlp; is 1 "an unknown model" "did you mean \"mlp\""
 run data; is 0 "data" "digits" "wine"
 run data --json; json_lines "data --json is JSON"
