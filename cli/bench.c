@@ -150,7 +150,7 @@ static tl_status count_multiply_adds(struct bench *b)
     tl_summary *summary = NULL;
     TL_NO_GRAD TL_SCOPE {
         tl_tensor *x = input_of(b);
-        summary = x ? tl_summarize_inputs(b->job.net, &x, 1, false) : NULL;
+        summary = x ? tl_summarize_inputs(b->job.net, &x, 1) : NULL;
     }
     if (!summary)
         return tl_error_code();

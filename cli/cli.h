@@ -199,6 +199,9 @@ char *data_option_text(const struct invocation *v, const char *noted);
 uint64_t choose_draw_seed(const struct invocation *v);
 /* Find the model: the first argument or, if there is none, what the weight file says. */
 tl_status job_model(struct job *j, const struct invocation *v);
+/* --optimizer or, where the command line is silent, what such a model is usually trained with. *lr and *momentum become --lr and
+ * --momentum, or the usual ones if they are that optimizer's. */
+const char *usual_optimizer(const struct tl_model *m, const struct invocation *v, double *lr, double *momentum);
 /* Open the data: --data, or what the weight file says, or what the model is made for. */
 tl_status job_data(struct job *j, const struct invocation *v, bool train, bool test);
 /* Configure and build the net on the default device; load the weights, if there are any. */
@@ -211,6 +214,16 @@ const char *const *job_classes(const struct job *j, int64_t *n);
 /* Shape of an input, --batch samples of --input, or of the model's own. Returns the number of dimensions, or -1 after a
  * message. */
 int job_input(const struct job *j, const struct invocation *v, int64_t shape[TL_MAX_DIMS]);
+
+/* cost.c: what a model costs with its defaults, on one input of this shape; -1: it cannot be built, or walked. Sets no error. */
+struct cost {
+    int64_t parameters, multiply_adds;
+    int ndim;
+    int64_t shape[TL_MAX_DIMS];
+};
+struct cost model_cost(const struct tl_model *m);
+/* "11.7 M": three digits; "-" for less than 0. Returns buffer. */
+const char *short_number(int64_t n, char *buffer, size_t size);
 
 /* What a model does on a part of its data. Free the confusion matrix. */
 struct measured {

@@ -115,8 +115,9 @@ const struct command commands[] = {
      .examples = {{"telar backends", "what this machine can compute with"}}},
 
     {.name = "models", .arguments = "[MODEL]", .argument = MODEL_NAME, .most = 1, .run = run_models,
-     .summary = "list models, or one model's options",
-     .text = "List the models of all model plugins; with MODEL, its options, their defaults and ranges, and where weights are to be had. "
+     .summary = "list models and what they cost, or one model's options",
+     .text = "List the models of all model plugins: parameters, multiply-adds for one input (with the models' defaults), task, and names of weights "
+             "that fit. With MODEL also its options, their defaults and ranges, and where weights are to be had; with --json all of it, in exact numbers. "
              "No backend is opened.",
      .options = {&json, &help},
      .examples = {{"telar models", "all models"}, {"telar models mlp", "what can be set of one"}}},
@@ -132,11 +133,17 @@ const struct command commands[] = {
 
     {.name = "summary", .arguments = "MODEL", .argument = MODEL_NAME, .least = 1, .most = 1, .run = run_summary,
      .summary = "show a model's layers, shapes, parameters and costs",
-     .text = "Build the model, run it once on zeros and print each layer with the shape of its output, its parameters and "
-             "its multiply-adds, and the totals with the memory that they need.",
-     .options = {&model_option, &batch1, &input, MACHINE_OPTIONS, &json, &help},
+     .text = "Walk through the model without computing it, and print each layer with the shape of its output, its parameters and its multiply-adds "
+             "(of convolutions, matrix products and recurrent layers), their totals, and the memory that running and training the model take. No backend is opened, "
+             "no memory taken, and nothing drawn. Where the shape does not fit, the table goes as far as the layer that fails, which the error names.\n\n"
+             "Memory is what tensors take that are alive at one time, at most. To run: parameters, buffers, the input, and activations until they are no longer "
+             "needed. To train: the same with the optimizer's state, the activations that the forward pass saves, and gradients, over one step "
+             "of the optimizer (forward in training mode, backward from the output, update) that is not the first. Not counted is the loss, what an allocator rounds up (by a quarter at most), and "
+             "what kernels take for themselves: scratch memory, weights and activations in other layouts, and what recurrent layers keep for their gradient.",
+     .options = {&model_option, &batch1, &input, &optimizer, &momentum, &json, &help},
      .examples = {{"telar summary lenet", "one picture at a time"},
-                  {"telar summary mlp -o hidden=512:256 --batch 32", "with other layers, for batches of 32"}}},
+                  {"telar summary mlp -o hidden=512:256 --batch 32", "with other layers, for batches of 32"},
+                  {"telar summary resnet50 --batch 64 --optimizer sgd --momentum 0.9", "the memory of training it so"}}},
 
     {.name = "train", .arguments = "[MODEL]", .argument = MODEL_NAME, .most = 1, .computes = true, .run = run_train,
      .summary = "train a model",

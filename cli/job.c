@@ -150,6 +150,16 @@ tl_status job_model(struct job *j, const struct invocation *v)
     return j->options && (!same || note_classes(j) == TL_OK) ? TL_OK : tl_fail(TL_ERR_NOMEM, "out of memory");
 }
 
+const char *usual_optimizer(const struct tl_model *m, const struct invocation *v, double *lr, double *momentum)
+{
+    const struct tl_model_training *usual = tl_model_training(m);
+    const char *usually = usual ? usual->optimizer : NULL, *name = usually && !given(v, "optimizer") ? usually : v->set.optimizer;
+    bool follow = usually && strcmp(name, usually) == 0;
+    *lr = follow && !given(v, "lr") ? usual->lr : v->set.lr;
+    *momentum = follow && !given(v, "momentum") ? usual->momentum : v->set.momentum;
+    return name;
+}
+
 /* ---- Data ------------------------------------------------------------------------------------------------------------- */
 
 static tl_dataset *open_part(struct job *j, const char *part)

@@ -11,6 +11,7 @@ cli_telar_SOURCES += \
 	%D%/commands.c \
 	%D%/completion.c \
 	%D%/convert.c \
+	%D%/cost.c \
 	%D%/doctor.c \
 	%D%/download.c \
 	%D%/download.h \
@@ -34,6 +35,7 @@ cli_telar_SOURCES += \
 	%D%/parse.c \
 	%D%/picture.c \
 	%D%/predict.c \
+	%D%/summary.c \
 	%D%/train.c \
 	%D%/transfer.c
 # end (kept by build-aux/update-sources)

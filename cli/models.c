@@ -1,13 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * telar models, and telar summary.
+ * telar models: what there is, and what it costs.
  */
 #include <stdlib.h>
 #include <string.h>
 
 #include "cli/cli.h"
-
-/* ---- telar models ------------------------------------------------------------------------------------------------------------ */
 
 enum { MAX_LISTED = 1024 };
 
@@ -93,6 +91,22 @@ static void json_training(struct json *j, const struct tl_model_training *t)
     json_close(j, '}');
 }
 
+static void json_count(struct json *j, const char *key, int64_t n)
+{
+    if (n < 0)
+        json_text_of(j, key, NULL);
+    else
+        json_integer_of(j, key, n);
+}
+
+static void json_cost(struct json *j, const struct tl_model *m)
+{
+    struct cost c = model_cost(m);
+    json_count(j, "parameters", c.parameters);
+    json_count(j, "multiply_adds", c.multiply_adds);
+    json_shape_of(j, "input", c.ndim, c.shape);
+}
+
 static void json_model(const struct tl_model *m)
 {
     struct json j = json_new(stdout);
@@ -106,6 +120,7 @@ static void json_model(const struct tl_model *m)
             json_text(&j, tl_task_name((enum tl_task)t));
     json_close(&j, ']');
     json_text_of(&j, "data", m->data);
+    json_cost(&j, m);
     json_training(&j, tl_model_training(m));
     json_options_of(&j, "options", m->options);
     json_key(&j, "weights");
@@ -140,6 +155,19 @@ static void print_training(const struct tl_model_training *t)
     fputc('\n', stdout);
 }
 
+static void print_cost(const struct tl_model *m)
+{
+    struct cost c = model_cost(m);
+    char a[16], b[16];
+    if (c.parameters < 0)
+        return;
+    printf("size:    %s parameters, %s multiply-adds for an input of ", short_number(c.parameters, a, sizeof a),
+           short_number(c.multiply_adds, b, sizeof b));
+    for (int i = 0; i < c.ndim; i++)
+        printf(i ? "x%lld" : "%lld", (long long)c.shape[i]);
+    puts(c.ndim ? "" : "one number");
+}
+
 static void print_model(const struct tl_model *m)
 {
     printf("%s: %s\n\ntask:   ", m->name, m->summary ? m->summary : "");
@@ -147,6 +175,7 @@ static void print_model(const struct tl_model *m)
         if (m->tasks & t)
             printf(" %s", tl_task_name((enum tl_task)t));
     printf("\ndata:    %s\n", m->data ? m->data : "-");
+    print_cost(m);
     print_training(tl_model_training(m));
     print_options("options (--option NAME=VALUE)", m->options);
     if (m->weights && m->weights->name)
@@ -162,6 +191,47 @@ static void print_model(const struct tl_model *m)
     }
 }
 
+/* "classify,regress". */
+static void put_tasks(const struct tl_model *m, char *to, size_t size)
+{
+    size_t used = 0;
+    for (uint32_t t = 1; t <= m->tasks && used < size; t <<= 1)
+        if (m->tasks & t)
+            used += (size_t)snprintf(to + used, size - used, "%s%s", used ? "," : "", tl_task_name((enum tl_task)t));
+}
+
+/* "IMAGENET1K_V1, IMAGENET1K_V2"; "-" for none. */
+static void put_weights(const struct tl_model *m, char *to, size_t size)
+{
+    size_t used = (size_t)snprintf(to, size, m->weights && m->weights->name ? "" : "-");
+    for (const struct tl_model_weights *w = m->weights; w && w->name && used < size; w++)
+        used += (size_t)snprintf(to + used, size - used, "%s%s", used ? ", " : "", w->name);
+}
+
+/* Wide enough for every name, and cut where 100 columns end: telar models MODEL has all of it. */
+static void print_table(const struct tl_model *const *list, size_t n)
+{
+    enum { COLUMNS = 100, DIGITS = 8 };
+    int name_width = 5, task_width = 4;
+    char tasks[80], weights[400], a[16], b[16];
+    for (size_t i = 0; i < n; i++) {
+        put_tasks(list[i], tasks, sizeof tasks);
+        name_width = (int)strlen(list[i]->name) > name_width ? (int)strlen(list[i]->name) : name_width;
+        task_width = (int)strlen(tasks) > task_width ? (int)strlen(tasks) : task_width;
+    }
+    int rest = COLUMNS - name_width - task_width - 2 * DIGITS - 8;
+    rest = rest > 8 ? rest : 8;
+    printf("%-*s  %*s  %*s  %-*s  %s\n", name_width, "model", DIGITS, "params", DIGITS, "mul-adds", task_width, "task", "weights");
+    for (size_t i = 0; i < n; i++) {
+        struct cost c = model_cost(list[i]);
+        put_tasks(list[i], tasks, sizeof tasks);
+        put_weights(list[i], weights, sizeof weights);
+        bool cut = (int)strlen(weights) > rest;
+        printf("%-*s  %*s  %*s  %-*s  %.*s%s\n", name_width, list[i]->name, DIGITS, short_number(c.parameters, a, sizeof a), DIGITS,
+               short_number(c.multiply_adds, b, sizeof b), task_width, tasks, cut ? rest - 1 : rest, weights, cut ? "…" : "");
+    }
+}
+
 int run_models(const struct invocation *v)
 {
     static const struct tl_model *list[MAX_LISTED];
@@ -174,95 +244,16 @@ int run_models(const struct invocation *v)
         n = tl_models(list, MAX_LISTED);
         n = n < MAX_LISTED ? n : MAX_LISTED;
     }
-    for (size_t i = 0; i < n; i++) {
-        if (v->set.json)
-            json_model(list[i]);
-        else if (v->n_arguments)
-            print_model(list[i]);
-        else
-            printf("%-14s %-10s %s\n", list[i]->name, list[i]->data ? list[i]->data : "-", list[i]->summary ? list[i]->summary : "");
-    }
     if (n == 0) {
         tl_fail(TL_ERR_NOT_FOUND, "no model plugin was found; see telar doctor");
         return failed();
     }
-    return EXIT_OK;
-}
-
-/* ---- telar summary ------------------------------------------------------------------------------------------------------------- */
-
-static void json_summary(const struct job *j, const tl_summary *s)
-{
-    struct tl_summary_totals t = tl_summary_totals(s);
-    struct json to = json_new(stdout);
-    json_open(&to, '{');
-    json_text_of(&to, "model", j->model->name);
-    json_text_of(&to, "options", j->options);
-    json_integer_of(&to, "parameters", t.parameters);
-    json_integer_of(&to, "trainable", t.trainable);
-    json_integer_of(&to, "multiply_adds", t.multiply_adds);
-    json_integer_of(&to, "input_bytes", t.input_bytes);
-    json_integer_of(&to, "output_bytes", t.output_bytes);
-    json_integer_of(&to, "weight_bytes", t.weight_bytes);
-    json_key(&to, "layers");
-    json_open(&to, '[');
-    for (size_t i = 0; i < tl_summary_count(s); i++) {
-        const struct tl_summary_row *r = tl_summary_at(s, i);
-        json_open(&to, '{');
-        json_text_of(&to, "name", r->name);
-        json_text_of(&to, "kind", r->kind);
-        json_integer_of(&to, "depth", r->depth);
-        if (r->idle || r->failed)
-            json_text_of(&to, "shape", NULL);
+    if (!v->set.json && !v->n_arguments)
+        print_table(list, n);
+    for (size_t i = 0; i < n && (v->set.json || v->n_arguments); i++)
+        if (v->set.json)
+            json_model(list[i]);
         else
-            json_shape_of(&to, "shape", r->ndim, r->shape);
-        json_integer_of(&to, "parameters", r->parameters);
-        json_integer_of(&to, "multiply_adds", r->multiply_adds);
-        if (r->failed)
-            json_bool_of(&to, "failed", true);
-        json_close(&to, '}');
-    }
-    json_close(&to, ']');
-    json_close(&to, '}');
-    json_end(&to);
-}
-
-static tl_status summarize(struct job *j, const struct invocation *v, int *code)
-{
-    int64_t shape[TL_MAX_DIMS];
-    int ndim = job_input(j, v, shape);
-    if (ndim < 0) {
-        *code = EXIT_USAGE;
-        return TL_OK;
-    }
-    tl_summary *s = NULL;
-    TL_SCOPE {
-        tl_tensor *x = tl_model_example(j->model, j->config, ndim, shape);
-        s = x ? tl_summarize_inputs(j->net, &x, 1, true) : NULL;
-    }
-    if (!s)
-        return tl_error_code();
-    char *text = v->set.json ? NULL : tl_summary_to_string(s);
-    if (v->set.json)
-        json_summary(j, s);
-    else if (text)
-        fputs(text, stdout);
-    free(text);
-    tl_summary_free(s);
-    return tl_error_code();
-}
-
-int run_summary(const struct invocation *v)
-{
-    struct job j = {0};
-    int code = EXIT_OK;
-    tl_status s = set_device(v);
-    if (s == TL_OK)
-        s = job_model(&j, v);
-    if (s == TL_OK)
-        s = job_net(&j, v);
-    if (s == TL_OK)
-        s = summarize(&j, v, &code);
-    job_free(&j);
-    return s == TL_OK ? code : failed();
+            print_model(list[i]);
+    return EXIT_OK;
 }

@@ -135,14 +135,7 @@ static void follow_custom(const struct tl_model *m, struct invocation *v)
         return;
     if (usual->batch > 0 && !given(v, "batch"))
         v->set.batch = usual->batch;
-    if (usual->optimizer && !given(v, "optimizer"))
-        v->set.optimizer = usual->optimizer;
-    if (!usual->optimizer || strcmp(v->set.optimizer, usual->optimizer) != 0)
-        return;
-    if (!given(v, "lr"))
-        v->set.lr = usual->lr;
-    if (!given(v, "momentum"))
-        v->set.momentum = usual->momentum;
+    v->set.optimizer = usual_optimizer(m, v, &v->set.lr, &v->set.momentum);
 }
 
 static tl_status prepare_training(struct training *t, struct invocation *v)

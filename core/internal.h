@@ -62,6 +62,7 @@ typedef struct device {
     char name[48]; /**< "cpu", "cuda:0" */
     bool host;
     bool alone; /**< one host backend by itself: its table is never merged */
+    bool valueless; /**< the device "meta": no memory and no backend; its tensors have no values */
     struct member members[MAX_BACKENDS];
     int n_members;
     _Atomic(struct bound_kernel *) kernels[MAX_OPS]; /**< by op id; ends with kernel NULL; built on first use */
@@ -77,6 +78,8 @@ typedef struct device {
 device *device_default(void);
 /** The host: always there, though it may have no kernels. */
 device *device_host(void);
+/** The device "meta"; NULL and an error. */
+device *device_meta(void);
 /** By name; NULL name is the default. NULL and an error. */
 device *device_find(const char *name);
 /** A host backend as a device of its own, outside the host's merged tables; NULL and an error. */
@@ -89,6 +92,10 @@ tl_status device_sync(device *d);
 void device_drain(device *d);
 void device_drain_all(void);
 void device_shutdown(void);
+
+/** Tensors without values: bytes come (and go, negative), multiply-adds are done, as far as the calling thread's account says. */
+void walk_count_bytes(int64_t bytes);
+void walk_count_multiply_adds(int64_t n);
 
 tl_status memory_alloc(device *d, size_t bytes, struct tl_mem *mem, size_t *capacity);
 void memory_free(device *d, struct tl_mem mem, size_t capacity);
@@ -129,6 +136,7 @@ typedef struct storage {
     bool canonical_made;  /**< mem is allocated */
     uint8_t recorded;     /**< RECORDED_… */
     uint32_t made_in;     /**< the recording that it was made in; 0: none */
+    bool valueless;       /**< it has a size and a version, but no memory and no values, and never will: see storage_new_valueless() */
     void (*release)(void *ctx);
     void *release_ctx;
     _Alignas(64) unsigned char inline_bytes[INLINE_BYTES];
@@ -152,6 +160,9 @@ void storage_place(storage *s, struct tl_mem mem);
 storage *storage_unaligned(const void *data, size_t bytes);
 /** Copy bytes of a map, giving its pages back step by step (base/file.c). */
 void map_copy(void *mapping, void *to, const void *from, size_t bytes);
+/** One that only says how many bytes there would be, on any device: all on "meta" are so, and so is every result of an op that has such an
+ *  operand. Writing it raises its version; reading it is an error. It counts in what tl_walk_cost() tells the thread. */
+storage *storage_new_valueless(device *d, size_t bytes);
 void storage_keep(storage *s);
 void storage_release(storage *s);
 void storage_lock(storage *s);
@@ -201,6 +212,14 @@ struct tl_tensor {
 tl_tensor *tensor_over(storage *s, tl_dtype dtype, int ndim, const int64_t *shape, const int64_t *strides, int64_t offset);
 /** Fresh, contiguous, uninitialised. `lazy` as storage_new(). */
 tl_tensor *tensor_new(device *d, tl_dtype dtype, int ndim, const int64_t *shape, bool lazy);
+/** The same without memory and values, whatever d is. */
+tl_tensor *tensor_new_valueless(device *d, tl_dtype dtype, int ndim, const int64_t *shape);
+/** For whoever reads values: true, and an error that names op, if t has none. */
+bool fail_valueless(const char *op, const tl_tensor *t);
+static inline bool values_missing(const char *op, const tl_tensor *t)
+{
+    return UNLIKELY(t->storage->valueless) && fail_valueless(op, t);
+}
 /** Another handle on the same values, without history. One reference, owned by the caller, not by a scope. */
 tl_tensor *tensor_alias(tl_tensor *t);
 /** Checked product of a shape; false if it, or it times 8, overflows, or a size is negative. */
@@ -304,7 +323,8 @@ struct op_entry {
     const char *kernel_name;
     const char *grad_name;
     struct pointwise *pointwise;
-    int batched_rank; /**< as in tl_op; 0 where that is too old to have it */
+    int batched_rank; /**< as in tl_op; 0 and NULL where that is too old to have them */
+    int64_t (*multiply_adds)(const struct tl_meta *in, int n_in, const void *attrs, const struct tl_meta *out);
 };
 
 struct op_entry *op_entry_of(const tl_op *op);
@@ -328,6 +348,16 @@ struct residual {
  *  write) or NULL (made here). Nothing is recorded. */
 tl_status compute(struct op_entry *e, const void *attrs, tl_tensor *const *in, int n_in, const struct tl_meta *meta, tl_tensor **out,
                   struct residual *residual, bool want_residual);
+/** The same where an operand, or the device d, has no values: what there is to do is to make outputs without values. */
+tl_status compute_valueless(struct op_entry *e, const void *attrs, tl_tensor *const *in, int n_in, const struct tl_meta *meta, device *d,
+                            tl_tensor **out);
+static inline bool any_valueless(tl_tensor *const *in, int n_in)
+{
+    for (int i = 0; i < n_in; i++)
+        if (UNLIKELY(in[i]->storage->valueless))
+            return true;
+    return false;
+}
 tl_status pointwise_compute(struct op_entry *e, const struct tl_pointwise_attrs *attrs, tl_tensor *const *in, int n_in, tl_dtype out_dtype,
                             tl_tensor **out);
 /** The shape that n operands have together; an error that names `name` if they do not go together. */

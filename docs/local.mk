@@ -23,6 +23,7 @@ nobase_dist_doc_DATA += \
 	%D%/adr/016-automake-and-tap.md \
 	%D%/adr/017-own-zip-reader.md \
 	%D%/adr/018-updates-descend-by-themselves.md \
+	%D%/adr/019-storages-without-values.md \
 	%D%/adr/020-loading-copies-or-assigns.md \
 	%D%/backends/cuda.md \
 	%D%/backends/opencl.md \

@@ -68,9 +68,11 @@ run train digits-cnn --save weights.txt; is 2 "weights of a kind that is not wri
 run summary lenet --input 1xx3; is 2 "an impossible shape" "1x28x28"
 
 # ---- Lists ---------------------------------------------------------------------------------------------------------------------
-run models; is 0 "models" "digits-cnn" "lenet" "mnist-cnn" "mlp"
-run models --json; is 0 "models --json" '{"name":"mlp"'; json_lines "models --json is JSON"
-run models mlp; is 0 "models mlp" "hidden" "activation"
+run models; is 0 "models" "digits-cnn" "lenet" "mnist-cnn" "mlp" "resnet18               11.7 M    1.81 G  classify              IMAGENET1K_V1"
+printf '%s\n' "$output" | awk 'length > 100 { wide = 1 } END { exit wide }'; point $? "models fits in 100 columns"
+run models --json; is 0 "models --json" '{"name":"mlp"' '"parameters":11689512,"multiply_adds":1814073344,"input":[3,224,224]'; json_lines "models --json is JSON"
+run models mlp; is 0 "models mlp" "hidden" "activation" "17.2 k parameters, 17.0 k multiply-adds for an input of 64"
+output=$(TELAR_BACKEND=nowhere "$telar" models 2>&1); status=$?; is 0 "models opens no backend" "digits-cnn"
 run models nlp; is 1 "an unknown model" "did you mean \"mlp\""
 run data; is 0 "data" "digits" "wine"
 run data --json; json_lines "data --json is JSON"
@@ -86,9 +88,14 @@ run data digits --label 3; is 1 "an option that a data set does not have" "no op
 run models mlp --json; is 0 "tasks and roles in JSON" '"tasks":["classify","regress"]' '"role":"features"'
 run doctor; is 0 "doctor" "plugins" "all is well"
 run doctor --json; is 0 "doctor --json" '"plugins":['; json_lines "doctor --json is JSON"
-run summary lenet --device refrence; is 1 "an unknown backend" "did you mean \"reference\"?"
-run summary lenet -o input=32; is 0 "summary" "61,706" "[1, 16, 10, 10]"
-run summary lenet --json; json_lines "summary --json is JSON"
+run bench lenet --device refrence; is 1 "an unknown backend" "did you mean \"reference\"?"
+run summary lenet -o input=32; is 0 "summary" "61,706" "[1, 16, 10, 10]" "memory to run:   302.1 KiB: parameters 241.0 KiB" "MiB with adam: besides"
+run summary lenet --json; is 0 "summary --json" '"memory":{"parameters":246824,"buffers":0,' '"optimizer":"adam","untrained":null,"gradients":246824,"state":493648,'
+json_lines "summary --json is JSON"
+run summary lenet --optimizer sgd --momentum 0.9; is 0 "summary for another optimizer" "state 241.0 KiB"
+run summary resnet18 --input 3x32x32; is 0 "summary of what one sample cannot train" "memory to train: not known, since a step of adam cannot be walked"
+run summary dcgan --json; is 0 "summary with the usual optimizer" '"optimizer":"adam"'
+output=$(TELAR_BACKEND=nowhere "$telar" summary vgg16 2>&1); status=$?; is 0 "summary opens no backend" "138,357,544" "15,470,264,320"
 run summary vgg11 --input 3x40x24 -o width=8,hidden=8
 is 1 "summary goes as far as it can" "18: Conv2d" "[1, 64, 2, 1]" "20: MaxPool2d" "(failed)" "telar: features.20: MaxPool2d, given [1 x 64 x 2 x 1]: "
 output=$("$telar" summary vgg11 --input 3x40x24 -o width=8,hidden=8 --json 2>err); status=$?; is 1 "and as JSON" '"failed":true'; json_lines "which it is"
@@ -308,7 +315,7 @@ printf 'a,b,label\n1,2,x\n3,oops,y\n' >bad.csv
 run data bad.csv; is 1 "a table with a word among numbers" "bad.csv"
 : >empty.csv
 run data empty.csv; is 1 "an empty table" "empty.csv"
-output=$(TELAR_BACKEND=cqu "$telar" summary lenet 2>&1); status=$?
+output=$(TELAR_BACKEND=cqu "$telar" bench lenet 2>&1); status=$?
 is 1 "an unknown backend in the environment" "did you mean \"cpu\"?"
 if command -v gnuplot >/dev/null 2>&1; then
     run train mlp --data digits --epochs 2 --quiet --plot curve.svg

@@ -34,8 +34,8 @@ with no-device backends; is 0 "perhaps a hidden one" '(CUDA_VISIBLE_DEVICES is "
 unset CUDA_VISIBLE_DEVICES
 with no-device doctor; is 0 "telar doctor says it, too" "$no_gpu"
 with no-device backends --json; is 0 "and JSON has it" '"trouble":"cuda: the driver finds no GPU'
-with no-device summary mlp --device cuda; is 1 "nothing runs on it" "no backend opens" "$no_gpu"
-with no-device summary mlp --device cuda,cpu; is 0 "or on what comes next, with a warning" "left out: cuda: $no_gpu; cpu goes on"
+with no-device bench mlp --runs 1 --seconds 0 --device cuda; is 1 "nothing runs on it" "no backend opens" "$no_gpu"
+with no-device bench mlp --runs 1 --seconds 0 --device cuda,cpu; is 0 "or on what comes next, with a warning" "left out: cuda: $no_gpu; cpu goes on"
 with driver=11080 backends; is 0 "too old a driver" "the driver is for CUDA 11.8; 12.0 or newer is needed: update the driver"
 with init=803 backends; is 0 "a driver that does not start" "starting the driver: system has unsupported display driver" "CUDA_ERROR_SYSTEM_DRIVER_MISMATCH"
 with init=4321 backends; is 0 "for a reason that it does not know itself" "starting the driver: no words for it (an unknown error"
@@ -89,7 +89,7 @@ missing() { # NAME FILE WORDS
     fi
     bare backends; is 0 "$1" "$2: cannot open shared object file: No such file or directory): $3"
     TELAR_BACKEND=cuda; export TELAR_BACKEND
-    bare summary mlp; is 1 "$1, and nothing else is wanted" "no backend opens (asked for \"cuda\"): cuda:" "$3"
+    bare bench mlp --runs 1 --seconds 0; is 1 "$1, and nothing else is wanted" "no backend opens (asked for \"cuda\"): cuda:" "$3"
     unset TELAR_BACKEND
 }
 if [ -n "$linker" ] && [ -x "$program" ] && bare --version && [ "$status" = 0 ]; then

@@ -211,14 +211,14 @@ static void test_summary(void)
     struct tl_config *c = tl_model_configure(m, "vocabulary=9,hidden=6,embedding=4");
     tl_module *net = tl_model_build_with(m, c);
     tl_tensor *tokens = tl_model_example(m, c, TL_SHAPE(2, 7));
-    tl_summary *s = tl_summarize_inputs(net, &tokens, 1, false);
+    tl_summary *s = tl_summarize_inputs(net, &tokens, 1);
     const struct tl_summary_row *r = tl_summary_at(s, 2);
     ok(r && strcmp(r->kind, "GRU") == 0 && r->parameters == 3 * 6 * (4 + 6 + 2) && r->multiply_adds == 14 * 3 * 6 * (4 + 6),
        "the row of a recurrent layer: %s", tl_error_message());
     ok(s && tl_summary_totals(s).input_bytes == 14 * 8, "the input's bytes are those of i64");
     tl_summary_free(s);
     REFUSED(tl_summarize(net, TL_SHAPE(2, 7)), TL_ERR_SHAPE, "takes tokens");
-    REFUSED(tl_summarize_inputs(net, NULL, 1, false), TL_ERR_ARGUMENT, "input 0 is NULL");
+    REFUSED(tl_summarize_inputs(net, NULL, 1), TL_ERR_ARGUMENT, "input 0 is NULL");
     tl_module_free(net);
     tl_config_free(c);
     tl_error_clear();

@@ -5,6 +5,7 @@ C_TESTS = \
 	%D%/parity \
 	%D%/cuda_device \
 	%D%/devices \
+	%D%/meta \
 	%D%/gpu_reduce \
 	%D%/plans \
 	%D%/layouts \
@@ -42,6 +43,7 @@ C_TESTS = \
 	%D%/train_model \
 	%D%/train_plot \
 	%D%/train_report \
+	%D%/train_summary \
 	%D%/train_task \
 	%D%/models \
 	%D%/generative \
@@ -118,6 +120,8 @@ TSAN_TESTS = \
 %C%_formats_damage_CPPFLAGS = $(AM_CPPFLAGS) $(ZLIB_CPPFLAGS)
 %C%_formats_damage_CFLAGS = $(AM_CFLAGS) $(ZLIB_CFLAGS)
 %C%_formats_damage_LDADD = $(LDADD) $(ZLIB_LIBS)
+# This one runs the conformance suite's cases without computing.
+%C%_meta_SOURCES = %D%/meta.c %D%/conformance/cases.c %D%/conformance/run.c
 # And this one loads the core by itself.
 %C%_unload_LDADD = $(LIBM)
 

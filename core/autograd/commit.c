@@ -37,6 +37,12 @@ static bool stays(const tl_tensor *t, const tl_tensor *g)
     return t->dtype == g->dtype && t->storage->device == g->storage->device && (t->flags & T_CONTIGUOUS);
 }
 
+/* Memory for a gradient, if it is to have any now. */
+static tl_status have_bytes(tl_tensor *t)
+{
+    return t->storage->valueless || program_recorder ? TL_OK : tensor_canonical(t);
+}
+
 /* Everything that can fail: the sums that are not made in place by one plain addition, and memory for all of them. */
 static tl_status prepare_commit(struct engine *e, struct staged *s)
 {
@@ -48,9 +54,9 @@ static tl_status prepare_commit(struct engine *e, struct staged *s)
             return status;
     }
     if (old && !e->create && stays(old, g)) {
-        tl_status status = program_recorder ? TL_OK : tensor_canonical(old);
-        if (status == TL_OK && !program_recorder)
-            status = tensor_canonical(g);
+        tl_status status = have_bytes(old);
+        if (status == TL_OK)
+            status = have_bytes(g);
         if (status != TL_OK)
             return status;
         s->how = (old->dtype == TL_F32 || old->dtype == TL_F64) && (g->flags & T_CONTIGUOUS) && old->storage != g->storage ? ADD : COPY;
@@ -58,7 +64,7 @@ static tl_status prepare_commit(struct engine *e, struct staged *s)
     if (s->how == ADD || (!old && exclusive(g)))
         return TL_OK;
     better = old ? tl_add(old, g) : tl_clone(g);
-    if (!better || (s->how == COPY && !program_recorder && tensor_canonical(better) != TL_OK))
+    if (!better || (s->how == COPY && have_bytes(better) != TL_OK))
         return tl_error_code();
     tensor_keep(better);
     tensor_release(g);

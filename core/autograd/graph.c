@@ -158,7 +158,7 @@ tl_node *accumulator_of(tl_tensor *leaf)
 {
     storage_lock(leaf->storage);
     tl_node *n = leaf->accumulator;
-    if (n) {
+    if (n && n->device == leaf->storage->device) { /* else the leaf has moved, and an older graph still has this one */
         /* It may be on its way out on another thread: only a live count can be raised. */
         int refs = atomic_load(&n->refs);
         while (refs > 0 && !atomic_compare_exchange_weak(&n->refs, &refs, refs + 1))

@@ -37,6 +37,12 @@ static tl_status infer(const struct tl_meta *in, int n_in, void *attrs, struct t
     return TL_OK;
 }
 
+static int64_t multiply_adds(const struct tl_meta *in, int n_in, const void *attrs, const struct tl_meta *out)
+{
+    (void)n_in, (void)attrs;
+    return sums_of(&out[0], in[A].shape[1]);
+}
+
 static tl_tensor *scaled(tl_tensor *t, double factor)
 {
     return !t || factor == 1 ? t : tl_mul_s(t, factor);
@@ -80,6 +86,7 @@ const tl_op tl_op_addmm = {
     .grad = grad,
     .saves_inputs = 1u << A | 1u << B,
     .decompose = decompose,
+    .multiply_adds = multiply_adds,
 };
 
 tl_tensor *tl_addmm_with(tl_tensor *input, tl_tensor *a, tl_tensor *b, const struct tl_addmm_attrs *o)

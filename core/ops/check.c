@@ -165,7 +165,7 @@ tl_status check_against_reference(struct op_entry *e, const void *attrs, tl_tens
         for (int k = 0; k < e->op->n_out; k++)
             if (out[k] && !is_none(in[i]) && in[i]->storage == out[k]->storage)
                 return TL_OK; /* written in place: the operands are gone */
-    if (inside)
+    if (inside || any_valueless(in, n_in))
         return TL_OK;
     inside = true;
     tl_status s = TL_OK;

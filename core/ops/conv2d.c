@@ -140,6 +140,27 @@ static tl_status infer_grad_weight(const struct tl_meta *in, int n_in, void *att
     return TL_OK;
 }
 
+/* ---- Work ---------------------------------------------------------------------------------------------------------------------- */
+
+/* Each element of y sums up one window of one group; the gradients do the same products in another order. */
+static int64_t work(const struct tl_meta *in, int n_in, const void *attrs, const struct tl_meta *out)
+{
+    (void)n_in, (void)attrs;
+    return sums_of(&out[0], count(&in[1], 1, 4));
+}
+
+static int64_t work_of_grad_input(const struct tl_meta *in, int n_in, const void *attrs, const struct tl_meta *out)
+{
+    (void)n_in, (void)attrs, (void)out;
+    return sums_of(&in[0], count(&in[1], 1, 4));
+}
+
+static int64_t work_of_grad_weight(const struct tl_meta *in, int n_in, const void *attrs, const struct tl_meta *out)
+{
+    (void)n_in, (void)attrs;
+    return sums_of(&in[1], count(&out[0], 1, 4));
+}
+
 /* ---- Gradients -------------------------------------------------------------------------------------------------------------- */
 
 /* Padding that resolved to zero must not be resolved again. */
@@ -239,6 +260,7 @@ const tl_op tl_op_conv2d = {
     .grad = grad,
     .saves_inputs = 1u << 0 | 1u << 1,
     .batched_rank = 4,
+    .multiply_adds = work,
 };
 
 const tl_op tl_op_conv2d_grad_input = {
@@ -254,6 +276,7 @@ const tl_op tl_op_conv2d_grad_input = {
     .infer = infer_grad_input,
     .grad = grad_of_grad_input,
     .saves_inputs = 1u << 0 | 1u << 1,
+    .multiply_adds = work_of_grad_input,
 };
 
 const tl_op tl_op_conv2d_grad_weight = {
@@ -269,6 +292,7 @@ const tl_op tl_op_conv2d_grad_weight = {
     .infer = infer_grad_weight,
     .grad = grad_of_grad_weight,
     .saves_inputs = 1u << 0 | 1u << 1,
+    .multiply_adds = work_of_grad_weight,
 };
 
 tl_tensor *tl_conv2d_with(tl_tensor *x, tl_tensor *weight, tl_tensor *bias, const struct tl_conv2d_attrs *o)

@@ -76,6 +76,12 @@ static tl_status infer(const struct tl_meta *in, int n_in, void *attrs, struct t
     return TL_OK;
 }
 
+static int64_t multiply_adds(const struct tl_meta *in, int n_in, const void *attrs, const struct tl_meta *out)
+{
+    (void)n_in, (void)attrs, (void)out;
+    return sums_of(&in[0], count(&in[1], 1, 4));
+}
+
 /* For conv2d and its gradients: padding that resolved to zero must stay so. */
 static struct tl_conv2d_attrs as_conv2d(const void *attrs, const int64_t size[2])
 {
@@ -133,6 +139,7 @@ const tl_op tl_op_conv_transpose2d = {
     .saves_inputs = 1u << 0 | 1u << 1,
     .decompose = decompose,
     .batched_rank = 4,
+    .multiply_adds = multiply_adds,
 };
 
 tl_tensor *tl_conv_transpose2d_with(tl_tensor *x, tl_tensor *weight, tl_tensor *bias, const struct tl_conv2d_attrs *o)

@@ -281,10 +281,12 @@ static bool copy_plainly(tl_tensor *from, tl_tensor *to, tl_status *s)
 
 tl_status copy_values(tl_tensor *from, tl_tensor *to)
 {
-    if (to->numel == 0)
+    if (to->numel == 0 || UNLIKELY(to->storage->valueless)) /* which takes no values, and says so when it is read */
         return TL_OK;
     if (UNLIKELY(program_recorder != NULL))
         return record_copy(from, to);
+    if (values_missing("copy", from))
+        return tl_error_code();
     if (from->storage->device != to->storage->device)
         return copy_between(from, to);
     struct tl_view in, out;
@@ -344,6 +346,8 @@ tl_tensor *tl_to_device(tl_tensor *t, const char *name)
         return NULL;
     if (t->storage->device == d)
         return t;
+    if (!d->valueless && values_missing("to_device", t))
+        return NULL;
     tl_tensor *moved = tensor_new(d, (tl_dtype)t->dtype, t->ndim, t->shape, false);
     if (!moved || copy_values(t, moved) != TL_OK)
         return NULL;
@@ -375,7 +379,7 @@ tl_tensor *tl_fill_(tl_tensor *t, double value)
         tensor_written(t) != TL_OK)
         return NULL;
     value = a.value;
-    if (t->numel == 0) {
+    if (t->numel == 0 || t->storage->valueless) {
         /* Nothing to write; recorded all the same. */
     } else if (UNLIKELY(program_recorder != NULL)) {
         if (record_fill(t, &a) != TL_OK)
@@ -403,6 +407,8 @@ tl_tensor *tl_copy_(tl_tensor *t, tl_tensor *source)
     if (missing("copy_", t) || missing("copy_", source))
         return NULL;
     bool recording = !grad_mode_off && (needs_grad(source) || needs_grad(t));
+    if (!t->storage->valueless && values_missing("copy_", source))
+        return NULL;
     if (!inplace_allowed("copy_", t, recording))
         return NULL;
     tl_tensor *same = source;
@@ -440,7 +446,8 @@ tl_tensor *tl_resize_(tl_tensor *t, int ndim, const int64_t *shape)
     if (tensor_written(t) != TL_OK)
         return NULL;
     if ((size_t)(n + t->offset) * size > t->storage->bytes) {
-        tl_tensor *larger = tensor_new(t->storage->device, (tl_dtype)t->dtype, 1, &n, false);
+        tl_tensor *larger = t->storage->valueless ? tensor_new_valueless(t->storage->device, (tl_dtype)t->dtype, 1, &n)
+                                                  : tensor_new(t->storage->device, (tl_dtype)t->dtype, 1, &n, false);
         int64_t have = (int64_t)(t->storage->bytes / size) - t->offset, one = 1;
         tl_tensor *old = larger ? strided_over(t, 1, &have, &one, t->offset) : NULL;
         tl_tensor *head = old ? strided_over(larger, 1, &have, &one, 0) : NULL;

@@ -14,6 +14,8 @@ bool tl_equal(tl_tensor *a, tl_tensor *b)
     bool answer = false;
     if (operand_missing("equal", a) || operand_missing("equal", b))
         return false;
+    if (values_missing("equal", a) || values_missing("equal", b))
+        return false;
     if (a->ndim != b->ndim || memcmp(a->shape, b->shape, (size_t)a->ndim * sizeof *a->shape) != 0)
         return false;
     TL_SCOPE
@@ -29,7 +31,7 @@ bool tl_equal(tl_tensor *a, tl_tensor *b)
 bool tl_allclose(tl_tensor *a, tl_tensor *b, double rtol, double atol)
 {
     bool answer = false;
-    if (operand_missing("allclose", a) || operand_missing("allclose", b))
+    if (operand_missing("allclose", a) || operand_missing("allclose", b) || values_missing("allclose", a) || values_missing("allclose", b))
         return false;
     TL_SCOPE
     {

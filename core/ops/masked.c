@@ -88,7 +88,7 @@ static void write_coordinates(const unsigned char *set, const tl_tensor *t, int6
 
 tl_tensor *tl_nonzero(tl_tensor *t)
 {
-    if (operand_missing("nonzero", t))
+    if (operand_missing("nonzero", t) || values_missing("nonzero", t))
         return NULL;
     size_t n = (size_t)t->numel, columns = (size_t)t->ndim;
     unsigned char *set = malloc(n ? n : 1);
@@ -137,6 +137,8 @@ tl_tensor *tl_masked_select(tl_tensor *t, tl_tensor *mask)
         tl_fail(TL_ERR_SHAPE, "masked_select: the mask %s does not broadcast with %s", TENSOR_TEXT(mask), TENSOR_TEXT(t));
         return NULL;
     }
+    if (values_missing("masked_select", mask))
+        return NULL;
     tl_tensor *x = tl_expand(t, ndim, shape), *m = tl_expand(mask, ndim, shape);
     x = x ? tl_reshape(x, TL_SHAPE(x->numel)) : NULL;
     m = m ? tl_reshape(m, TL_SHAPE(m->numel)) : NULL;
@@ -150,6 +152,8 @@ tl_tensor *tl_one_hot(tl_tensor *labels, int64_t classes)
 {
     int64_t shape[TL_MAX_DIMS];
     if (operand_missing("one_hot", labels) || !(labels = as_index("one_hot", labels)))
+        return NULL;
+    if (classes == -1 && labels->numel > 0 && values_missing("one_hot without a number of classes", labels))
         return NULL;
     if (classes == -1 && labels->numel > 0)
         classes = tl_item_i64(tl_max(labels)) + 1;

@@ -53,6 +53,12 @@ static tl_status infer_bmm(const struct tl_meta *in, int n_in, void *attrs, stru
     return infer("bmm", in, 3, 3, out);
 }
 
+static int64_t multiply_adds(const struct tl_meta *in, int n_in, const void *attrs, const struct tl_meta *out)
+{
+    (void)n_in, (void)attrs;
+    return sums_of(&out[0], in[0].shape[in[0].ndim - 1]);
+}
+
 static tl_tensor *turned(tl_tensor *t)
 {
     return !t ? NULL : t->ndim == 2 ? tl_t(t) : tl_transpose(t, 1, 2);
@@ -80,6 +86,7 @@ const tl_op tl_op_matmul = {
     .infer = infer_matmul,
     .grad = grad,
     .saves_inputs = 1u << 0 | 1u << 1,
+    .multiply_adds = multiply_adds,
 };
 
 const tl_op tl_op_mm = {
@@ -92,6 +99,7 @@ const tl_op tl_op_mm = {
     .infer = infer_mm,
     .grad = grad,
     .saves_inputs = 1u << 0 | 1u << 1,
+    .multiply_adds = multiply_adds,
 };
 
 const tl_op tl_op_bmm = {
@@ -104,6 +112,7 @@ const tl_op tl_op_bmm = {
     .infer = infer_bmm,
     .grad = grad,
     .saves_inputs = 1u << 0 | 1u << 1,
+    .multiply_adds = multiply_adds,
 };
 
 /* ---- Matrix times vector, vector times vector --------------------------------------------------------------------------------- */
@@ -186,6 +195,7 @@ const tl_op tl_op_mv = {
     .grad = grad_mv,
     .saves_inputs = 1u << 0 | 1u << 1,
     .decompose = decompose_mv,
+    .multiply_adds = multiply_adds,
 };
 
 const tl_op tl_op_dot = {
@@ -199,6 +209,7 @@ const tl_op tl_op_dot = {
     .grad = grad_dot,
     .saves_inputs = 1u << 0 | 1u << 1,
     .decompose = decompose_dot,
+    .multiply_adds = multiply_adds,
 };
 
 static tl_tensor *mv(tl_tensor *a, tl_tensor *v)

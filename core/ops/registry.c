@@ -134,6 +134,8 @@ tl_status op_register_entry(const tl_op *op, struct pointwise *pw, struct op_ent
         *e = (struct op_entry){.op = op, .id = id, .kernel_name = op->kernel ? op->kernel : op->name, .grad_name = e->grad_name, .pointwise = pw};
         if (op->struct_size > offsetof(tl_op, batched_rank)) /* younger than some plugins */
             e->batched_rank = op->batched_rank;
+        if (op->struct_size > offsetof(tl_op, multiply_adds))
+            e->multiply_adds = op->multiply_adds;
         e->kernel_id = id;
         registry.list[id] = e;
         insert(registry.by_address, hash_address(op), e);

@@ -98,6 +98,21 @@ static tl_status infer_grad(const struct tl_meta *in, int n_in, void *attrs, str
     return s;
 }
 
+/* Every weight is used once for each step of each sample. */
+static int64_t multiply_adds(const struct tl_meta *in, int n_in, const void *attrs, const struct tl_meta *out)
+{
+    (void)n_in, (void)attrs, (void)out;
+    struct tl_meta steps = {.ndim = 2, .shape = {in[RNN_X].shape[0], in[RNN_X].shape[1]}};
+    return sums_of(&steps, count(&in[RNN_W_IH], 0, 2) + count(&in[RNN_W_HH], 0, 2));
+}
+
+/* Back to the operands, and to the weights. */
+static int64_t multiply_adds_of_grad(const struct tl_meta *in, int n_in, const void *attrs, const struct tl_meta *out)
+{
+    int64_t forward = multiply_adds(in, n_in, attrs, out);
+    return forward > INT64_MAX / 2 ? INT64_MAX : 2 * forward;
+}
+
 /* ---- Gradient ----------------------------------------------------------------------------------------------------------- */
 
 static tl_status grad(struct tl_grad_ctx *g)
@@ -136,6 +151,7 @@ const tl_op tl_op_rnn = {
     .saves_inputs = (1u << RNN_INPUTS) - 1,
     .saves_outputs = 1u << 0,
     .decompose = rnn_decompose,
+    .multiply_adds = multiply_adds,
 };
 
 const tl_op tl_op_rnn_grad = {
@@ -150,6 +166,7 @@ const tl_op tl_op_rnn_grad = {
     .attrs_size = sizeof(struct tl_rnn_attrs),
     .infer = infer_grad,
     .decompose = rnn_decompose_grad,
+    .multiply_adds = multiply_adds_of_grad,
 };
 
 tl_tensor *tl_rnn_with(tl_tensor *x, tl_tensor *h0, tl_tensor *c0, tl_tensor *w_ih, tl_tensor *w_hh, tl_tensor *b_ih, tl_tensor *b_hh,

@@ -77,6 +77,12 @@ int64_t count(const struct tl_meta *m, int first, int last)
     return n;
 }
 
+int64_t sums_of(const struct tl_meta *m, int64_t terms)
+{
+    int64_t all;
+    return __builtin_mul_overflow(count(m, 0, m->ndim), terms, &all) ? INT64_MAX : all;
+}
+
 bool broadcast_shapes(int *ndim, int64_t *shape, int other_ndim, const int64_t *other)
 {
     int64_t joint[TL_MAX_DIMS];

@@ -27,6 +27,8 @@ tl_status resolve_dims(const char *op, struct tl_dims *dims, int ndim);
 bool same_shape(const struct tl_meta *a, const struct tl_meta *b);
 /** Product of sizes first … last - 1. The whole product is known not to overflow. */
 int64_t count(const struct tl_meta *m, int first, int last);
+/** For tl_op.multiply_adds: `terms` products for each element of m; INT64_MAX if that is too much. */
+int64_t sums_of(const struct tl_meta *m, int64_t terms);
 /** Do they broadcast? Then to what. */
 bool broadcast_shapes(int *ndim, int64_t *shape, int other_ndim, const int64_t *other);
 

@@ -16,15 +16,21 @@
 
 enum { MAX_DEVICES = 32 };
 
+#define META "meta"
+
 static struct {
     pthread_mutex_t lock;
     device *list[MAX_DEVICES];
     int n;
     _Atomic(device *) host;
+    _Atomic(device *) meta;
     _Atomic(device *) preferred;
     char *wanted;      /* what tl_set_backend() said; beats the variable */
     bool host_members; /* the host's kernel tables are gathered */
 } state = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+/* What tl_device_begin() said on this thread; NULL: the process's default. */
+static HOT_TLS device *thread_default;
 
 void device_lock(device *d)
 {
@@ -203,6 +209,10 @@ static device *open_entry(const char *entry)
     const char *colon = strchr(entry, ':');
     int length = colon ? (int)(colon - entry) : (int)strlen(entry);
     snprintf(name, sizeof name, "%.*s", length, entry);
+    if (strcmp(name, META) == 0) {
+        tl_fail(TL_ERR_DEVICE, "\"" META "\" is a device without a backend, on which nothing is computed: name it for single tensors, or in TL_DEVICE");
+        return NULL;
+    }
     int index = 0;
     if (colon) {
         char *end;
@@ -359,6 +369,8 @@ static device *default_locked(void)
 /* A list that is not about the host still needs the host's tensors. */
 device *device_default(void)
 {
+    if (UNLIKELY(thread_default != NULL))
+        return thread_default;
     device *d = atomic_load_explicit(&state.preferred, memory_order_acquire);
     if (LIKELY(d != NULL))
         return d;
@@ -379,6 +391,21 @@ device *device_host(void)
     return d;
 }
 
+device *device_meta(void)
+{
+    device *d = atomic_load_explicit(&state.meta, memory_order_acquire);
+    if (LIKELY(d != NULL))
+        return d;
+    pthread_mutex_lock(&state.lock);
+    d = atomic_load(&state.meta);
+    if (!d && (d = new_device(META, false))) {
+        d->valueless = true;
+        atomic_store_explicit(&state.meta, d, memory_order_release);
+    }
+    pthread_mutex_unlock(&state.lock);
+    return d;
+}
+
 device *device_find(const char *name)
 {
     if (forked("devices"))
@@ -387,6 +414,8 @@ device *device_find(const char *name)
         return device_default();
     if (strcmp(name, "cpu") == 0 || strcmp(name, "cpu:0") == 0)
         return device_host();
+    if (strcmp(name, META) == 0 || strcmp(name, META ":0") == 0)
+        return device_meta();
     pthread_mutex_lock(&state.lock);
     device *d = open_entry(name);
     pthread_mutex_unlock(&state.lock);
@@ -443,7 +472,25 @@ const char *tl_default_device(void)
 const char *tl_backend_name(void)
 {
     device *d = device_default();
-    return d && d->n_members ? d->members[0].name : NULL;
+    return !d ? NULL : d->n_members ? d->members[0].name : d->valueless ? d->name : NULL;
+}
+
+struct tl_device_scope tl_device_begin(const char *name)
+{
+    struct tl_device_scope scope = {.before = thread_default};
+    device *d = device_find(name);
+    if (!d)
+        return scope;
+    thread_default = d;
+    scope.on = 1;
+    scope.begun = true;
+    return scope;
+}
+
+void tl_device_end(struct tl_device_scope *scope)
+{
+    if (scope && scope->begun)
+        thread_default = scope->before;
 }
 
 /* ---- Kernels and synchronisation --------------------------------------------------------------------------------------------- */
@@ -567,6 +614,8 @@ void device_shutdown(void)
     state.wanted = NULL;
     state.n = 0;
     atomic_store(&state.host, NULL);
+    atomic_store(&state.meta, NULL);
+    thread_default = NULL;
     state.host_members = false;
     atomic_store(&state.preferred, NULL);
     pthread_mutex_unlock(&state.lock);

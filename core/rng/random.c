@@ -155,6 +155,8 @@ static tl_status record_draw(const char *who, tl_tensor *t, const struct request
 static tl_status fill(const char *who, tl_tensor *t, const struct request *r, tl_generator *g, const tl_tensor *like)
 {
     int order[TL_MAX_DIMS];
+    if (t->storage->valueless)
+        return tensor_written(t); /* nobody will see the numbers, so the generator stays where it is */
     if (t->numel == 0)
         return TL_OK;
     if (UNLIKELY(program_recorder != NULL))
@@ -438,7 +440,7 @@ tl_tensor *tl_bernoulli(tl_tensor *p)
     }
     tl_dtype dtype = (tl_dtype)p->dtype;
     tl_tensor *y = floating("bernoulli", dtype) ? tl_empty_like(p) : NULL;
-    if (!y || p->numel == 0)
+    if (!y || p->numel == 0 || y->storage->valueless)
         return y;
     tl_status s = program_recorder ? tl_record_call("bernoulli", draw_each, NULL, NULL, &p, 1, &y, 1) : draw_each(NULL, &p, 1, &y, 1);
     return s == TL_OK ? y : NULL;
@@ -495,7 +497,7 @@ tl_tensor *tl_randperm_with(int64_t n, tl_generator *generator, struct tl_option
     o.requires_grad = false;
     o.dtype = o.dtype ? o.dtype : TL_I64;
     tl_tensor *t = check_permutation(o.dtype, n) ? tl_empty(1, &n, o) : NULL;
-    if (!t || (n > 0 && permute(t, generator_or_default(generator)) != TL_OK))
+    if (!t || (n > 0 && !t->storage->valueless && permute(t, generator_or_default(generator)) != TL_OK))
         return NULL;
     return requires_grad ? tl_set_requires_grad(t, true) : t;
 }

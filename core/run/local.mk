@@ -12,5 +12,6 @@ core_libtelar_la_SOURCES += \
 	%D%/pointwise.c \
 	%D%/run.c \
 	%D%/run.h \
+	%D%/valueless.c \
 	%D%/ways.c
 # end (kept by build-aux/update-sources)

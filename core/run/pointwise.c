@@ -322,6 +322,11 @@ tl_status pointwise_compute(struct op_entry *e, const struct tl_pointwise_attrs 
     } else if (pointwise_broadcast(e->op->name, in, n, &ndim, shape) != TL_OK) {
         return tl_error_code();
     }
+    if (UNLIKELY(any_valueless(in, n))) {
+        struct tl_meta meta = {.dtype = out_dtype, .ndim = ndim};
+        memcpy(meta.shape, shape, (size_t)ndim * sizeof *shape);
+        return compute_valueless(e, attrs, in, n, &meta, d, out);
+    }
     if (!UNLIKELY(natives) || !run_natively(e, attrs, in, n, ndim, shape, out_dtype, out, &s)) {
         for (int i = 0; i < n; i++)
             if (UNLIKELY((s = tensor_canonical(in[i])) != TL_OK))

@@ -185,6 +185,8 @@ tl_status compute(struct op_entry *e, const void *attrs, tl_tensor *const *in, i
     f.device = device_of(in, n_in, out, f.n_out);
     if (!f.device)
         return tl_error_code();
+    if (UNLIKELY(f.device->valueless) || any_valueless(in, n_in))
+        return compute_valueless(e, attrs, in, n_in, meta, f.device, out);
     f.in_views = f.few_views;
     f.in_natives = f.few_natives;
     char *many = NULL;

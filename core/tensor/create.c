@@ -50,7 +50,8 @@ tl_tensor *tl_ones(int ndim, const int64_t *shape, struct tl_options o)
 tl_tensor *tl_empty_like(tl_tensor *t)
 {
     if (t && !is_none(t))
-        return tensor_new(t->storage->device, (tl_dtype)t->dtype, t->ndim, t->shape, false);
+        return t->storage->valueless ? tensor_new_valueless(t->storage->device, (tl_dtype)t->dtype, t->ndim, t->shape)
+                                     : tensor_new(t->storage->device, (tl_dtype)t->dtype, t->ndim, t->shape, false);
     tl_fail(TL_ERR_ARGUMENT, "empty_like: the tensor is %s", t ? "TL_NONE" : "NULL, and no earlier call failed");
     return NULL;
 }
@@ -75,17 +76,36 @@ static bool whole(double x)
     return x == floor(x) && fabs(x) < 9e15;
 }
 
-/* Numbers made on the host in f64 or i64 and converted once. */
-static tl_tensor *from_doubles(const double *values, int ndim, const int64_t *shape, struct tl_options o)
+/* n numbers: made on the host in f64, and converted once. */
+static tl_tensor *from_doubles(const char *who, int64_t n, double (*at)(int64_t i, const double *p), const double *p, struct tl_options o)
 {
     bool requires_grad = o.requires_grad;
     o.requires_grad = false;
-    tl_tensor *t = tl_empty(ndim, shape, o);
-    int64_t n;
-    if (!t || !shape_numel(ndim, shape, &n) || tl_copy_in(t, TL_F64, values, (size_t)n * sizeof *values) != TL_OK)
-        return NULL;
+    tl_tensor *t = tl_empty(1, &n, o);
+    if (t && n && !t->storage->valueless) {
+        double *values = malloc((size_t)n * sizeof *values);
+        for (int64_t i = 0; values && i < n; i++)
+            values[i] = at(i, p);
+        if (!values)
+            tl_fail(TL_ERR_NOMEM, "%s: out of memory for %lld elements", who, (long long)n);
+        if (!values || tl_copy_in(t, TL_F64, values, (size_t)n * sizeof *values) != TL_OK)
+            t = NULL;
+        free(values);
+    }
     o.requires_grad = requires_grad;
     return with_options(t, o);
+}
+
+static double step_at(int64_t i, const double *p)
+{
+    return p[0] + (double)i * p[1];
+}
+
+/* From both ends towards the middle, so that both are met exactly. */
+static double point_at(int64_t i, const double *p)
+{
+    double start = p[0], end = p[1], n = p[2], step = n > 1 ? (end - start) / (n - 1) : 0;
+    return n == 1 || (double)i < floor(n / 2) ? start + step * (double)i : end - step * (n - 1 - (double)i);
 }
 
 tl_tensor *tl_arange(double start, double end, double step, struct tl_options o)
@@ -102,16 +122,7 @@ tl_tensor *tl_arange(double start, double end, double step, struct tl_options o)
     int64_t n = (int64_t)count;
     if (!o.dtype)
         o.dtype = whole(start) && whole(end) && whole(step) ? TL_I64 : TL_F32;
-    double *values = malloc((size_t)(n ? n : 1) * sizeof *values);
-    if (!values) {
-        tl_fail(TL_ERR_NOMEM, "arange: out of memory for %lld elements", (long long)n);
-        return NULL;
-    }
-    for (int64_t i = 0; i < n; i++)
-        values[i] = start + (double)i * step;
-    tl_tensor *t = from_doubles(values, 1, &n, o);
-    free(values);
-    return t;
+    return from_doubles("arange", n, step_at, (const double[]){start, step}, o);
 }
 
 tl_tensor *tl_linspace(double start, double end, int64_t n, struct tl_options o)
@@ -120,19 +131,7 @@ tl_tensor *tl_linspace(double start, double end, int64_t n, struct tl_options o)
         tl_fail(TL_ERR_ARGUMENT, "linspace: %lld points", (long long)n);
         return NULL;
     }
-    double *values = malloc((size_t)(n ? n : 1) * sizeof *values);
-    if (!values) {
-        tl_fail(TL_ERR_NOMEM, "linspace: out of memory for %lld points", (long long)n);
-        return NULL;
-    }
-    double step = n > 1 ? (end - start) / (double)(n - 1) : 0;
-    for (int64_t i = 0; i < n; i++)
-        values[i] = i < n / 2 ? start + step * (double)i : end - step * (double)(n - 1 - i);
-    if (n == 1)
-        values[0] = start;
-    tl_tensor *t = from_doubles(values, 1, &n, o);
-    free(values);
-    return t;
+    return from_doubles("linspace", n, point_at, (const double[]){start, end, (double)n}, o);
 }
 
 tl_tensor *tl_eye(int64_t n, struct tl_options o)
@@ -261,6 +260,8 @@ tl_status tl_copy_out(tl_tensor *t, tl_dtype dtype, void *to, size_t bytes)
         return s;
     if (!to)
         return tl_fail(TL_ERR_ARGUMENT, "copy_out: the buffer is NULL");
+    if (values_missing("copy_out", t))
+        return tl_error_code();
     if (UNLIKELY(program_recorder != NULL) && record_read(t) != TL_OK)
         return tl_error_code();
     if (UNLIKELY(t->storage->recorded & RECORDED_VALUELESS))
@@ -304,7 +305,7 @@ static bool check_item(const tl_tensor *t)
         return false;
     }
     if (t->numel == 1)
-        return true;
+        return !values_missing("item", t);
     char text[160];
     tl_fail(TL_ERR_SHAPE, "item: a tensor of shape %s has %lld elements, not one", shape_text(text, sizeof text, t->ndim, t->shape),
             (long long)t->numel);
@@ -333,6 +334,8 @@ static bool check_data(tl_tensor *t)
         null_argument("data");
         return false;
     }
+    if (values_missing("data", t))
+        return false;
     if (!t->storage->device->host) {
         tl_fail(TL_ERR_DEVICE, "data: the tensor is on %s; use tl_copy_out(), or tl_to_device(t, \"cpu\")", t->storage->device->name);
         return false;

@@ -53,14 +53,15 @@ char *tl_to_string(tl_tensor *t)
         .ndim = t->ndim,
         .shape = t->shape,
         .numel = t->numel,
-        .data = t->numel ? host_values(t, &buffer) : NULL,
+        .data = t->numel && !t->storage->valueless ? host_values(t, &buffer) : NULL,
         .device = t->storage->device->host ? NULL : t->storage->device->name,
         .grad_fn = history_of(t) ? tl_node_name(history_of(t)) : NULL,
         .requires_grad = needs_grad(t),
         .plain_dtype = (t->flags & T_WRAPPED) != 0,
+        .valueless = t->storage->valueless,
     };
     struct tl_print_options options = current_options();
-    char *text = source.data || t->numel == 0 ? text_of(&source, &options) : NULL;
+    char *text = source.data || source.valueless || t->numel == 0 ? text_of(&source, &options) : NULL;
     free(buffer);
     return text;
 }

@@ -3,13 +3,16 @@
  * Storage: the bytes behind tensors, in canonical form (PyTorch's strides) and at most one native form that a kernel
  * made or asked for. The native form is valid for one version; writing drops it. Values that a kernel produced
  * natively get canonical bytes only when somebody looks (tensor_canonical()).
+ *
+ * A storage may also have no bytes at all (storage_new_valueless()): then shapes, versions and histories are worked out and nothing else. That
+ * is a state of the storage, not of its device.
  */
 #include <sched.h>
 #include <stdlib.h>
 
 #include "core/internal.h"
 
-storage *storage_new(device *d, size_t bytes, bool lazy)
+static storage *storage_bare(device *d, size_t bytes)
 {
     storage *s = pool_alloc(sizeof *s);
     if (!s)
@@ -28,6 +31,17 @@ storage *storage_new(device *d, size_t bytes, bool lazy)
     s->canonical_made = true;
     s->recorded = 0;
     s->made_in = 0;
+    s->valueless = false;
+    return s;
+}
+
+storage *storage_new(device *d, size_t bytes, bool lazy)
+{
+    if (UNLIKELY(d->valueless))
+        return storage_new_valueless(d, bytes);
+    storage *s = storage_bare(d, bytes);
+    if (!s)
+        return NULL;
     if (UNLIKELY(program_recorder != NULL)) {
         s->made_in = recording_id();
         lazy |= bytes > INLINE_BYTES; /* numbers are written at once */
@@ -75,6 +89,24 @@ storage *storage_unaligned(const void *data, size_t bytes)
     n->view.mem.handle = (void *)(uintptr_t)data;
     atomic_init(&s->native, n);
     s->canonical_stale = true;
+    return s;
+}
+
+static void count_out(void *ctx)
+{
+    walk_count_bytes(-(int64_t)((storage *)ctx)->bytes);
+}
+
+storage *storage_new_valueless(device *d, size_t bytes)
+{
+    storage *s = storage_bare(d, bytes);
+    if (!s)
+        return NULL;
+    s->canonical_made = false;
+    s->valueless = true;
+    s->release = count_out;
+    s->release_ctx = s;
+    walk_count_bytes((int64_t)bytes);
     return s;
 }
 
@@ -138,7 +170,7 @@ void storage_place(storage *s, struct tl_mem mem)
     s->recorded = 0;
 }
 
-static tl_status fail_valueless(const storage *s)
+static tl_status fail_recorded(const storage *s)
 {
     const char *made_by = recording_made_by(s);
     if (made_by)
@@ -164,8 +196,10 @@ void storage_unlock(storage *s)
 /* With the lock held: allocate canonical bytes and fill them from the native form. */
 static tl_status make_canonical(storage *s)
 {
+    if (s->valueless) /* whoever offers values to users has said it in better words before: values_missing() */
+        return tl_fail(TL_ERR_STATE, "a tensor on %s has no values, and they were asked for", s->device->name);
     if (UNLIKELY(s->recorded & RECORDED_VALUELESS))
-        return fail_valueless(s);
+        return fail_recorded(s);
     if (!s->canonical_made) {
         tl_status status = memory_alloc(s->device, s->bytes ? s->bytes : 1, &s->mem, &s->capacity);
         if (status != TL_OK)
@@ -207,7 +241,7 @@ tl_status tensor_written(tl_tensor *t)
         atomic_fetch_add_explicit(&s->version, 1, memory_order_relaxed);
         return TL_OK;
     }
-    if (UNLIKELY(storage_native(s) || !s->canonical_made)) {
+    if (UNLIKELY((storage_native(s) || !s->canonical_made) && !s->valueless)) {
         storage_lock(s);
         tl_status status = make_canonical(s);
         if (status == TL_OK)
@@ -226,7 +260,7 @@ tl_status tensor_written_by_host(const char *who, tl_tensor *t)
     if (LIKELY(program_recorder == NULL))
         return tensor_written(t);
     if (s->recorded & RECORDED_VALUELESS)
-        return fail_valueless(s);
+        return fail_recorded(s);
     if (s->made_in != recording_id())
         return tl_fail(TL_ERR_STATE, "%s: while recording, the host writes a tensor from outside, which would happen once and not at each run; use "
                                      "ops or tl_record_call(), or TL_ONCE { } if once is meant",

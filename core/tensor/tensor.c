@@ -128,20 +128,35 @@ tl_tensor *tensor_over(storage *s, tl_dtype dtype, int ndim, const int64_t *shap
     return scope_own(t) ? t : NULL;
 }
 
-tl_tensor *tensor_new(device *d, tl_dtype dtype, int ndim, const int64_t *shape, bool lazy)
+/* Bytes of a fresh tensor; false and an error if it cannot be. */
+static bool fresh_bytes(tl_dtype dtype, int ndim, const int64_t *shape, size_t *bytes)
 {
     int64_t numel;
     if (UNLIKELY(ndim < 0 || ndim > TL_MAX_DIMS)) {
         tl_fail(TL_ERR_SHAPE, "a tensor has at most %d dimensions, not %d", TL_MAX_DIMS, ndim);
-        return NULL;
+        return false;
     }
     if (UNLIKELY(!shape_numel(ndim, shape, &numel))) {
         char text[160];
         tl_fail(TL_ERR_LIMIT, "a tensor of shape %s is too large, or has a negative size",
                 shape_text(text, sizeof text, ndim, shape));
-        return NULL;
+        return false;
     }
-    storage *s = storage_new(d, (size_t)numel * tl_dtype_size(dtype), lazy);
+    *bytes = (size_t)numel * tl_dtype_size(dtype);
+    return true;
+}
+
+tl_tensor *tensor_new(device *d, tl_dtype dtype, int ndim, const int64_t *shape, bool lazy)
+{
+    size_t bytes;
+    storage *s = fresh_bytes(dtype, ndim, shape, &bytes) ? storage_new(d, bytes, lazy) : NULL;
+    return s ? tensor_over(s, dtype, ndim, shape, NULL, 0) : NULL;
+}
+
+tl_tensor *tensor_new_valueless(device *d, tl_dtype dtype, int ndim, const int64_t *shape)
+{
+    size_t bytes;
+    storage *s = fresh_bytes(dtype, ndim, shape, &bytes) ? storage_new_valueless(d, bytes) : NULL;
     return s ? tensor_over(s, dtype, ndim, shape, NULL, 0) : NULL;
 }
 
@@ -273,6 +288,21 @@ bool tl_is_none(const tl_tensor *t)
 uint64_t tl_version(const tl_tensor *t)
 {
     return t ? storage_version(t->storage) : 0;
+}
+
+bool tl_has_values(const tl_tensor *t)
+{
+    return t && !is_none(t) && !t->storage->valueless;
+}
+
+bool fail_valueless(const char *op, const tl_tensor *t)
+{
+    char text[160];
+    tl_fail(TL_ERR_STATE,
+            "%s: the tensor, %s %s on %s, has a shape but no values, since nothing is computed there; make it, and what it comes from, on another "
+            "device",
+            op, tl_dtype_name((tl_dtype)t->dtype), shape_text(text, sizeof text, t->ndim, t->shape), t->storage->device->name);
+    return true;
 }
 
 bool tl_shares_storage(const tl_tensor *a, const tl_tensor *b)

@@ -292,11 +292,11 @@ static void add_suffixes(struct printer *p)
         snprintf(suffix, sizeof suffix, "device='%s'", s->device);
         add_suffix(p, suffix, &column);
     }
-    if (s->numel == 0 && s->ndim != 1) {
+    if (s->valueless || (s->numel == 0 && s->ndim != 1)) {
         write_size(s, suffix, sizeof suffix);
         add_suffix(p, suffix, &column);
     }
-    bool usual = s->dtype == TL_F32 || (s->numel > 0 && (s->dtype == TL_I64 || s->dtype == TL_BOOL));
+    bool usual = s->dtype == TL_F32 || (s->numel > 0 && !s->valueless && (s->dtype == TL_I64 || s->dtype == TL_BOOL));
     if (!usual && !s->plain_dtype) {
         snprintf(suffix, sizeof suffix, "dtype=torch.%s", name[s->dtype]);
         add_suffix(p, suffix, &column);
@@ -325,7 +325,9 @@ static void write_all(struct printer *p)
     const struct text_source *s = p->source;
     p->summarise = s->numel > p->options->threshold;
     add(&p->text, "tensor(");
-    if (s->numel == 0) {
+    if (s->valueless) {
+        add(&p->text, "...");
+    } else if (s->numel == 0) {
         add(&p->text, "[]");
     } else {
         choose_format(p);

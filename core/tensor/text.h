@@ -17,6 +17,7 @@ struct text_source {
     const char *grad_fn; /**< the node's name; NULL: none */
     bool requires_grad;
     bool plain_dtype; /**< do not name the dtype */
+    bool valueless;   /**< there is no data: "..." and the size stand for it */
 };
 
 /** PyTorch's defaults for what is 0 (or negative), and bounds that keep the text finite. */

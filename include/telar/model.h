@@ -86,7 +86,8 @@ struct tl_model {
     /** Shape of one input (without the batch) under this configuration; returns the number of dimensions. Required. */
     int (*input_shape)(const struct tl_config *c, int64_t shape[TL_MAX_DIMS]);
     /** Build the module tree, drawing initial weights in PyTorch's order. A module that is returned with an error set (of an
-     *  addition that failed on the way) is freed by the host. Required. */
+     *  addition that failed on the way) is freed by the host. May also run on the device "meta" (see tl_has_values()), for `telar models` and `telar
+     *  summary`: it should not look at values. Required. */
     tl_module *(*build)(const struct tl_config *c);
     /** Bring the inputs of a batch, batch[0], into the model's form; the other fields are left alone. Runs before forward and step, in
      *  training, evaluation and prediction. Optional: samples are given the shape that input_shape says, if they have as many

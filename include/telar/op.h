@@ -100,6 +100,9 @@ typedef struct tl_op {
     /** Rank of input 0 with its batch, where a single sample may come without: it is given a batch of one, which output 0 loses
      *  again. 0: not so. */
     int batched_rank;
+
+    /** Products that the call sums up, of shapes and attributes as infer left them: what tl_walk_cost() counts. NULL: none to speak of. */
+    int64_t (*multiply_adds)(const struct tl_meta *in, int n_in, const void *attrs, const struct tl_meta *out);
 } tl_op;
 
 /** Add a descriptor to the registry. Fails if the name is taken or the descriptor is inconsistent. */

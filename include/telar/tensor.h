@@ -200,6 +200,38 @@ struct tl_print_options {
 /** Set them for the whole process. */
 TL_PUBLIC void tl_set_print_options(struct tl_print_options o);
 
+/* ---- Without values ---------------------------------------------------------------------------------------- */
+
+/** Has t values? Tensors on the device "meta" have a shape, strides, a dtype, a version and a history, but no memory and no values. An op on
+ *  them checks its operands, infers its results and is recorded as any; nothing is computed, nothing drawn, no backend opened. What an op
+ *  makes of a tensor without values has none either. So a network of any size is built, and its forward pass, backward pass and
+ *  optimizer's step are walked, in microseconds:
+ *
+ *      TL_DEVICE("meta") {
+ *          tl_module *net = tl_model_build("vgg16", NULL);
+ *          tl_tensor *y = tl_forward(net, tl_empty(TL_SHAPE(32, 3, 224, 224), (struct tl_options){0}));  // [32 x 1000]
+ *      }
+ *
+ *  Values that are written there (tl_copy_(), tl_fill_(), tl_to_device(t, "meta")) are gone. What asks for values is TL_ERR_STATE: tl_item(),
+ *  tl_data(), tl_copy_out(), a copy to another device, tl_equal(), tl_allclose(), tl_nonzero(), tl_masked_select(), tl_one_hot() without
+ *  a number of classes, saving. They print as "tensor(..., device='meta', size=(2, 3))". Plain numbers and 0-d tensors of the host may be
+ *  operands beside them, as beside those of any device. */
+TL_PUBLIC bool tl_has_values(const tl_tensor *t);
+
+/** What the calling thread's tensors without values would take if they had any, and what ops on them would have had to compute. */
+struct tl_walk_cost {
+    int64_t bytes;         /**< of storages that are alive now: elements times their size, not rounded as an allocator rounds. One that another
+                            *   thread releases is counted there */
+    int64_t peak;          /**< most of that since the thread's start or the last tl_walk_reset_peak() */
+    uint64_t multiply_adds; /**< of convolutions, matrix products and recurrent layers, and of their gradients. Only the difference of two readings
+                             *   means something */
+};
+/** Not counted is what kernels take beside their results: scratch memory, operands in layouts of their own, and what a forward kernel leaves for
+ *  its gradient's (residuals); nor intermediate results of ops that a backend would decompose. */
+TL_PUBLIC struct tl_walk_cost tl_walk_cost(void);
+/** Make the present bytes the peak. */
+TL_PUBLIC void tl_walk_reset_peak(void);
+
 /* ---- Devices, memory, process ------------------------------------------------------------------------------ */
 
 /** Move to a device ("cpu", "cuda", "cuda:1"); the same tensor if it is there already. Differentiable. */
@@ -207,9 +239,25 @@ TL_PUBLIC tl_tensor *tl_to_device(tl_tensor *t, const char *device);
 /** Set the device that new tensors are made on. Beats TELAR_BACKEND. Also takes a list: "cuda,cpu". Not while other
  *  threads compute. */
 TL_PUBLIC tl_status tl_set_backend(const char *list);
-/** Name of the default device, opening it if need be; NULL and an error if no backend works. */
+/** TL_DEVICE("meta") { … }: what the calling thread makes in the block without naming a device is made on this one (with
+ *  torch.device(…):). Blocks may lie in each other. Leave it early with `break` or `return`. If there is no such device, an
+ *  error is set and the block is not run. */
+#define TL_DEVICE(name) TL_DEVICE_NAMED_(TL_JOIN_(tl_device_, __COUNTER__), name)
+#define TL_DEVICE_NAMED_(scope, name) \
+    for (__attribute__((cleanup(tl_device_end))) struct tl_device_scope scope = tl_device_begin(name); scope.on; scope.on = 0)
+/** Such a block, on the stack of the function that opened it. */
+struct tl_device_scope {
+    void *before; /**< private */
+    int on;       /**< 0: there is no such device */
+    bool begun;   /**< private */
+};
+/** Its beginning, for those who cannot use the macro. */
+TL_PUBLIC struct tl_device_scope tl_device_begin(const char *name);
+/** Its end; blocks end in reverse order. */
+TL_PUBLIC void tl_device_end(struct tl_device_scope *scope);
+/** Name of the default device of the calling thread, opening it if need be; NULL and an error if no backend works. */
 TL_PUBLIC const char *tl_default_device(void);
-/** Name of the backend that answers first for the default device: "cpu", "reference", "cuda". */
+/** Name of the backend that answers first for the default device: "cpu", "reference", "cuda"; "meta" on that device, which has none. */
 TL_PUBLIC const char *tl_backend_name(void);
 /** Wait for all work on a device (NULL: all devices); returns the first late error. */
 TL_PUBLIC tl_status tl_synchronize(const char *device);
@@ -231,7 +279,8 @@ struct tl_memory_stats {
     size_t reserved;  /**< bytes held from the system, in use or pooled */
     uint64_t allocations, system_allocations; /**< how often memory was taken from the pool, and from the system */
 };
-/** Of a device by name, or of the default device (NULL). Zeros and an error if there is no such device. */
+/** Of a device by name, or of the default device (NULL). Zeros and an error if there is no such device; zeros of "meta", where
+ *  no memory is taken. */
 TL_PUBLIC struct tl_memory_stats tl_memory_stats(const char *device);
 /** Make the present use the peak. */
 TL_PUBLIC void tl_memory_reset_peak(const char *device);

@@ -325,30 +325,66 @@ struct tl_summary_row {
     int ndim;          /**< of its output, with the batch */
     int64_t shape[TL_MAX_DIMS];
     int64_t parameters;    /**< its own, children not counted */
-    int64_t multiply_adds; /**< of a whole batch, its own; convolutions and matrix products */
+    int64_t multiply_adds; /**< of a whole batch, its own: of the convolutions, matrix products and recurrent ops that it calls itself */
     bool idle;             /**< it did not run: no shape, no multiply-adds */
     bool failed;           /**< it, or one inside it, could not run on what it was given: no shape, no multiply-adds */
 };
 typedef struct tl_summary tl_summary;
-/** Run m once on zeros of this shape (with the batch), in evaluation mode, and note what every module does. */
+/** Walk m once on an input of this shape (with the batch), f32, in evaluation mode, and note what every module does. Nothing is
+ *  computed and no memory taken for tensors: for the time of the call m's parameters and buffers stand for tensors on the device
+ *  "meta" (see tl_has_values()), so nothing else may use m meanwhile. A forward that looks at values cannot be walked, and a
+ *  tensor that m keeps without having registered it as a buffer is not on that device; the error says so. Values, gradients and
+ *  modes are what they were after. */
 TL_PUBLIC tl_summary *tl_summarize(tl_module *m, int ndim, const int64_t *shape);
 /** The same, but of a forward pass that fails as far as it came; the error, which names the layer that failed and what it was given, stays
  *  set. Its table has no totals; tl_summary_totals() adds up the rows that there are. */
 TL_PUBLIC tl_summary *tl_summarize_partly(tl_module *m, int ndim, const int64_t *shape);
-/** tl_summarize(), or partly, of n inputs that the caller made: tokens (i64), a sequence and its state. */
-TL_PUBLIC tl_summary *tl_summarize_inputs(tl_module *m, tl_tensor *const *x, int n, bool partly);
+/** How to summarise. */
+struct tl_summary_options {
+    size_t struct_size;
+    bool partly;           /**< as tl_summarize_partly() */
+    const char *optimizer; /**< as in tl_optimizer_named(): walk a step of training with it, too, for its memory. NULL: do not */
+    double momentum;       /**< its momentum; 0: its default */
+};
+/** tl_summarize() of n inputs of shape and dtype of those given, whose values do not matter: tokens (i64), a sequence and its state. With options:
+ *  tl_summarize_inputs(net, &x, 1, .optimizer = "adam"). */
+#define tl_summarize_inputs(m, x, ...)                       \
+    tl_summarize_with(m, x, TL_FIRST_(__VA_ARGS__, 0),       \
+                      &(struct tl_summary_options){TL_REST_(__VA_ARGS__, .struct_size = sizeof(struct tl_summary_options))})
+TL_PUBLIC tl_summary *tl_summarize_with(tl_module *m, tl_tensor *const *x, int n, const struct tl_summary_options *options);
 /** Free it; NULL is allowed. */
 TL_PUBLIC void tl_summary_free(tl_summary *s);
 /** Number of rows, and row i, borrowed; NULL past the end. */
 TL_PUBLIC size_t tl_summary_count(const tl_summary *s);
 TL_PUBLIC const struct tl_summary_row *tl_summary_at(const tl_summary *s, size_t i);
-/** Totals: parameters (shared ones once, as tl_module_parameter_count()), those of them that are trained, multiply-adds, and bytes of input, of outputs of
- *  all leaves, and of parameters and buffers. */
+/** Totals: parameters (shared ones once, as tl_module_parameter_count()), those of them that are trained, multiply-adds, and
+ *  bytes of input, of outputs of all leaves, and of parameters and buffers. */
 struct tl_summary_totals {
     int64_t parameters, trainable, multiply_adds, input_bytes, output_bytes, weight_bytes;
 };
 /** Add them up. */
 TL_PUBLIC struct tl_summary_totals tl_summary_totals(const tl_summary *s);
+
+/** Bytes of memory, counted by the storages that are alive during a walk: elements times their size. An allocator rounds them up
+ *  (Telar's by at most a quarter), and kernels take more beside them: scratch memory, weights and activations in layouts of
+ *  their own, and what a forward kernel leaves for its gradient's, which of recurrent layers is several times their output.
+ *  Where the forward failed all but the first two are what it came to. */
+struct tl_summary_memory {
+    int64_t parameters, buffers;
+    int64_t inference; /**< the most alive at a time in a forward pass without gradients: parameters, buffers, input, and activations not yet let go */
+    int64_t gradients; /**< of all parameters that are trained */
+    int64_t state;     /**< of the optimizer: moments */
+    int64_t saved;     /**< what the forward pass in training mode leaves alive for the backward pass, the output included */
+    int64_t training;  /**< the most alive at a time in a step that is not the first: parameters, buffers, input, state, saved activations as far as the
+                        *   backward pass still needs them, and gradients, those of parameters as far as they have come. The step is forward in
+                        *   training mode, backward from a gradient of the output (no loss), update. 0: no optimizer was named, or see
+                        *   tl_summary_untrained() */
+};
+/** The memory that was counted. */
+TL_PUBLIC struct tl_summary_memory tl_summary_memory(const tl_summary *s);
+/** Why no step of training could be walked with the optimizer that was named: a batch norm over a single value, nothing to
+ *  train. NULL: it could, or none was named. Lives as long as s. */
+TL_PUBLIC const char *tl_summary_untrained(const tl_summary *s);
 /** As a table. malloc()ed. */
 TL_PUBLIC char *tl_summary_to_string(const tl_summary *s);
 

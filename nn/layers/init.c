@@ -159,6 +159,8 @@ tl_status tl_init_trunc_normal(tl_tensor *t, double mean, double std, double low
     /* The share of the whole distribution that lies within the bounds. */
     double share = (erf((high - mean) / (std * sqrt(2.0))) - erf((low - mean) / (std * sqrt(2.0)))) / 2;
     tl_status s = TL_OK;
+    if (t && !tl_is_none(t) && !tl_has_values(t)) /* nothing to look at, so nothing to draw again */
+        return fill(t, true, mean, std);
     TL_NO_GRAD TL_SCOPE s = share > 0.3 ? redraw_outside(t, &d) : accept_by_density(t, &d);
     return s;
 }
@@ -208,6 +210,8 @@ tl_status tl_init_orthogonal(tl_tensor *t, double gain)
         return s != TL_OK ? s : tl_fail(TL_ERR_ARGUMENT, "init: the tensor is NULL, and no earlier call failed");
     if (tl_ndim(t) < 2)
         return tl_fail(TL_ERR_SHAPE, "init: orthogonal rows need a weight of two or more dimensions, not %d", tl_ndim(t));
+    if (!tl_is_none(t) && !tl_has_values(t))
+        return fill(t, true, 0, gain);
     if (tl_numel(t) > 0)
         TL_NO_GRAD TL_SCOPE s = orthogonal(t, gain);
     return s;

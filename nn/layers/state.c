@@ -133,6 +133,9 @@ static tl_status match(const char *name, tl_tensor *t, void *ctx)
 {
     struct loading *l = ctx;
     bool failed = false;
+    if (!tl_has_values(t))
+        return tl_fail(TL_ERR_STATE, "load_state: \"%s\" of the module is on %s and can take no values; build the module on another device", name,
+                       tl_device_of(t));
     tl_tensor *from = entry_of(l, name, &failed);
     if (failed)
         return tl_fail(TL_ERR_NOMEM, "load_state: out of memory");

@@ -7,13 +7,16 @@
 
 #include "nn/optim/optimizer.h"
 
-/* sum |g|^p, or the largest |g| for an infinite p. NaN and an error on failure. */
+/* sum |g|^p, or the largest |g| for an infinite p. NaN and an error on failure; NaN alone of a gradient without values. */
 static double power_sum(tl_tensor *g, double p)
 {
     if (p == 2 && optimizer_plain(g))
         return tl_numel(g) ? gradient_square_sum(tl_data(g), tl_numel(g), tl_dtype_of(g) == TL_F64) : 0;
     double norm = NAN;
-    TL_NO_GRAD TL_SCOPE norm = tl_numel(g) ? tl_item(tl_norm(g, p)) : 0;
+    TL_NO_GRAD TL_SCOPE {
+        tl_tensor *n = tl_numel(g) ? tl_norm(g, p) : NULL;
+        norm = !n ? 0 : tl_has_values(n) ? tl_item(n) : NAN;
+    }
     return isinf(p) ? norm : pow(norm, p);
 }
 

@@ -18,7 +18,12 @@ nn_libtelar_nn_la_SOURCES += \
 	%D%/sample.c \
 	%D%/sha256.c \
 	%D%/sha256.h \
+	%D%/stand_in.c \
 	%D%/summary.c \
+	%D%/summary.h \
+	%D%/summary_table.c \
+	%D%/summary_training.c \
+	%D%/summary_watch.c \
 	%D%/task.c \
 	%D%/text.c \
 	%D%/train.h \

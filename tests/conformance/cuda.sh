@@ -10,7 +10,7 @@ if [ "${TEST_VISIBLE_DEVICES:-all}" = all ]; then
 else
     CUDA_VISIBLE_DEVICES=$TEST_VISIBLE_DEVICES
 fi
-if why=$("$TEST_BUILDDIR/cli/telar" summary mlp --device cuda 2>&1 >/dev/null); then
+if why=$("$TEST_BUILDDIR/cli/telar" bench mlp --runs 1 --seconds 0 --device cuda 2>&1 >/dev/null); then
     "$TEST_BUILDDIR/tests/telar-conformance" --own cuda
 else
     echo "1..0 # SKIP $cases cases are not run: $(printf '%s' "$why" | tail -1 | tr '#' ' ')"

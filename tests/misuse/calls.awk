@@ -16,7 +16,7 @@ BEGIN {
     # NULL is an answer of theirs, or what is handed to them: no error comes with it.
     split("tl_scope_return tl_keep tl_dataset_private tl_dataset_info tl_dataset_keep tl_state_get tl_state_name tl_state_at " \
           "tl_state_note tl_state_note_key tl_loader_dataset tl_scaler_mean tl_scaler_deviation tl_op_find tl_op_at tl_grad_fn " \
-          "tl_node_next tl_plugin_path tl_history_at tl_progress_new tl_summary_at tl_module_fields tl_module_class_of " \
+          "tl_node_next tl_plugin_path tl_history_at tl_progress_new tl_summary_at tl_summary_untrained tl_module_fields tl_module_class_of " \
           "tl_module_child_at tl_nearest_name tl_dataset_name tl_data_split tl_plugin_remark " \
           "tl_data_folder", list, " ")
     for (i in list)
