@@ -262,7 +262,10 @@ int main(void)
     test_activations();
     test_names();
     test_numbers();
+    /* Batch norms over two pictures double the difference that Winograd's rounding makes, layer by layer. */
+    tl_set_math(TL_MATH_STRICT);
     test_losses();
+    tl_set_math(TL_MATH_DEFAULT);
     trains("resnet18", "classes=4,width=8", 32);
     trains("resnet50", "classes=4,width=8", 40);
     trains("vgg11", "classes=4,width=8,hidden=32,dropout=0", 32);
