@@ -294,7 +294,12 @@ const struct variable variables[] = {
      "back what a backend brings into a private layout. reference: run every operation on the reference backend as well and fail at the first difference. The operands "
      "are left in the file telar-divergence-PID-OP.txt in the working directory, from which telar-conformance --replay FILE BACKEND repeats it."},
     {"TELAR_MATH", "MODE",
-     "strict: no result depends on the number of threads. default, or unset: last bits may."},
+     "strict: no result depends on the number of threads, convolutions are summed directly (no Winograd), and programs give the very bits of "
+     "eager calls. default, or unset: last bits may differ."},
+    {"TELAR_PASSES", "-NAME[,-NAME]…",
+     "Which passes programs go without, to find out whether a difference comes from there: dead (nodes that nobody needs), fold (batch norms into "
+     "convolutions), fuse (chains of operations for one kernel), constants (what is the same at each run is done once), reuse (results in the memory "
+     "of operands), or all; +NAME leaves one on, as in -all,+fuse. Unset: all are on, but fold and fuse in strict arithmetic."},
     {"TELAR_ALLOW_TF32", "1 or 0",
      "1: the cuda backend may multiply f32 as TF32, whose ten bits of fraction tensor cores take: several times as fast on large products and "
      "convolutions, and exact to about three digits. Not in strict arithmetic. 0, or unset: f32 is multiplied as f32."},
