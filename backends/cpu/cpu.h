@@ -63,23 +63,24 @@ bool cpu_table_add(struct cpu_table *table, const struct tl_kernel *kernel);
 
 /** The files of ops/, each of which adds its kernels with cpu_add_<file>(). Of two kernels for one op the first is better, so
  *  conv2d_direct and conv2d_grad_weight come before conv2d, and dense before matmul. */
-#define CPU_OP_FILES(X)   \
-    X(pointwise)          \
-    X(conv2d_winograd)    \
-    X(conv2d_direct)      \
-    X(conv2d_grad_weight) \
-    X(conv2d)             \
-    X(max_pool2d)         \
-    X(batch_norm)         \
-    X(dense)              \
-    X(matmul)             \
-    X(reduce)             \
-    X(copy)               \
-    X(softmax)            \
-    X(index)              \
-    X(avg_pool2d)         \
-    X(unfold)             \
-    X(rnn)                \
+#define CPU_OP_FILES(X)     \
+    X(pointwise)            \
+    X(conv2d_winograd)      \
+    X(conv2d_winograd_grad) \
+    X(conv2d_direct)        \
+    X(conv2d_grad_weight)   \
+    X(conv2d)               \
+    X(max_pool2d)           \
+    X(batch_norm)           \
+    X(dense)                \
+    X(matmul)               \
+    X(reduce)               \
+    X(copy)                 \
+    X(softmax)              \
+    X(index)                \
+    X(avg_pool2d)           \
+    X(unfold)               \
+    X(rnn)                  \
     X(rnn_grad)
 #define DECLARE(file) bool cpu_add_##file(struct cpu_table *table);
 CPU_OP_FILES(DECLARE)

@@ -46,6 +46,7 @@ backends_cpu_cpu_la_SOURCES += \
 	%D%/ops/conv2d_direct.c \
 	%D%/ops/conv2d_grad_weight.c \
 	%D%/ops/conv2d_winograd.c \
+	%D%/ops/conv2d_winograd_grad.c \
 	%D%/ops/copy.c \
 	%D%/ops/dense.c \
 	%D%/ops/index.c \

@@ -186,6 +186,8 @@ const struct test_case cases[] = {
     {"conv2d", "3 x 3, 64 channels, small pictures", NULL, {N(9, 64, 7, 9), N(33, 64, 3, 3), NONE}, 3, NO_HALF, 2e-5},
     {"conv2d_grad_input", "3 x 3, 50 channels to 35", A(conv2d, .padding = {1}, .size = {22, 19}), {N(3, 50, 22, 19), N(50, 35, 3, 3)}, 2, NO_HALF, 2e-5},
     {"conv2d_grad_input", "stride", A(conv2d, .stride = {2}, .padding = {1}, .size = {8, 9}), {N(2, 4, 4, 5), N(4, 3, 3, 3)}, 2, 0, 0},
+    {"conv2d_grad_weight", "3 x 3, 35 channels and 50", A(conv2d, .padding = {1}, .size = {3, 3}, .with_bias = true), {N(3, 35, 22, 19), N(3, 50, 22, 19)}, 2, NO_HALF, 2e-5},
+    {"conv2d_grad_weight", "3 x 3, 64 channels, padding 2", A(conv2d, .padding = {2}, .size = {3, 3}), {N(9, 64, 7, 9), N(9, 33, 9, 11)}, 2, NO_HALF, 2e-5},
     {"conv2d_grad_weight", "with bias", A(conv2d, .padding = {1}, .size = {3, 3}, .with_bias = true), {N(2, 3, 6, 7), N(2, 4, 6, 7)}, 2, 0, 0},
     {"conv_transpose2d", "stride, output padding", A(conv2d, .stride = {2}, .padding = {1}, .output_padding = {1}),
      {N(2, 3, 4, 5), N(3, 4, 3, 3), N(4)}, 3, 0, 0},

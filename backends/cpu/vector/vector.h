@@ -134,6 +134,12 @@ struct cpu_winograd_loops {
                    const struct cpu_winograd_end *end, int64_t channels);
     /** u: the 36 places of `pair` outputs of one channel, whose 3 x 3 weights lie at w, `output` apart; those beyond `outputs` are 0. */
     void (*weights)(float *u, int64_t plane, const float *w, int64_t output, int64_t row, int64_t column, int64_t outputs);
+    /** A tile of gradients of outputs, of which so many rows and columns are there. Rows of v are padded to whole vectors. */
+    void (*gradient)(float *v, int64_t plane, const float *dy, int64_t row, int64_t pixel, int rows, int columns, int64_t channels);
+    /** m [channels, pair] = (first) or += x' [channels, tiles] dy [tiles, pair] */
+    void (*outer)(float *m, int64_t m_row, const float *x, int64_t channels, const float *dy, int64_t dy_row, int64_t tiles, bool first);
+    /** 3 x 3 gradients of the weights of one channel, those of each output `output` apart, from the 36 places' sums. */
+    void (*kernel)(float *dw, int64_t output, const float *m, int64_t plane, int64_t outputs);
 };
 
 /** y += alpha a b: a is [m, k] of any strides, b [k, n] and y [m, n] lie in rows. */

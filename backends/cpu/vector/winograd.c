@@ -215,4 +215,108 @@ static void product(float *m, int64_t m_row, const float *v, const float *u, int
 }
 
 extern const struct cpu_winograd_loops LEVEL(cpu_winograd);
-const struct cpu_winograd_loops LEVEL(cpu_winograd) = {input_tile, product, output_tile, weights};
+/* ---- The gradient of the weights: F(3x3, 4x4) with the same points ----------------------------------------------------------- */
+
+/* Four gradients of outputs become six: powers of the points, over the product of each one's distances from the other finite ones. */
+UNROLLED void gradient_line(const floats g[4], floats v[6])
+{
+    const double at_a = 2 * (double)(A * A) * (double)(A * A - B * B), at_b = 2 * (double)(B * B) * (double)(B * B - A * A);
+    const floats a0 = splat((float)(1 / at_a)), a1 = splat((float)((double)A / at_a)), a2 = splat((float)((double)(A * A) / at_a)),
+                 a3 = splat((float)((double)(A * A * A) / at_a));
+    const floats b0 = splat((float)(1 / at_b)), b1 = splat((float)((double)B / at_b)), b2 = splat((float)((double)(B * B) / at_b)),
+                 b3 = splat((float)((double)(B * B * B) / at_b));
+    floats even_a = a0 * g[0] + a2 * g[2], odd_a = a1 * g[1] + a3 * g[3], even_b = b0 * g[0] + b2 * g[2], odd_b = b1 * g[1] + b3 * g[3];
+    v[0] = splat((float)(1 / (double)(A * A * B * B))) * g[0];
+    v[1] = even_a + odd_a;
+    v[2] = even_a - odd_a;
+    v[3] = even_b + odd_b;
+    v[4] = even_b - odd_b;
+    v[5] = g[3];
+}
+
+UNROLLED void kernel_line(const floats m[6], floats w[3])
+{
+    floats sum_a = m[1] + m[2], sum_b = m[3] + m[4];
+    w[0] = m[0] + sum_a + sum_b;
+    w[1] = splat(A) * (m[1] - m[2]) + splat(B) * (m[3] - m[4]);
+    w[2] = splat(A * A) * sum_a + splat(B * B) * sum_b + m[5];
+}
+
+UNROLLED void gradient_vector(float *v, int64_t plane, const float *dy, int64_t row, int64_t pixel, int rows, int columns, int64_t lanes)
+{
+    floats t[6][4], line[6];
+    for (int j = 0; j < 4; j++) {
+        for (int i = 0; i < 4; i++) {
+            const float *at = dy + i * row + j * pixel;
+            line[i] = i >= rows || j >= columns ? (floats){0} : lanes == VECTOR_FLOATS ? load(at) : load_part(at, lanes);
+        }
+        floats column[6];
+        gradient_line(line, column);
+        for (int i = 0; i < 6; i++)
+            t[i][j] = column[i];
+    }
+    for (int i = 0; i < 6; i++) {
+        gradient_line(t[i], line);
+        for (int j = 0; j < 6; j++)
+            store(v + (i * 6 + j) * plane, line[j]); /* its rows are padded to whole vectors */
+    }
+}
+
+static void gradient_tile(float *v, int64_t plane, const float *dy, int64_t row, int64_t pixel, int rows, int columns, int64_t channels)
+{
+    int64_t k = 0;
+    for (; k + VECTOR_FLOATS <= channels; k += VECTOR_FLOATS)
+        gradient_vector(v + k, plane, dy + k, row, pixel, rows, columns, VECTOR_FLOATS);
+    if (k < channels)
+        gradient_vector(v + k, plane, dy + k, row, pixel, rows, columns, channels - k);
+}
+
+UNROLLED void outer_rows(float *m, int64_t m_row, const float *x, int64_t channels, const float *dy, int64_t dy_row, int64_t tiles, bool first,
+                         int rows)
+{
+    floats sum[ROWS][2] = {{{0}}};
+    for (int64_t t = 0; t < tiles; t++) {
+        floats right0 = load(dy + t * dy_row), right1 = load(dy + t * dy_row + VECTOR_FLOATS);
+        for (int r = 0; r < rows; r++) {
+            floats left = splat(x[t * channels + r]);
+            sum[r][0] += left * right0;
+            sum[r][1] += left * right1;
+        }
+    }
+    for (int r = 0; r < rows; r++)
+        for (int h = 0; h < 2; h++) {
+            float *to = m + r * m_row + h * VECTOR_FLOATS;
+            store(to, first ? sum[r][h] : load(to) + sum[r][h]);
+        }
+}
+
+static void outer(float *m, int64_t m_row, const float *x, int64_t channels, const float *dy, int64_t dy_row, int64_t tiles, bool first)
+{
+    int64_t c = 0;
+    for (; c + ROWS <= channels; c += ROWS)
+        outer_rows(m + c * m_row, m_row, x + c, channels, dy, dy_row, tiles, first, ROWS);
+    for (; c < channels; c++)
+        outer_rows(m + c * m_row, m_row, x + c, channels, dy, dy_row, tiles, first, 1);
+}
+
+static void kernel(float *dw, int64_t output, const float *m, int64_t plane, int64_t outputs)
+{
+    for (int64_t k = 0; k < outputs; k += VECTOR_FLOATS) {
+        floats t[3][6], line[6], w[3];
+        for (int j = 0; j < 6; j++) {
+            for (int i = 0; i < 6; i++)
+                line[i] = load(m + k + (i * 6 + j) * plane);
+            kernel_line(line, w);
+            for (int i = 0; i < 3; i++)
+                t[i][j] = w[i];
+        }
+        for (int i = 0; i < 3; i++) {
+            kernel_line(t[i], w);
+            for (int j = 0; j < 3; j++)
+                for (int o = 0; o < VECTOR_FLOATS && k + o < outputs; o++)
+                    dw[(k + o) * output + i * 3 + j] = w[j][o];
+        }
+    }
+}
+
+const struct cpu_winograd_loops LEVEL(cpu_winograd) = {input_tile, product, output_tile, weights, gradient_tile, outer, kernel};
