@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The pass "fuse": a convolution or a matrix product, and the pointwise ops that follow, become one group. Lowering gives it to a kernel that
+ * The pass "fuse": a convolution, a matrix product or a pointwise op, and the pointwise ops that follow, become one group. Lowering gives it to a kernel that
  * takes such an epilogue, as much of it as the kernel takes, and goes node by node where none does.
  */
 #include <stdlib.h>
@@ -12,10 +12,12 @@ enum { MOST_LINKS = 6 };
 static bool begins(const struct node *n)
 {
     static const char *const names[] = {"conv2d", "addmm", "mm", "matmul"};
-    for (size_t i = 0; n->entry && i < sizeof names / sizeof *names; i++)
+    if (!n->entry || !(n->fresh & 1) || n->residual_out >= 0)
+        return false;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (strcmp(n->entry->op->name, names[i]) == 0)
-            return (n->fresh & 1) && n->residual_out < 0;
-    return false;
+            return true;
+    return (n->entry->op->flags & TL_OP_POINTWISE) && n->entry->pointwise;
 }
 
 /* Nobody writes it, or nobody does after the one who makes it: nodes that read it may move. */

@@ -780,6 +780,16 @@ static tl_status pointwise_output(struct lowering *l, const struct operand *o, b
     return TL_OK;
 }
 
+/* Of a chain: is input i read before the result is written, and not again? */
+static bool read_first(const struct node *n, int i)
+{
+    int own = n->entry->op->n_in;
+    for (int k = own; k < n->n_in; k++)
+        if (n->in[k].value == n->in[i].value)
+            return false;
+    return i < own;
+}
+
 /* The result may take the place of an input that is of the same kind. */
 static void offer_place(struct lowering *l, const struct node *n, struct step *step, bool natively)
 {
@@ -793,7 +803,7 @@ static void offer_place(struct lowering *l, const struct node *n, struct step *s
         const struct form *from = x->value >= 0 ? form_of(l, x->value) : NULL;
         bool native = from && channels_last(l, x) && natively;
         int source = !from ? -1 : native ? from->native : natively ? -1 : from->canonical_buffer;
-        if (source < 0 || tl_dtype_size(x->dtype) != tl_dtype_size(o->dtype) || x->ndim != o->ndim || x->offset != 0 || !contiguous(x) ||
+        if (source < 0 || !read_first(n, i) || tl_dtype_size(x->dtype) != tl_dtype_size(o->dtype) || x->ndim != o->ndim || x->offset != 0 || !contiguous(x) ||
             memcmp(x->shape, o->shape, (size_t)o->ndim * sizeof *o->shape) != 0)
             continue;
         step->over_in = source;
@@ -835,13 +845,17 @@ static tl_status lower_pointwise(struct lowering *l, const struct node *n, struc
     pointwise_arrange(step->views, n->n_in, &step->views[n->n_in]);
     step->call = (struct tl_call){.struct_size = sizeof step->call, .op = n->entry->kernel_name, .attrs = n->attrs, .n_in = n->n_in, .n_out = 1,
                                   .in = step->views, .out = step->views + n->n_in, .residual = &step->residual,
-                                  .math = (uint32_t)tl_get_math(), .attrs_size = sizeof(struct tl_pointwise_attrs)};
+                                  .math = (uint32_t)tl_get_math(), .attrs_size = sizeof(struct tl_pointwise_attrs),
+                                  .epilogue = n->epilogue, .n_epilogue = n->n_epilogue};
     const struct bound_kernel *b = device_kernels(d, n->entry->kernel_id, n->entry->kernel_name);
     const char *why = "it has none";
-    while (b && b->kernel && (why = launch_refused(b, &step->call)))
+    while (b && b->kernel && ((n->n_epilogue && !(b->kernel->flags & TL_KERNEL_EPILOGUE)) || (why = launch_refused(b, &step->call))))
         b++;
+    c->taken = b && b->kernel;
     if (!b)
         return tl_error_code();
+    if (!b->kernel && n->n_epilogue)
+        return TL_OK; /* left alone */
     if (!b->kernel) {
         c->node = n;
         c->f = (struct frame){.entry = n->entry, .attrs = n->attrs, .in = c->tensors, .n_in = n->n_in, .n_out = 1, .meta = n->meta, .device = d};

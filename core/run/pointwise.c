@@ -8,7 +8,7 @@
 #include "core/run/launch.h"
 #include "core/run/run.h"
 
-enum { OPERANDS = 6 };
+enum { OPERANDS = 12 }; /* a chain in a program has two, and one more for each link */
 
 struct walk {
     struct tl_view in[OPERANDS], out;

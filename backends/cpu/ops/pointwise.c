@@ -3,6 +3,8 @@
  * All pointwise ops: chooses the vector loop for the element type. Short dense calls go straight to it; walk.c takes
  * care of every other shape.
  */
+#include <pthread.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <telar/pointwise.h>
 
@@ -39,8 +41,12 @@ static inline bool flat(const struct tl_view *v)
     return v->ndim == 0 || (v->ndim == 1 && (v->stride[0] == 1 || v->shape[0] == 1));
 }
 
+static tl_status run_chain(const struct tl_call *call, const struct pointwise_op *op);
+
 static tl_status run_op(const struct tl_call *call, const struct pointwise_op *op)
 {
+    if (call->n_epilogue)
+        return run_chain(call, op);
     static const double none[2];
     const struct tl_pointwise_attrs *attrs = call->attrs;
     const double *pq = attrs ? &attrs->p : none;
@@ -64,6 +70,127 @@ static tl_status run_op(const struct tl_call *call, const struct pointwise_op *o
     return TL_OK;
 }
 
+/* ---- chains ---- */
+
+enum { MOST_LINKS = 6, BLOCK = 1024 /* elements that stay in the first-level cache from link to link */ };
+
+/* A link's op is looked up by its name once, and then known by the name's address, which is the core's and stays. */
+enum { KNOWN = 512 };
+static atomic_uintptr_t known[KNOWN];
+static short known_op[KNOWN];
+static pthread_mutex_t learning = PTHREAD_MUTEX_INITIALIZER;
+
+static const struct pointwise_op *learn(const char *name, size_t at)
+{
+    const struct pointwise_op *op = NULL;
+    pthread_mutex_lock(&learning);
+    for (int i = 0; i < CPU_PW_COUNT && !op; i++)
+        if (ops[i].name && strcmp(ops[i].name, name) == 0)
+            op = &ops[i];
+    if (op && atomic_load(&known[at]) == 0) {
+        known_op[at] = (short)(op - ops);
+        atomic_store_explicit(&known[at], (uintptr_t)name, memory_order_release);
+    }
+    pthread_mutex_unlock(&learning);
+    return op;
+}
+
+static const struct pointwise_op *op_of(const char *name)
+{
+    size_t at = ((uintptr_t)name >> 2) % KNOWN;
+    for (int i = 0; i < 4; i++) {
+        uintptr_t there = atomic_load_explicit(&known[(at + (size_t)i) % KNOWN], memory_order_acquire);
+        if (there == (uintptr_t)name)
+            return &ops[known_op[(at + (size_t)i) % KNOWN]];
+        if (there == 0)
+            return learn(name, (at + (size_t)i) % KNOWN);
+    }
+    return learn(name, at);
+}
+
+static const char *refuses_chain(const struct tl_call *call)
+{
+    if (call->n_epilogue > MOST_LINKS)
+        return "a long chain";
+    for (int i = 0; i < call->n_in; i++)
+        if (!flat(&call->in[i]) && !(call->in[i].ndim == 1 && call->in[i].stride[0] == 0))
+            return "a chain with strides";
+    if (!flat(&call->out[0]))
+        return "a chain with strides";
+    for (int i = 0; i < call->n_epilogue; i++) {
+        const struct tl_epilogue *link = &call->epilogue[i];
+        const struct pointwise_op *op = op_of(link->op);
+        int type = loop_type(call->out[0].dtype), operands = 1 + (link->other >= 0);
+        if (!op || op->condition >= 0 || op->n_in != operands || type < 0 || !cpu_vector->pointwise[type][op->loop])
+            return "a chain with an op that is left to the reference kernels";
+    }
+    return NULL;
+}
+
+/* One operand in a thread's block: where it lies, or a block filled with the number that it is. */
+struct operand {
+    const char *data;
+    bool number;
+    char filled[BLOCK * 8];
+};
+
+static const void *part_of(const struct operand *o, int64_t from, size_t size)
+{
+    return o->number ? o->filled : o->data + (size_t)from * size;
+}
+
+static void fill(struct operand *o, const struct tl_view *v, int64_t n, size_t size)
+{
+    o->data = cpu_data(v);
+    o->number = n > 1 && (v->ndim == 0 || v->stride[0] == 0 || v->shape[0] == 1);
+    if (!o->number)
+        return;
+    for (int64_t i = 0; i < BLOCK && i < n; i++)
+        memcpy(o->filled + (size_t)i * size, o->data, size);
+}
+
+static void run_links(const struct tl_call *call, const struct pointwise_op *op, struct operand *operands, int64_t begin, int64_t end)
+{
+    static const double none[2];
+    const struct tl_pointwise_attrs *attrs = call->attrs;
+    int type = loop_type(call->in[op->typed].dtype);
+    size_t size = type == CPU_F32 || type == CPU_I32 ? 4 : 8;
+    for (int64_t from = begin; from < end; from += BLOCK) {
+        int64_t n = end - from < BLOCK ? end - from : BLOCK;
+        char *y = (char *)cpu_data(&call->out[0]) + (size_t)from * size;
+        const void *roles[TL_PW_OPERANDS];
+        for (int k = 0; k < op->n_in; k++)
+            roles[op->role[k]] = part_of(&operands[k], from, size);
+        cpu_vector->pointwise[type][op->loop](roles, y, n, attrs ? &attrs->p : none);
+        for (int i = 0; i < call->n_epilogue; i++) {
+            const struct tl_epilogue *link = &call->epilogue[i];
+            const struct pointwise_op *next = op_of(link->op);
+            roles[next->role[link->value]] = y;
+            if (link->other >= 0)
+                roles[next->role[1 - link->value]] = part_of(&operands[link->other], from, size);
+            cpu_vector->pointwise[type][next->loop](roles, y, n, &link->attrs->p);
+        }
+    }
+}
+
+static tl_status run_chain(const struct tl_call *call, const struct pointwise_op *op)
+{
+    const struct tl_view *y = &call->out[0];
+    int64_t n = y->ndim == 0 ? 1 : y->shape[0];
+    int threads = cpu_threads(n * (1 + call->n_epilogue), CPU_WALK_GRAIN);
+    size_t size = loop_type(y->dtype) == CPU_F32 || loop_type(y->dtype) == CPU_I32 ? 4 : 8;
+    struct operand operands[2 + MOST_LINKS];
+    for (int i = 0; i < call->n_in; i++)
+        fill(&operands[i], &call->in[i], n, size);
+#pragma omp parallel num_threads(threads) if (threads > 1)
+    {
+        int64_t begin, end;
+        cpu_share(n, BLOCK, omp_get_thread_num(), omp_get_num_threads(), &begin, &end);
+        run_links(call, op, operands, begin, end);
+    }
+    return TL_OK;
+}
+
 static const char *refuses_op(const struct tl_call *call, const struct pointwise_op *op)
 {
     int type = loop_type(call->in[op->typed].dtype);
@@ -71,6 +198,9 @@ static const char *refuses_op(const struct tl_call *call, const struct pointwise
         return "a condition that is not bool";
     if (type < 0)
         return "element type left to the reference kernels";
+    const char *chain = call->n_epilogue ? op->condition >= 0 ? "a chain that begins with a choice" : refuses_chain(call) : NULL;
+    if (chain)
+        return chain;
     return cpu_vector->pointwise[type][op->loop] ? NULL : "integers left to the reference kernels";
 }
 
@@ -89,8 +219,8 @@ static const char *refuses_op(const struct tl_call *call, const struct pointwise
         return refuses_op(call, &ops[CPU_PW_##name]);                                                                 \
     }                                                                                                                 \
     static const struct tl_kernel kernel_##name = {                                                                   \
-        .struct_size = sizeof(struct tl_kernel), .flags = TL_KERNEL_STRIDED, .op = #name, .maker = "cpu:vector",      \
-        .refuses = refuses_##name, .run = run_##name,                                                                 \
+        .struct_size = sizeof(struct tl_kernel), .flags = TL_KERNEL_STRIDED | TL_KERNEL_EPILOGUE, .op = #name,        \
+        .maker = "cpu:vector", .refuses = refuses_##name, .run = run_##name,                                          \
     };
 
 #define TL_UNARY(name, rule, f, da, formula) KERNEL(name) KERNEL(name##_da)
