@@ -427,16 +427,36 @@ static void offer(struct lowering *l, struct call *c, const struct bound_kernel 
     }
 }
 
+/* Whose kernel would take the call alone: only that backend is offered it with an epilogue, so that fusing does not go past who comes
+ * first. NULL: nobody's, or there is no epilogue to offer. */
+static const struct tl_backend *backend_alone(const struct bound_kernel *b, const struct tl_call *call)
+{
+    struct tl_call alone = *call;
+    for (int i = 0; i < call->n_epilogue; i++)
+        alone.n_in -= call->epilogue[i].other >= 0;
+    alone.n_epilogue = 0;
+    alone.epilogue = NULL;
+    while (call->n_epilogue && b->kernel && launch_refused(b, &alone))
+        b++;
+    return call->n_epilogue ? b->table : NULL;
+}
+
+static bool takes_epilogue(const struct bound_kernel *b, const struct tl_backend *alone, const struct tl_call *call)
+{
+    return call->n_epilogue == 0 || ((b->kernel->flags & TL_KERNEL_EPILOGUE) && b->table == alone);
+}
+
 static const struct bound_kernel *choose(struct lowering *l, struct call *c, const char **why)
 {
     const struct op_entry *e = c->node->entry;
     const struct bound_kernel *b = device_kernels(c->f.device, e->kernel_id, e->kernel_name);
     const struct tl_device *offered_to = NULL;
+    const struct tl_backend *alone = b ? backend_alone(b, &c->call) : NULL;
     for (; b && b->kernel; b++) {
         if (b->device != offered_to)
             offer(l, c, b);
         offered_to = b->device;
-        if (c->call.n_epilogue && !(b->kernel->flags & TL_KERNEL_EPILOGUE))
+        if (!takes_epilogue(b, alone, &c->call))
             continue;
         if ((*why = launch_refused(b, &c->call)))
             continue;
@@ -849,7 +869,8 @@ static tl_status lower_pointwise(struct lowering *l, const struct node *n, struc
                                   .epilogue = n->epilogue, .n_epilogue = n->n_epilogue};
     const struct bound_kernel *b = device_kernels(d, n->entry->kernel_id, n->entry->kernel_name);
     const char *why = "it has none";
-    while (b && b->kernel && ((n->n_epilogue && !(b->kernel->flags & TL_KERNEL_EPILOGUE)) || (why = launch_refused(b, &step->call))))
+    const struct tl_backend *alone = b ? backend_alone(b, &step->call) : NULL;
+    while (b && b->kernel && (!takes_epilogue(b, alone, &step->call) || (why = launch_refused(b, &step->call))))
         b++;
     c->taken = b && b->kernel;
     if (!b)
