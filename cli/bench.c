@@ -35,24 +35,6 @@ static tl_tensor *input_of(struct bench *b)
     return b->how.prepare ? b->how.prepare(b->batch[0], b->how.function_ctx) : b->batch[0];
 }
 
-/* Logits [n, classes], and [n, t, classes] of a language, get random labels; anything else is trained towards zero. */
-static tl_status make_labels(struct bench *b)
-{
-    tl_status s = TL_OK;
-    TL_NO_GRAD TL_SCOPE {
-        tl_tensor *y = tl_forward(b->job.net, b->batch[0]);
-        if (!y)
-            return tl_error_code();
-        int positions = b->job.work.task == TL_LANGUAGE ? 2 : 1;
-        tl_tensor *labels = tl_ndim(y) == positions + 1 && tl_size(y, -1) > 1
-                                ? tl_randint(0, tl_size(y, -1), positions, tl_shape(y), (struct tl_options){.dtype = TL_I64})
-                                : tl_zeros_like(y);
-        b->batch[b->fields++] = tl_keep(labels);
-        s = labels ? TL_OK : tl_error_code();
-    }
-    return s;
-}
-
 /* The first samples of the data, once more from the beginning if they are too few, on the default device. */
 static tl_status take_batch(struct bench *b, int64_t n)
 {
@@ -72,13 +54,6 @@ static tl_status take_batch(struct bench *b, int64_t n)
     }
     free(index);
     return s;
-}
-
-/* Of random input, towards the labels that were made for it. */
-static tl_tensor *random_loss(tl_tensor *output, tl_tensor *const *batch, int n, void *ctx)
-{
-    (void)n, (void)ctx;
-    return tl_dtype_of(batch[1]) == TL_I64 ? tl_cross_entropy(output, batch[1]) : tl_mse_loss(output, batch[1]);
 }
 
 static tl_status train_step(struct bench *b)
@@ -130,21 +105,6 @@ static tl_status measure(struct bench *b, const struct invocation *v)
     return s;
 }
 
-/* A batch of the data, or random numbers in the form that the network takes. */
-static tl_status make_batch(struct bench *b, const struct invocation *v, int *code)
-{
-    int64_t shape[TL_MAX_DIMS];
-    if (b->of_data)
-        return take_batch(b, v->set.batch);
-    int ndim = job_input(&b->job, v, shape);
-    if (ndim < 0) {
-        *code = EXIT_USAGE;
-        return TL_OK;
-    }
-    TL_SCOPE b->batch[b->fields++] = tl_keep(tl_model_example(b->job.model, b->job.config, ndim, shape));
-    return tl_error_code();
-}
-
 static tl_status count_multiply_adds(struct bench *b)
 {
     tl_summary *summary = NULL;
@@ -163,12 +123,7 @@ static tl_status prepare_bench(struct bench *b, const struct invocation *v, int 
 {
     bool train = strcmp(v->set.mode, "train") == 0;
     job_functions(&b->job, &b->how);
-    if (!b->of_data) {
-        b->how.prepare = NULL;
-        b->how.forward = NULL;
-        b->how.loss = b->job.work.task == TL_LANGUAGE ? b->how.loss : random_loss;
-    }
-    tl_status s = make_batch(b, v, code);
+    tl_status s = b->of_data ? take_batch(b, v->set.batch) : job_example(&b->job, v, &b->how, b->batch, &b->fields, code);
     if (s == TL_OK && *code == EXIT_OK)
         s = count_multiply_adds(b);
     if (s != TL_OK || *code != EXIT_OK)
@@ -177,7 +132,7 @@ static tl_status prepare_bench(struct bench *b, const struct invocation *v, int 
     if (!train)
         return TL_OK;
     if (!b->of_data)
-        s = make_labels(b);
+        s = job_example_labels(&b->job, b->batch, &b->fields);
     tl_train(b->job.net);
     b->optimizer = s == TL_OK ? tl_sgd(b->job.net, 1e-4) : NULL;
     return b->optimizer ? TL_OK : tl_error_code();

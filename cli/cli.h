@@ -26,7 +26,7 @@ struct settings {
     int64_t epochs, batch, seed, workers, threads, patience, count, runs, resize, length, top_k, columns;
     double lr, momentum, weight_decay, clip, hold_out, seconds, temperature;
     const char *optimizer, *schedule, *save, *resume, *weights, *device, *plot, *history, *data, *path, *split, *label, *mode,
-        *input, *page, *freeze, *replace, *dtype, *prompt, *url, *output;
+        *input, *page, *freeze, *replace, *dtype, *prompt, *url, *output, *format, *part;
     char *options, *data_options; /* of the model and of the data set: "name=value,name=value" */
     bool quiet, json, no_header, standardize, confusion, help, version, strict, cache_features, compile, list;
 };
@@ -225,6 +225,11 @@ struct cost model_cost(const struct tl_model *m);
 /* "11.7 M": three digits; "-" for less than 0. Returns buffer. */
 const char *short_number(int64_t n, char *buffer, size_t size);
 
+/* example.c: a batch of --batch random inputs, in the form that the network takes, in batch[0] (kept), and in `how` what fits it; and labels that a
+ * training step of it needs, in batch[1]. *code is EXIT_USAGE after a message about --input. */
+tl_status job_example(const struct job *j, const struct invocation *v, struct tl_fit_options *how, tl_tensor **batch, int *fields, int *code);
+tl_status job_example_labels(const struct job *j, tl_tensor **batch, int *fields);
+
 /* What a model does on a part of its data. Free the confusion matrix. */
 struct measured {
     struct tl_evaluation evaluation;
@@ -291,6 +296,7 @@ int run_fetch(const struct invocation *v);
 int run_inspect(const struct invocation *v);
 int run_convert(const struct invocation *v);
 int run_bench(const struct invocation *v);
+int run_graph(const struct invocation *v);
 int run_doctor(const struct invocation *v);
 int run_help(const struct invocation *v);
 int run_completion(const struct invocation *v);

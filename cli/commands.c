@@ -11,6 +11,8 @@ static const char *const optimizers[] = {"sgd", "adam", "adamw", "adadelta", "rm
 static const char *const schedules[] = {"none", "step", "exponential", "cosine", "one-cycle", "plateau", NULL};
 static const char *const dtypes[] = {"f32", "f16", "bf16", "f64", NULL};
 static const char *const modes[] = {"infer", "train", NULL};
+static const char *const formats[] = {"text", "dot", "json", NULL};
+static const char *const parts[] = {"recorded", "nodes", "steps", "all", NULL};
 static const char *const splits[] = {"train", "test", "all", NULL};
 
 /* ---- Options ------------------------------------------------------------------------------------------------------ */
@@ -89,6 +91,10 @@ static const struct option
              AT(output), 0, 0, NULL},
     input = {"input", 'i', WORD, "SHAPE", "shape of one input, as 1x28x28; default: the model's", NULL, AT(input), 0, 0, NULL},
     mode = {"mode", 'm', CHOICE, "MODE", "what to time: a forward pass, or a whole training step", "infer", AT(mode), 0, 0, modes},
+    graph_mode = {"mode", 'm', CHOICE, "MODE", "what to record: a forward pass, or a whole training step", "infer", AT(mode), 0, 0, modes},
+    format = {"format", 'f', CHOICE, "FORMAT", "text for people, dot for graphviz, json for programs", "text", AT(format), 0, 0, formats},
+    part = {"part", 0, CHOICE, "PART",
+            "the calls as recorded, nodes: those after the passes, the steps that they become, or all; default: all, of dot nodes", NULL, AT(part), 0, 0, parts},
     runs = {"runs", 0, INTEGER, "N", "timed runs at least", "10", AT(runs), 1, 1000000, NULL},
     seconds = {"seconds", 0, NUMBER, "X", "time to spend at least", "1", AT(seconds), 0, 3600, NULL},
     prompt = {"prompt", 'p', WORD, "TEXT", "of a language: what the text begins with; default: a new line, or the first character that there is", NULL, AT(prompt), 0, 0,
@@ -245,6 +251,17 @@ const struct command commands[] = {
      .options = {&mode, &batch1, &model_option, &input, &bench_data, &path, &runs, &seconds, MACHINE_OPTIONS, &json, &help},
      .examples = {{"telar bench mnist-cnn --batch 64 --mode train", "a training step"},
                   {"telar bench lenet --threads 1 --json", "for a script"}}},
+
+    {.name = "graph", .arguments = "MODEL", .argument = MODEL_NAME, .least = 1, .most = 1, .run = run_graph,
+     .summary = "show a model as a recorded program",
+     .text = "Record the model's forward pass, or with --mode train a whole training step with its loss and optimizer, as a program, and print it: the calls "
+             "of operations as they were recorded, what the passes made of them, and the steps that they become, with each result's layout, bytes, "
+             "place in the memory that results share, and lifetime. The input is random; the model's weights do not matter. TELAR_PASSES switches "
+             "passes off.",
+     .options = {&graph_mode, &format, &part, &batch1, &model_option, &input, &optimizer, MACHINE_OPTIONS, &help},
+     .examples = {{"telar graph vgg16 --part steps", "which kernels run, and where their results lie"},
+                  {"telar graph resnet18 --format dot | dot -Tsvg -o resnet18.svg", "a picture, with graphviz"},
+                  {"telar graph mlp --mode train --format json", "a training step, for a program"}}},
 
     {.name = "doctor", .arguments = "", .run = run_doctor,
      .summary = "say what was found, what was not, and why",

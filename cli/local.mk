@@ -16,10 +16,12 @@ cli_telar_SOURCES += \
 	%D%/download.c \
 	%D%/download.h \
 	%D%/eval.c \
+	%D%/example.c \
 	%D%/fetch.c \
 	%D%/generate.c \
 	%D%/generate_pictures.c \
 	%D%/generate_text.c \
+	%D%/graph.c \
 	%D%/grid.c \
 	%D%/grid.h \
 	%D%/help.c \

@@ -368,6 +368,16 @@ tl_tensor *pointwise_call(struct op_entry *e, tl_tensor *const *in, int n_in, do
 /** May t be written in place now? Reports why not: a leaf that needs a gradient, a view of one, a view made while nothing was recorded,
  *  an expanded tensor. */
 bool inplace_allowed(const char *op, tl_tensor *t, bool recording);
+/** One attribute of an op's struct: n whole numbers, or a number, or a dtype (ops/attributes.c). */
+struct attribute {
+    tl_attr_kind kind;
+    int n;
+    int64_t v[TL_MAX_DIMS];
+    double number;
+    tl_dtype dtype;
+};
+void attribute_read(const struct tl_attr_field *field, const void *attrs, struct attribute *a);
+
 /** TELAR_CHECK=reference: repeat a call on the reference backend and compare (ops/check.c). */
 enum { CHECK_REFERENCE = 1, CHECK_MEMORY = 2 };
 extern atomic_int check_modes; /**< what TELAR_CHECK asks for; -1 until it was read */

@@ -9,7 +9,7 @@ run; is 2 "no command: usage" "usage: telar COMMAND"
 run --version; is 0 "--version" "telar "
 run --help; is 0 "--help" "commands:" "train"
 run help environment; is 0 "help environment" "TELAR_BACKEND" "TELAR_PLUGIN_PATH" "LeakSanitizer"
-for command in backends models data summary train eval predict generate fetch inspect convert bench doctor; do
+for command in backends models data summary train eval predict generate fetch inspect convert bench graph doctor; do
     run $command --help; is 0 "$command --help" "usage: telar $command" "examples:"
 done
 run help --man telar.1; is 0 "the manual page" ".TH TELAR 1" ".SS \"telar train"

@@ -95,6 +95,7 @@ SH_TESTS = \
 	%D%/weights_torch.sh \
 	%D%/templates.sh \
 	%D%/generate.sh \
+	%D%/graph.sh \
 	%D%/transfer.sh \
 	%D%/predict.sh \
 	%D%/fetch.sh \
@@ -527,6 +528,7 @@ EXTRA_DIST += \
 	%D%/golden/weights/weights_protocol4.pth \
 	%D%/golden/weights/weights_protocol5.pth \
 	%D%/golden/weights/weights_zip64.pth \
+	%D%/graph.sh \
 	%D%/hostile.sh \
 	%D%/kernel_call.h \
 	%D%/nn_cases.h \

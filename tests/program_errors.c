@@ -301,7 +301,7 @@ static void test_arguments(void)
     refused("printed before it ran", tl_program_print(p, stdout, TL_PROGRAM_TEXT), TL_ERR_STATE, "has not run");
     refused("printed nowhere", tl_program_print(p, NULL, TL_PROGRAM_TEXT), TL_ERR_ARGUMENT, "file is NULL");
     refused("no program printed", tl_program_print(NULL, stdout, TL_PROGRAM_TEXT), TL_ERR_ARGUMENT, "program is NULL");
-    refused("printed as nobody knows", tl_program_print(p, stdout, (enum tl_program_format)3), TL_ERR_ARGUMENT, "no format 3");
+    refused("printed as nobody knows", tl_program_print(p, stdout, 3), TL_ERR_ARGUMENT, "no format 3");
     is_int(tl_program_run(p, in, 2, out), TL_OK, "it runs");
     FILE *full = fopen("/dev/full", "w");
     if (full) {

@@ -39,23 +39,16 @@ static double tolerance(tl_dtype t)
 /* One attribute, as numbers; a dtype by its name. */
 static void write_attribute(FILE *f, const struct tl_attr_field *field, const void *attrs)
 {
-    const char *p = (const char *)attrs + field->offset;
-    int64_t pair[2];
-    double d;
-    struct tl_dims dims;
+    struct attribute a;
+    attribute_read(field, attrs, &a);
     fprintf(f, "attr %s", field->name);
-    switch ((tl_attr_kind)field->kind) {
-    case TL_ATTR_I64: memcpy(pair, p, 8); fprintf(f, " %" PRId64, pair[0]); break;
-    case TL_ATTR_PAIR: memcpy(pair, p, 16); fprintf(f, " %" PRId64 " %" PRId64, pair[0], pair[1]); break;
-    case TL_ATTR_F64: memcpy(&d, p, 8); fprintf(f, " %a", d); break;
-    case TL_ATTR_BOOL: fprintf(f, " %d", *p != 0); break;
-    case TL_ATTR_DTYPE: fprintf(f, " %s", tl_dtype_name(*(const tl_dtype *)(const void *)p)); break;
-    case TL_ATTR_DIMS:
-        memcpy(&dims, p, sizeof dims);
-        for (int64_t i = 0; i < dims.n; i++)
-            fprintf(f, " %" PRId64, dims.v[i]);
-        break;
-    }
+    if (a.kind == TL_ATTR_F64)
+        fprintf(f, " %a", a.number);
+    else if (a.kind == TL_ATTR_DTYPE)
+        fprintf(f, " %s", tl_dtype_name(a.dtype));
+    else
+        for (int i = 0; i < a.n; i++)
+            fprintf(f, " %" PRId64, a.v[i]);
     fputc('\n', f);
 }
 

@@ -5,6 +5,7 @@ core_libtelar_la_SOURCES += \
 	%D%/amax.c \
 	%D%/argmax.c \
 	%D%/as_strided.c \
+	%D%/attributes.c \
 	%D%/avg_pool2d.c \
 	%D%/batch_norm.c \
 	%D%/cat.c \

@@ -7,6 +7,10 @@ core_libtelar_la_SOURCES += \
 	%D%/memory_plan.c \
 	%D%/passes.c \
 	%D%/print.c \
+	%D%/print.h \
+	%D%/print_dot.c \
+	%D%/print_json.c \
+	%D%/print_text.c \
 	%D%/program.c \
 	%D%/program.h \
 	%D%/record.c \

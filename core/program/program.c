@@ -236,16 +236,18 @@ struct tl_program_info tl_program_info(tl_program *p)
     return info;
 }
 
-tl_status tl_program_print(tl_program *p, FILE *to, enum tl_program_format format)
+tl_status tl_program_print(tl_program *p, FILE *to, unsigned format)
 {
+    const unsigned parts = TL_PROGRAM_RECORDED | TL_PROGRAM_NODES | TL_PROGRAM_STEPS;
     if (!p || !to)
         return tl_fail(TL_ERR_ARGUMENT, "program_print: the %s is NULL", p ? "file" : "program");
-    if (format != TL_PROGRAM_TEXT && format != TL_PROGRAM_DOT && format != TL_PROGRAM_JSON)
-        return tl_fail(TL_ERR_ARGUMENT, "program_print: there is no format %d", (int)format);
+    if ((format & ~parts) > TL_PROGRAM_JSON)
+        return tl_fail(TL_ERR_ARGUMENT, "program_print: there is no format %u", format);
     pthread_mutex_lock(&p->lock);
-    tl_status s = p->last ? program_print(p->last->program, to, format) : tl_fail(TL_ERR_STATE, "program_print: it has not run yet, or forgot what it had recorded");
+    tl_status s = p->last ? program_print(p->last->program, to, format)
+                          : tl_fail(TL_ERR_STATE, "program_print: it has not run yet, or forgot what it had recorded");
     pthread_mutex_unlock(&p->lock);
-    if (s == TL_OK && ferror(to))
+    if (s == TL_OK && (fflush(to) != 0 || ferror(to)))
         s = tl_fail(TL_ERR_IO, "program_print: the file cannot be written");
     return s;
 }

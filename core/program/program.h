@@ -85,6 +85,7 @@ struct graph {
     struct value *values;
     size_t n_values, value_capacity;
     struct node_list nodes;
+    struct node_list recorded; /**< copies of them, as they were before the passes: for printing */
     int n_in, n_out;
     struct operand in[MAX_ENDS], out[MAX_ENDS];
     struct grad_effect *grads;
@@ -235,8 +236,8 @@ void program_free(struct program *p);
 /** All places that hold the address of a value's canonical form are told it. */
 void program_place_value(struct program *p, int value, struct tl_mem mem);
 
-/** Write it (print.c). */
-tl_status program_print(const struct program *p, FILE *to, enum tl_program_format format);
+/** Write it; format as for tl_program_print() (print.c). */
+tl_status program_print(const struct program *p, FILE *to, unsigned format);
 
 /** Do the tensors that the function used have the gradients, and want those, that they had and wanted when it was recorded (replay.c)? */
 bool program_fits(const struct program *p);

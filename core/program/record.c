@@ -465,6 +465,9 @@ void graph_free(struct graph *g)
     for (size_t i = 0; i < g->nodes.n; i++)
         node_free(g->nodes.v[i]);
     free(g->nodes.v);
+    for (size_t i = 0; i < g->recorded.n; i++)
+        node_free(g->recorded.v[i]);
+    free(g->recorded.v);
     for (size_t i = 0; i < g->n_grads; i++) {
         tensor_unhold(g->grads[i].leaf);
         if (g->grads[i].before)
@@ -609,6 +612,28 @@ static void take_gradients_back(struct graph *g)
     }
 }
 
+/* Passes change nodes and take some out. */
+static tl_status keep_recorded(struct graph *g)
+{
+    tl_status s = TL_OK;
+    for (size_t i = 0; i < g->nodes.n && s == TL_OK; i++) {
+        const struct node *n = g->nodes.v[i];
+        struct node *copy = node_make(n->n_in, n->n_out, n->attrs, n->attrs_size);
+        if (!copy)
+            return tl_error_code();
+        copy->entry = n->entry;
+        copy->name = n->name;
+        copy->fresh = n->fresh;
+        copy->residual_in = n->residual_in;
+        copy->residual_out = n->residual_out;
+        memcpy(copy->in, n->in, (size_t)(n->n_in + n->n_out) * sizeof *n->in);
+        s = node_append(&g->recorded, copy);
+        if (s != TL_OK)
+            node_free(copy);
+    }
+    return s;
+}
+
 struct graph *record_function(tl_program_fn fn, void *ctx, tl_tensor *const *in, int n_in, int n_out)
 {
     struct recorder r;
@@ -627,6 +652,8 @@ struct graph *record_function(tl_program_fn fn, void *ctx, tl_tensor *const *in,
     take_gradients_back(g);
     if (s == TL_OK)
         s = keep_escaped(g);
+    if (s == TL_OK)
+        s = keep_recorded(g);
     if (s == TL_OK)
         return g;
     graph_free(g);

@@ -78,11 +78,17 @@ TL_PUBLIC struct tl_program_info tl_program_info(tl_program *p);
 enum tl_program_format {
     TL_PROGRAM_TEXT = 0,
     TL_PROGRAM_DOT = 1,
-    TL_PROGRAM_JSON = 2
+    TL_PROGRAM_JSON = 2,
+    /* What is written, or'ed with one of these: */
+    TL_PROGRAM_RECORDED = 16, /**< the nodes as they were recorded */
+    TL_PROGRAM_NODES = 32,    /**< the nodes after the passes */
+    TL_PROGRAM_STEPS = 64     /**< the steps, and the memory that they use */
 };
-/** Write the last run's recording: the nodes in their order with shapes and types, and the steps that they became, with each buffer's layout,
- *  bytes, place in the arena and lifetime. Fails with TL_ERR_STATE before the first run, TL_ERR_IO if it cannot be written. */
-TL_PUBLIC tl_status tl_program_print(tl_program *p, FILE *to, enum tl_program_format format);
+/** Write the last run's recording: the nodes in their order with shapes and types, and the steps that they became, with each result's layout,
+ *  bytes, place in the arena and lifetime. format is one of the first three, for people, for graphviz and for programs, or'ed with the parts that
+ *  are wanted; without any it is all of them, or of DOT the nodes after the passes. Fails with TL_ERR_STATE before the first run, TL_ERR_IO if
+ *  it cannot be written. */
+TL_PUBLIC tl_status tl_program_print(tl_program *p, FILE *to, unsigned format);
 
 /* ---- Inside a function that may be recorded ----------------------------------------------------------------------------------- */
 

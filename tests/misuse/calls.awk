@@ -139,6 +139,7 @@ BEGIN {
     plain["tl_status"] = "(tl_status)code()"
     plain["tl_math"] = "(tl_math)(draw() % 2)"
     plain["tl_log_level"] = "(tl_log_level)code()"
+    plain["unsigned"] = "(unsigned)draw() % 128"
     plain["uint32_t"] = "(uint32_t)big()"
     plain["int64_t*"] = "sizes()"
     plain["double*"] = "numbers()"
