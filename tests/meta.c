@@ -188,6 +188,29 @@ static void test_device_block(void)
     is_string(tl_default_device(), "cpu", "the default device is back");
 }
 
+/* ---- A function of the program ----------------------------------------------------------------------------------- */
+
+static tl_status cube_forward(tl_tensor *const *in, tl_tensor **out, tl_tensor **saved, const void *data)
+{
+    (void)saved, (void)data;
+    out[0] = tl_mul(in[0], tl_square(in[0]));
+    return out[0] ? TL_OK : tl_error_code();
+}
+
+static tl_status cube_backward(struct tl_grad_ctx *g, const void *data)
+{
+    (void)data;
+    return tl_grad_set(g, 0, tl_mul(tl_grad_arriving(g, 0), tl_mul_s(tl_square(tl_grad_input(g, 0)), 3)));
+}
+
+static void test_function(void)
+{
+    static const struct tl_function cube = {sizeof cube, "Cube", 1, 1, .saves_inputs = 1, .forward = cube_forward, .backward = cube_backward};
+    tl_tensor *x = tl_set_requires_grad(tl_empty(TL_SHAPE(4, 3), META), true), *y = tl_apply(&cube, x);
+    ok(y && !tl_has_values(y) && tl_size(y, 0) == 4, "a function of the program's own is walked");
+    ok(tl_backward(tl_sum(y), TL_NONE, (struct tl_backward_options){0}) == TL_OK && tl_size(tl_grad_of(x), 1) == 3, "and its backward");
+}
+
 /* ---- Every op ---------------------------------------------------------------------------------------------------- */
 
 enum { MAX_OUT = 8 };
@@ -370,6 +393,7 @@ int main(void)
     TL_SCOPE test_tensors();
     TL_SCOPE test_refusals();
     TL_SCOPE test_device_block();
+    TL_SCOPE test_function();
     test_ops();
     TL_SCOPE test_account();
     ok(tl_error_code() == TL_OK, "no error is left over: %s", tl_error_message());
