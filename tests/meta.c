@@ -158,6 +158,13 @@ static void test_refusals(void)
            strstr(tl_error_message(), "\"weight\" of the module is on meta"),
        "weights cannot be loaded there: %s", tl_error_message());
     tl_error_clear();
+    tl_module *taken = NULL;
+    TL_DEVICE("meta") taken = tl_nn_linear(3, 2);
+    ok(tl_module_load_state_with(taken, state, &(struct tl_load_options){.assign = true}) == TL_OK, "but a state's tensors can be taken over: %s",
+       tl_error_message());
+    ok(tl_shares_storage(tl_module_get(taken, "weight"), tl_module_get(real, "weight")) && tl_requires_grad(tl_module_get(taken, "weight")),
+       "and then there are values");
+    tl_module_free(taken);
     ok(tl_module_to(net, "cpu") == TL_ERR_STATE && !tl_has_values(tl_module_get(net, "weight")),
        "a module does not come back: %s", tl_error_message());
     tl_error_clear();
