@@ -144,7 +144,7 @@ const struct command commands[] = {
              "no memory taken, and nothing drawn. Where the shape does not fit, the table goes as far as the layer that fails, which the error names.\n\n"
              "Memory is what tensors take that are alive at one time, at most. To run: parameters, buffers, the input, and activations until they are no longer "
              "needed. To train: the same with the optimizer's state, the activations that the forward pass saves, and gradients, over one step "
-             "of the optimizer (forward in training mode, backward from the output, update) that is not the first. Not counted is the loss, what an allocator rounds up (by a quarter at most), and "
+             "of the optimizer (forward in training mode, backward from the output, update) that is not the first. Not counted is the loss, what an allocator rounds up (by an eighth at most), and "
              "what kernels take for themselves: scratch memory, weights and activations in other layouts, and what recurrent layers keep for their gradient.",
      .options = {&model_option, &batch1, &input, &optimizer, &momentum, &json, &help},
      .examples = {{"telar summary lenet", "one picture at a time"},

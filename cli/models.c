@@ -104,7 +104,10 @@ static void json_cost(struct json *j, const struct tl_model *m)
     struct cost c = model_cost(m);
     json_count(j, "parameters", c.parameters);
     json_count(j, "multiply_adds", c.multiply_adds);
-    json_shape_of(j, "input", c.ndim, c.shape);
+    if (c.parameters < 0)
+        json_text_of(j, "input", NULL);
+    else
+        json_shape_of(j, "input", c.ndim, c.shape);
 }
 
 static void json_model(const struct tl_model *m)

@@ -209,6 +209,8 @@ run bench mlp --batch 8 --mode train --runs 3 --seconds 0; is 0 "bench --mode tr
 mkdir -p odd/models && cp "$TEST_BUILDDIR/tests/odd/.libs/odd.so" odd/models/
 TELAR_PLUGIN_PATH=$work/odd
 export TELAR_PLUGIN_PATH
+run models; is 0 "one that cannot be built does not hide the others" "odd-empty                   -         -" "resnet18"
+run models odd-empty --json; is 0 "and has no numbers" '"parameters":null,"multiply_adds":null,"input":null,'; json_lines "in JSON either"
 run summary odd-empty; is 1 "a model whose build gives nothing" "odd-empty: build() gave NULL"
 run bench odd-empty; is 1 "bench of it" "odd-empty: build() gave NULL"
 run bench odd-step --runs 2 --seconds 0; is 0 "bench: a forward pass takes no step" "odd-step, forward pass"

@@ -158,6 +158,13 @@ static void test_refusals(void)
            strstr(tl_error_message(), "\"weight\" of the module is on meta"),
        "weights cannot be loaded there: %s", tl_error_message());
     tl_error_clear();
+    tl_module *taken = NULL;
+    TL_DEVICE("meta") taken = tl_nn_linear(3, 2);
+    ok(tl_module_load_state_with(taken, state, &(struct tl_load_options){.assign = true}) == TL_OK, "but a state's tensors can be taken over: %s",
+       tl_error_message());
+    ok(tl_shares_storage(tl_module_get(taken, "weight"), tl_module_get(real, "weight")) && tl_requires_grad(tl_module_get(taken, "weight")),
+       "and then there are values");
+    tl_module_free(taken);
     ok(tl_module_to(net, "cpu") == TL_ERR_STATE && !tl_has_values(tl_module_get(net, "weight")),
        "a module does not come back: %s", tl_error_message());
     tl_error_clear();
@@ -186,6 +193,29 @@ static void test_device_block(void)
         ok(tl_has_values(tl_zeros(TL_SHAPE(2), (struct tl_options){.device = "cpu"})), "a device that is named counts");
     }
     is_string(tl_default_device(), "cpu", "the default device is back");
+}
+
+/* ---- A function of the program ----------------------------------------------------------------------------------- */
+
+static tl_status cube_forward(tl_tensor *const *in, tl_tensor **out, tl_tensor **saved, const void *data)
+{
+    (void)saved, (void)data;
+    out[0] = tl_mul(in[0], tl_square(in[0]));
+    return out[0] ? TL_OK : tl_error_code();
+}
+
+static tl_status cube_backward(struct tl_grad_ctx *g, const void *data)
+{
+    (void)data;
+    return tl_grad_set(g, 0, tl_mul(tl_grad_arriving(g, 0), tl_mul_s(tl_square(tl_grad_input(g, 0)), 3)));
+}
+
+static void test_function(void)
+{
+    static const struct tl_function cube = {sizeof cube, "Cube", 1, 1, .saves_inputs = 1, .forward = cube_forward, .backward = cube_backward};
+    tl_tensor *x = tl_set_requires_grad(tl_empty(TL_SHAPE(4, 3), META), true), *y = tl_apply(&cube, x);
+    ok(y && !tl_has_values(y) && tl_size(y, 0) == 4, "a function of the program's own is walked");
+    ok(tl_backward(tl_sum(y), TL_NONE, (struct tl_backward_options){0}) == TL_OK && tl_size(tl_grad_of(x), 1) == 3, "and its backward");
 }
 
 /* ---- Every op ---------------------------------------------------------------------------------------------------- */
@@ -370,6 +400,7 @@ int main(void)
     TL_SCOPE test_tensors();
     TL_SCOPE test_refusals();
     TL_SCOPE test_device_block();
+    TL_SCOPE test_function();
     test_ops();
     TL_SCOPE test_account();
     ok(tl_error_code() == TL_OK, "no error is left over: %s", tl_error_message());

@@ -214,7 +214,8 @@ TL_PUBLIC void tl_set_print_options(struct tl_print_options o);
  *
  *  Values that are written there (tl_copy_(), tl_fill_(), tl_to_device(t, "meta")) are gone. What asks for values is TL_ERR_STATE: tl_item(),
  *  tl_data(), tl_copy_out(), a copy to another device, tl_equal(), tl_allclose(), tl_nonzero(), tl_masked_select(), tl_one_hot() without
- *  a number of classes, saving. They print as "tensor(..., device='meta', size=(2, 3))". Plain numbers and 0-d tensors of the host may be
+ *  a number of classes, saving. A network comes by values when a file's tensors are taken over, tl_module_load(net, file, .assign = true).
+ *  They print as "tensor(..., device='meta', size=(2, 3))". Plain numbers and 0-d tensors of the host may be
  *  operands beside them, as beside those of any device. */
 TL_PUBLIC bool tl_has_values(const tl_tensor *t);
 

@@ -366,7 +366,7 @@ struct tl_summary_totals {
 TL_PUBLIC struct tl_summary_totals tl_summary_totals(const tl_summary *s);
 
 /** Bytes of memory, counted by the storages that are alive during a walk: elements times their size. An allocator rounds them up
- *  (Telar's by at most a quarter), and kernels take more beside them: scratch memory, weights and activations in layouts of
+ *  (Telar's by at most an eighth), and kernels take more beside them: scratch memory, weights and activations in layouts of
  *  their own, and what a forward kernel leaves for its gradient's, which of recurrent layers is several times their output.
  *  Where the forward failed all but the first two are what it came to. */
 struct tl_summary_memory {

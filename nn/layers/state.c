@@ -66,6 +66,7 @@ struct loading {
     const tl_state *state;
     const char *prefix; /* what the state's names have and the module's have not */
     bool counted;       /* the state has counters of batches */
+    bool assign;        /* its tensors are taken over */
     struct pair_of_tensors *pairs;
     size_t n, capacity;
     struct string missing, unexpected, misshapen;
@@ -133,9 +134,9 @@ static tl_status match(const char *name, tl_tensor *t, void *ctx)
 {
     struct loading *l = ctx;
     bool failed = false;
-    if (!tl_has_values(t))
-        return tl_fail(TL_ERR_STATE, "load_state: \"%s\" of the module is on %s and can take no values; build the module on another device", name,
-                       tl_device_of(t));
+    if (!l->assign && !tl_has_values(t))
+        return tl_fail(TL_ERR_STATE, "load_state: \"%s\" of the module is on %s and can take no values; take the state's tensors over with .assign = true, or "
+                                     "build the module on another device", name, tl_device_of(t));
     tl_tensor *from = entry_of(l, name, &failed);
     if (failed)
         return tl_fail(TL_ERR_NOMEM, "load_state: out of memory");
@@ -319,7 +320,7 @@ tl_status tl_module_load_state_with(tl_module *m, const tl_state *s, const struc
     if (!m || !s)
         return tl_fail(TL_ERR_ARGUMENT, "load_state: the %s is NULL", m ? "state" : "module");
     const struct tl_load_options o = options_taken(given);
-    struct loading l = {.state = s, .prefix = o.prefix ? o.prefix : parallel_prefix(m, s), .counted = has_counter(s)};
+    struct loading l = {.state = s, .prefix = o.prefix ? o.prefix : parallel_prefix(m, s), .counted = has_counter(s), .assign = o.assign};
     struct string path = {0};
     tl_status status = each(m, &path, match, &l);
     if (status == TL_OK)
