@@ -182,6 +182,7 @@ static void check_unaligned(void)
         size_t before = tl_memory_stats("cpu").allocated;
         tl_state *s = tl_state_load(path);
         tl_tensor *t = tl_state_get(s, "w");
+        ok(tl_from_map_copy(t, NULL) == TL_OK, "it can be copied");
         copied += tl_memory_stats("cpu").allocated != before;
         float *out = malloc(600 * SIDE * sizeof(float));
         TL_SCOPE

@@ -163,7 +163,7 @@ static bool copy_unaligned(tl_tensor *t, void *to, size_t begin, size_t bytes)
     storage_lock(t->storage);
     const struct native *n = storage_native(t->storage);
     bool there = n && n->in_map;
-    if (there)
+    if (there && to)
         map_copy(t->storage->release_ctx, to, (const unsigned char *)n->view.mem.handle + begin, bytes);
     storage_unlock(t->storage);
     return there;
@@ -171,15 +171,15 @@ static bool copy_unaligned(tl_tensor *t, void *to, size_t begin, size_t bytes)
 
 tl_status tl_from_map_copy(tl_tensor *t, void *to)
 {
-    if (!t || is_none(t) || !to)
-        return tl_fail(TL_ERR_ARGUMENT, "from_map_copy: a tensor, and a place for its values are needed");
+    if (!t || is_none(t))
+        return tl_fail(TL_ERR_ARGUMENT, "from_map_copy: the tensor is NULL or TL_NONE");
     size_t element = tl_dtype_size((tl_dtype)t->dtype), bytes = (size_t)t->numel * element;
     if (bytes == 0 || ((t->flags & T_CONTIGUOUS) && copy_unaligned(t, to, (size_t)t->offset * element, bytes)))
         return TL_OK;
     const void *data = tl_data(t);
-    if (data && lies_in_map(t))
+    if (data && to && lies_in_map(t))
         map_copy(t->storage->release_ctx, to, data, bytes);
-    else if (data)
+    else if (data && to)
         memcpy(to, data, bytes);
     return data ? TL_OK : tl_error_code();
 }

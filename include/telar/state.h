@@ -87,7 +87,7 @@ TL_PUBLIC void tl_map_forget(const struct tl_map *map, const void *data, size_t 
 /** The same for a contiguous tensor of tl_from_map(), once its values were copied. Nothing happens to one that was written, and to other tensors. */
 TL_PUBLIC void tl_from_map_forget(tl_tensor *t);
 /** Copy all elements of a contiguous host tensor, as they are, to `to`: as tl_copy_out() does, but of a tensor of tl_from_map() no more than a
- *  MiB is in memory at a time. */
+ *  MiB is in memory at a time. With NULL for `to` nothing is copied, but all is done that could fail: then the copy itself does not. */
 TL_PUBLIC tl_status tl_from_map_copy(tl_tensor *t, void *to);
 
 /** Atomic writing: write to the stream `file`, then commit; or abort, which leaves the old file. */

@@ -235,17 +235,32 @@ static tl_tensor *converted(tl_tensor *from, const tl_tensor *to)
     return t;
 }
 
+/* Can values be copied byte by byte? */
+static bool is_plain(const tl_tensor *to, const tl_tensor *from)
+{
+    return is_device(to, "cpu") && tl_is_contiguous(to) && tl_is_contiguous(from) && tl_numel(from) > 0;
+}
+
+/* What is to be copied to `to`. All that can fail is done here, for both of them. */
+static tl_tensor *copyable(tl_tensor *from, tl_tensor *to)
+{
+    tl_tensor *t = converted(from, to);
+    if (t && is_plain(to, t) && (!tl_data(to) || tl_from_map_copy(t, NULL) != TL_OK))
+        return NULL;
+    return t;
+}
+
 static tl_status copy_values(tl_tensor *to, tl_tensor *from)
 {
     if (tl_shares_storage(to, from))
         return TL_OK;
-    if (!is_device(to, "cpu") || !tl_is_contiguous(to) || !tl_is_contiguous(from) || tl_numel(from) == 0)
+    if (!is_plain(to, from))
         return tl_copy_(to, from) ? TL_OK : tl_error_code();
     void *target = tl_data_mut(to);
     return target ? tl_from_map_copy(from, target) : tl_error_code();
 }
 
-/* What `to` is to become. All that can fail is done here. */
+/* What `to` is to become. All that can fail is done here, too. */
 static tl_tensor *assignable(const struct loading *l, tl_tensor *const *ready, size_t i)
 {
     const tl_tensor *to = l->pairs[i].to;
@@ -269,7 +284,7 @@ static tl_status put_all(const struct loading *l, bool assign)
     TL_NO_GRAD TL_SCOPE
     {
         for (size_t i = 0; i < l->n && status == TL_OK; i++) {
-            ready[i] = assign ? assignable(l, ready, i) : converted(l->pairs[i].from, l->pairs[i].to);
+            ready[i] = assign ? assignable(l, ready, i) : copyable(l->pairs[i].from, l->pairs[i].to);
             status = ready[i] ? TL_OK : tl_error_code();
         }
         for (size_t i = 0; i < l->n && status == TL_OK; i++)
