@@ -2,8 +2,12 @@
 core_libtelar_la_SOURCES += \
 	%D%/dead.c \
 	%D%/fold.c \
+	%D%/forms.c \
 	%D%/fuse.c \
 	%D%/lower.c \
+	%D%/lower_call.c \
+	%D%/lower_pointwise.c \
+	%D%/lowering.h \
 	%D%/memory_plan.c \
 	%D%/passes.c \
 	%D%/print.c \
