@@ -365,11 +365,20 @@ static void check_cropped(void)
         if (sscanf(line, "%99s %lld %lld %llx :%n", name, &resize, &crop, &hash, &n) == 4)
             check_cropped_line(name, resize, crop, hash, line + n);
     fclose(f);
+    tl_dataset *d = tl_data_open("folder", .path = PICTURES "/birds/rgb.png", .options = "resize=65535,crop=9");
+    TL_SCOPE
+    {
+        tl_tensor *t[1];
+        is_int(d ? tl_dataset_get(d, 0, t) : TL_OK, TL_ERR_LIMIT, "a picture that would be larger than memory");
+        contains(tl_error_message(), "rgb.png\": 20 x 30 pixels, resized to 65535 x 98302, are more than", "both sizes are told");
+        tl_error_clear();
+    }
+    tl_dataset_free(d);
     bad("a length without a crop", tl_data_open("folder", .path = PICTURES, .options = "resize=9"), TL_ERR_ARGUMENT, "resize goes with crop");
     bad("a crop of more than there is", tl_data_open("folder", .path = PICTURES, .options = "resize=9,crop=10"), TL_ERR_ARGUMENT,
         "crop=10 cannot be cut out of pictures with resize=9");
     bad("a crop and a size", tl_data_open("folder", .path = PICTURES, .options = "crop=9,height=9,width=9"), TL_ERR_ARGUMENT, "do not go with it");
-    tl_dataset *d = tl_data_open("folder", .path = PICTURES, .options = "crop=21");
+    d = tl_data_open("folder", .path = PICTURES, .options = "crop=21");
     TL_SCOPE
     {
         tl_tensor *t[2];

@@ -53,6 +53,10 @@ static tl_tensor *i(int ndim, const int64_t *shape)
     X(tl_matmul(f(TL_SHAPE(2, 3, 4)), f(TL_SHAPE(5, 4, 2))), TL_ERR_SHAPE, "their batches do not broadcast")                   \
     X(tl_addmm(f(TL_SHAPE(3)), f(TL_SHAPE(2, 3)), f(TL_SHAPE(3, 4))), TL_ERR_SHAPE, "addmm: [3] does not broadcast")           \
     X(tl_linear(f(TL_SHAPE(2, 3)), f(TL_SHAPE(4, 5)), TL_NONE), TL_ERR_SHAPE, "linear: the weight [4 x 5] expects 5 features") \
+    X(tl_linear(d(TL_SHAPE(2, 3)), f(TL_SHAPE(4, 3)), TL_NONE), TL_ERR_DTYPE,                                                  \
+      "linear: input f64, weight f32 and bias none must have one element type (convert with tl_cast())")                       \
+    X(tl_conv2d(d(TL_SHAPE(1, 1, 2, 2)), f(TL_SHAPE(1, 1, 1, 1)), TL_NONE), TL_ERR_DTYPE,                                      \
+      "conv2d: input f64, weight f32 and bias none must have one element type (convert with tl_cast())")                       \
     X(tl_dot(f(TL_SHAPE(2)), f(TL_SHAPE(3))), TL_ERR_SHAPE, "dot: cannot multiply [2] by [3]: sizes 2 and 3 differ")           \
     X(tl_einsum("ij,jk", TWO(f(TL_SHAPE(2, 3)), f(TL_SHAPE(4, 2)))), TL_ERR_SHAPE, "'j' is 4 in operand 1 of shape [4 x 2]")   \
     X(tl_einsum("ij", TWO(f(TL_SHAPE(2, 3)), f(TL_SHAPE(2)))), TL_ERR_ARGUMENT, "fewer operands than the 2 given")             \

@@ -105,7 +105,7 @@ static bool fits(const tl_tensor *x, const tl_tensor *weight, const tl_tensor *b
     else if (!is_none(bias) && (bias->ndim != 1 || bias->shape[0] != weight->shape[0]))
         tl_fail(TL_ERR_SHAPE, "linear: the bias must be [%lld], not %s", (long long)weight->shape[0], TENSOR_TEXT(bias));
     else if (x->dtype != weight->dtype || (!is_none(bias) && bias->dtype != x->dtype))
-        tl_fail(TL_ERR_DTYPE, "linear: input %s, weight %s and bias %s must have one element type", tl_dtype_name((tl_dtype)x->dtype),
+        tl_fail(TL_ERR_DTYPE, "linear: input %s, weight %s and bias %s must have one element type (convert with tl_cast())", tl_dtype_name((tl_dtype)x->dtype),
                 tl_dtype_name((tl_dtype)weight->dtype), is_none(bias) ? "none" : tl_dtype_name((tl_dtype)bias->dtype));
     else
         return true;

@@ -75,7 +75,7 @@ static tl_status infer(const struct tl_meta *in, int n_in, void *attrs, struct t
         return tl_fail(TL_ERR_SHAPE, "conv2d: the input %s has no rows or no columns; only batch and channels may be empty",
                        shape_text(text[0], sizeof text[0], 4, x->shape));
     if (x->dtype != w->dtype || (b->ndim >= 0 && b->dtype != x->dtype))
-        return tl_fail(TL_ERR_DTYPE, "conv2d: input %s, weight %s and bias %s must have one type", tl_dtype_name(x->dtype),
+        return tl_fail(TL_ERR_DTYPE, "conv2d: input %s, weight %s and bias %s must have one element type (convert with tl_cast())", tl_dtype_name(x->dtype),
                        tl_dtype_name(w->dtype), b->ndim < 0 ? "none" : tl_dtype_name(b->dtype));
     if (x->shape[1] != w->shape[1] * a->groups || w->shape[0] % a->groups != 0)
         return tl_fail(TL_ERR_SHAPE, "conv2d: input %s has %lld channels, but weight %s with %lld group(s) expects %lld, and its outputs must divide by the groups",

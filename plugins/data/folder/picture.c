@@ -174,7 +174,8 @@ tl_status picture_resize(const char *path, struct picture *p, int64_t height, in
     uint64_t most, rows = (uint64_t)(p->height > height ? p->height : height);
 
     if (height < 1 || width < 1 || !tl_size_mul(rows, (uint64_t)width, &most) || most > MAX_PIXELS)
-        return tl_fail(TL_ERR_LIMIT, "\"%s\": cannot resize to %" PRId64 " x %" PRId64, path, height, width);
+        return tl_fail(TL_ERR_LIMIT, "\"%s\": %" PRId64 " x %" PRId64 " pixels, resized to %" PRId64 " x %" PRId64 ", are more than %" PRIu64 "; cut it to a less extreme shape", path,
+                       p->height, p->width, height, width, MAX_PIXELS);
     if ((width != p->width && !resize_width(p, width)) || (height != p->height && !resize_height(p, height)))
         return tl_fail(TL_ERR_NOMEM, "\"%s\": no memory to resize it", path);
     return TL_OK;
