@@ -122,5 +122,6 @@ vocabulary=$(printf '%s' '\n abcdefghijklmnopqrstuvwxyz')
 [ -n "$first" ] && [ "$first" = "$output" ]; point $? "of another text, characters are those that the weights have learnt"
 run eval --weights text.safetensors --data text:other.txt; is 1 "or none" "the character U+0058 is not in the vocabulary"
 run train lstm --data text:text.txt -o hidden=8,embedding=4 --data-option seq=1 --epochs 1 --seed 1 --quiet; is 0 "one character at a time" "perplexity"
+run train lstm --data wine --epochs 1; is 1 "measurements are no text" "these samples are f32 (data for it: text:FILE)"
 run train lstm --data text:two.csv; is 1 "a text that is too short" "are too few for windows of 64"
 done_testing

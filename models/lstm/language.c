@@ -163,10 +163,14 @@ static int input_shape(const struct tl_config *c, int64_t shape[TL_MAX_DIMS])
     return 1;
 }
 
-/* Sequences may have any length. */
+/* Sequences may have any length. Measurements are no tokens, though a cast would make some of them. */
 static tl_tensor *preprocess(const struct tl_config *c, tl_tensor *input)
 {
     (void)c;
+    if (tl_dtype_is_float(tl_dtype_of(input))) {
+        tl_fail(TL_ERR_DTYPE, "a language is learnt from tokens, whole numbers; these samples are %s (data for it: text:FILE)", tl_dtype_name(tl_dtype_of(input)));
+        return NULL;
+    }
     return tl_dtype_of(input) == TL_I64 || tl_dtype_of(input) == TL_I32 ? input : tl_cast(input, TL_I64);
 }
 
