@@ -6,6 +6,7 @@
 
 #include "cli/grid.h"
 
+#include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -166,12 +167,14 @@ static tl_status write_png(const struct canvas *c, FILE *to)
 }
 #endif
 
-/* Errors of the stream are found when it is committed. */
+/* Told here, where errno still says why; the last buffer's errors are found when the file is committed. */
 static tl_status write_pnm(const struct canvas *c, FILE *to)
 {
-    fprintf(to, "P%c\n%lld %lld\n255\n", c->channels == 3 ? '6' : '5', (long long)c->width, (long long)c->height);
-    fwrite(c->bytes, (size_t)c->channels, (size_t)(c->width * c->height), to);
-    return TL_OK;
+    size_t pixels = (size_t)(c->width * c->height);
+    if (fprintf(to, "P%c\n%lld %lld\n255\n", c->channels == 3 ? '6' : '5', (long long)c->width, (long long)c->height) > 0 &&
+        fwrite(c->bytes, (size_t)c->channels, pixels, to) == pixels)
+        return TL_OK;
+    return tl_fail(TL_ERR_IO, "cannot write a picture of %lld x %lld pixels: %s", (long long)c->width, (long long)c->height, strerror(errno));
 }
 
 tl_status grid_can_write(const char *path)
@@ -205,8 +208,10 @@ tl_status grid_write(const struct grid *g, const char *path)
 #endif
         if (s == TL_OK)
             s = tl_atomic_commit(&f);
-        else
+        else {
+            tl_error_prefix("\"%s\": ", path);
             tl_atomic_abort(&f);
+        }
     }
     free(c.bytes);
     return s;

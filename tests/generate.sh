@@ -87,6 +87,8 @@ run generate --weights vae.safetensors --input 9 --output bad.pgm; is 1 "a shape
 run generate --weights vae.safetensors --input 5 --output bad.pgm; is 1 "what is no square" "samples of [5] are no pictures"
 run generate --weights vae.safetensors --input 2x4x8 --output bad.pgm; is 1 "two channels" "samples of [2 x 4 x 8] are no pictures"
 run generate --weights vae.safetensors --count 100000 --columns 1 --output bad.pgm; is 1 "too many" "larger than 65535 pixels"
+output=$(ulimit -f 8; "$telar" generate --weights vae.safetensors --count 900 --output bad.pgm 2>&1); status=$?
+is 1 "a disk that is full" '"bad.pgm": cannot write a picture of 82 x 1132 pixels: File too large'
 run generate --weights auto.safetensors --output bad.pgm; is 1 "a model that only reconstructs" "autoencoder makes nothing new; its task is to reconstruct"
 run train mlp --data digits --epochs 1 --seed 1 --quiet --save mlp.safetensors; is 0 "a model that classifies"
 run generate --weights mlp.safetensors --output bad.pgm; is 1 "generates nothing" "mlp makes nothing new; its task is to classify"
