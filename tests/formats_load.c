@@ -357,6 +357,46 @@ static void check_conversions(void)
     tl_module_free(net);
 }
 
+/* A module that was built without memory gets it from the file. */
+static void check_meta(void)
+{
+    tl_module *saved = small(), *net = NULL;
+    char path[400];
+
+    snprintf(path, sizeof path, "%s", files_name("meta.safetensors"));
+    if (tl_module_save(saved, path) != TL_OK)
+        bail_out("%s", tl_error_message());
+    TL_DEVICE("meta") net = small();
+    tl_tensor *weight = tl_module_get(net, "fc.weight");
+    ok(weight && !tl_has_values(weight), "a module without values");
+    is_int(tl_module_load(net, path), TL_ERR_STATE, "cannot be copied to");
+    contains(tl_error_message(), ".assign", "but assigned to, which is told");
+    tl_error_clear();
+    is_int(tl_module_load(net, path, .assign = true), TL_OK, "that is done: %s", tl_error_message());
+    ok(same_modules(saved, net) && tl_module_get(net, "fc.weight") == weight && tl_requires_grad(weight), "its tensors have the file's values");
+    TL_SCOPE
+    {
+        tl_tensor *x = tl_ones(TL_SHAPE(3, 40), HOST(TL_F32));
+        tl_eval(saved);
+        tl_eval(net);
+        ok(same_values(tl_forward(saved, x), tl_forward(net, x)), "and give the same");
+    }
+    tl_module_free(net);
+
+    TL_DEVICE("meta") net = small();
+    tl_state *s = tl_module_state(saved), *old = tl_state_new();
+    for (size_t i = 0; i < tl_state_count(s); i++)
+        if (!strstr(tl_state_name(s, i), "tracked"))
+            tl_state_add(old, tl_state_name(s, i), tl_state_at(s, i));
+    is_int(tl_module_load_state_with(net, old, &(struct tl_load_options){.assign = true}), TL_OK, "a state from before there were counters: %s",
+           tl_error_message());
+    is_int(tl_item_i64(tl_module_get(net, "bn.num_batches_tracked")), 0, "begins to count");
+    tl_state_free(old);
+    tl_state_free(s);
+    tl_module_free(net);
+    tl_module_free(saved);
+}
+
 /* Whatever does not fit, nothing is assigned; leniently what fits is. */
 static void check_misfits(void)
 {
@@ -397,6 +437,7 @@ int main(void)
     check_unaligned();
     check_forgotten();
     check_conversions();
+    check_meta();
     check_misfits();
     files_end();
     return done_testing();

@@ -126,7 +126,7 @@ struct tl_load_options {
 };
 /** Copy values in, or with .assign take the tensors over (PyTorch's assign=True): each parameter and buffer stays the tensor that it is, with what
  *  it requires, and its memory becomes that of the state's tensor, which saves the copy, and its own memory from then on. Types and devices stay as they
- *  are, at the price of a copy where the state has others; one on "meta", which has no memory, goes where the state's tensor is. Memory that
+ *  are, at the price of a copy where the state has others; one on "meta", which has no memory, gets some where the state's tensor is. Memory that
  *  several of them would share, or that has gaps, is copied, too. Of a file, weights then lie in the map (see tl_state_load()): nobody may shorten or
  *  overwrite it in place while the module lives.
  *

@@ -59,7 +59,7 @@ tl_state *tl_module_state(tl_module *m)
 /* ---- In ----------------------------------------------------------------------------------------------------------- */
 
 struct pair_of_tensors {
-    tl_tensor *to, *from;
+    tl_tensor *to, *from; /* from NULL: zeros, for a counter without memory that the state has not */
 };
 
 struct loading {
@@ -130,6 +130,20 @@ static tl_tensor *entry_of(const struct loading *l, const char *name, bool *fail
     return t;
 }
 
+static tl_status add_pair(struct loading *l, tl_tensor *to, tl_tensor *from)
+{
+    if (l->n == l->capacity) {
+        size_t capacity = l->capacity ? 2 * l->capacity : 64;
+        struct pair_of_tensors *grown = realloc(l->pairs, capacity * sizeof *grown);
+        if (!grown)
+            return tl_fail(TL_ERR_NOMEM, "load_state: out of memory");
+        l->pairs = grown;
+        l->capacity = capacity;
+    }
+    l->pairs[l->n++] = (struct pair_of_tensors){to, from};
+    return TL_OK;
+}
+
 static tl_status match(const char *name, tl_tensor *t, void *ctx)
 {
     struct loading *l = ctx;
@@ -141,9 +155,10 @@ static tl_status match(const char *name, tl_tensor *t, void *ctx)
     if (failed)
         return tl_fail(TL_ERR_NOMEM, "load_state: out of memory");
     if (!from) {
-        l->n_excused += !l->counted && is_counter(name);
+        bool excused = !l->counted && is_counter(name);
+        l->n_excused += excused;
         list_name(&l->missing, &l->n_missing, name, "");
-        return TL_OK;
+        return excused && !tl_has_values(t) ? add_pair(l, t, NULL) : TL_OK;
     }
     if (!same_shape(from, t)) {
         struct string detail = {0};
@@ -155,16 +170,7 @@ static tl_status match(const char *name, tl_tensor *t, void *ctx)
         string_free(&detail);
         return TL_OK;
     }
-    if (l->n == l->capacity) {
-        size_t capacity = l->capacity ? 2 * l->capacity : 64;
-        struct pair_of_tensors *grown = realloc(l->pairs, capacity * sizeof *grown);
-        if (!grown)
-            return tl_fail(TL_ERR_NOMEM, "load_state: out of memory");
-        l->pairs = grown;
-        l->capacity = capacity;
-    }
-    l->pairs[l->n++] = (struct pair_of_tensors){t, from};
-    return TL_OK;
+    return add_pair(l, t, from);
 }
 
 /* Is there a parameter or buffer of this dotted name? */
@@ -269,7 +275,9 @@ static tl_tensor *assignable(const struct loading *l, tl_tensor *const *ready, s
         tl_fail(TL_ERR_STATE, "load_state: a parameter is the result of an operation; only leaves can be assigned to");
         return NULL;
     }
-    tl_tensor *t = tl_contiguous(is_device(to, "meta") ? tl_cast(from, tl_dtype_of(to)) : converted(from, to));
+    if (!from)
+        return tl_zeros(tl_ndim(to), tl_shape(to), (struct tl_options){.dtype = tl_dtype_of(to), .device = "cpu"});
+    tl_tensor *t = tl_contiguous(tl_has_values(to) ? converted(from, to) : tl_cast(from, tl_dtype_of(to)));
     for (size_t k = 0; k < i && t; k++)
         if (l->pairs[k].to != to && tl_shares_storage(ready[k], t))
             return tl_clone(t);
@@ -277,18 +285,18 @@ static tl_tensor *assignable(const struct loading *l, tl_tensor *const *ready, s
 }
 
 /* Convert everything first (new memory where device or dtype differ), then copy or assign, which cannot fail any more. */
-static tl_status put_all(const struct loading *l, bool assign)
+static tl_status put_all(const struct loading *l)
 {
     tl_tensor **ready = calloc(l->n + 1, sizeof *ready);
     tl_status status = ready ? TL_OK : tl_fail(TL_ERR_NOMEM, "load_state: out of memory");
     TL_NO_GRAD TL_SCOPE
     {
         for (size_t i = 0; i < l->n && status == TL_OK; i++) {
-            ready[i] = assign ? assignable(l, ready, i) : copyable(l->pairs[i].from, l->pairs[i].to);
+            ready[i] = l->assign ? assignable(l, ready, i) : copyable(l->pairs[i].from, l->pairs[i].to);
             status = ready[i] ? TL_OK : tl_error_code();
         }
         for (size_t i = 0; i < l->n && status == TL_OK; i++)
-            status = assign ? tl_set_data(l->pairs[i].to, ready[i]) : copy_values(l->pairs[i].to, ready[i]);
+            status = l->assign ? tl_set_data(l->pairs[i].to, ready[i]) : copy_values(l->pairs[i].to, ready[i]);
     }
     free(ready);
     return status;
@@ -341,7 +349,7 @@ tl_status tl_module_load_state_with(tl_module *m, const tl_state *s, const struc
     if (status == TL_OK)
         status = judge(&l, m, !o.lenient);
     if (status == TL_OK)
-        status = put_all(&l, o.assign);
+        status = put_all(&l);
     string_free(&path);
     string_free(&l.missing);
     string_free(&l.unexpected);
