@@ -12,6 +12,7 @@ cli_telar_SOURCES += \
 	%D%/completion.c \
 	%D%/convert.c \
 	%D%/cost.c \
+	%D%/device.c \
 	%D%/doctor.c \
 	%D%/download.c \
 	%D%/download.h \
@@ -27,10 +28,12 @@ cli_telar_SOURCES += \
 	%D%/help.c \
 	%D%/interrupt.c \
 	%D%/job.c \
+	%D%/job_data.c \
 	%D%/json.c \
 	%D%/learnt.c \
 	%D%/lists.c \
 	%D%/main.c \
+	%D%/measure.c \
 	%D%/models.c \
 	%D%/outcome.c \
 	%D%/pages.c \

@@ -37,12 +37,10 @@ static tl_status begin_pairs(const struct job *j, const struct invocation *v, in
 static tl_status predict_drawn(struct job *j, const struct invocation *v, const int64_t *drawn, int64_t n, struct subject *of, struct grid *pairs)
 {
     const struct tl_dataset_info *info = tl_dataset_info(j->test);
-    tl_tensor *fields[TL_MAX_FIELDS] = {NULL};
+    struct samples b = {.of = of, .n = n, .n_fields = info->n_fields, .info = *info, .pairs = pairs};
     for (int64_t i = 0; i < n; i++)
         of[i] = (struct subject){.sample = drawn[i]};
-    tl_status s = tl_dataset_batch(j->test, drawn, n, fields);
-    struct samples b = {.of = of, .n = n, .inputs = fields[0], .targets = info->n_fields > 1 ? fields[info->n_fields - 1] : NULL, .info = *info,
-                        .pairs = pairs};
+    tl_status s = tl_dataset_batch(j->test, drawn, n, b.fields);
     return s == TL_OK ? show_outcomes(j, v, &b) : s;
 }
 
@@ -220,7 +218,7 @@ static tl_status picture_options(const struct job *j, char *text, size_t size)
                        "height and width", j->model->name, text);
     }
     const char *grey = shape[0] == 1 ? ",grey" : "";
-    const struct tl_picture_form *form = tl_model_pictures(j->model);
+    const struct tl_picture_form *form = tl_model_pictures(j->model, j->config);
     if (form && form->crop > 0 && form->resize >= form->crop && shape[1] == shape[2]) /* of another size, in the same proportion */
         snprintf(text, size, "resize=%lld,crop=%lld%s", (long long)((shape[1] * form->resize + form->crop / 2) / form->crop), (long long)shape[1], grey);
     else
@@ -244,7 +242,7 @@ static tl_tensor *read_picture(const char *path, const char *options, struct tl_
 static tl_status predict_batch(struct job *j, const struct invocation *v, const char *options, char *const *paths, int64_t n, struct grid *pairs,
                                int *code)
 {
-    struct samples b = {.of = calloc((size_t)n, sizeof *b.of), .pairs = pairs};
+    struct samples b = {.of = calloc((size_t)n, sizeof *b.of), .n_fields = 1, .pairs = pairs};
     tl_tensor **pictures = calloc((size_t)n, sizeof *pictures);
     tl_status s = b.of && pictures ? TL_OK : tl_fail(TL_ERR_NOMEM, "predict: out of memory");
     for (int64_t i = 0; s == TL_OK && i < n; i++) {
@@ -255,8 +253,8 @@ static tl_status predict_batch(struct job *j, const struct invocation *v, const 
             tell_unread(v, paths[i], code);
     }
     if (s == TL_OK && b.n > 0) {
-        b.inputs = tl_cat((int)b.n, pictures, 0);
-        s = b.inputs ? show_outcomes(j, v, &b) : tl_error_code();
+        b.fields[0] = tl_cat((int)b.n, pictures, 0);
+        s = b.fields[0] ? show_outcomes(j, v, &b) : tl_error_code();
     }
     free(b.of);
     free(pictures);

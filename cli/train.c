@@ -260,6 +260,7 @@ static tl_status fit(struct training *t, const struct invocation *v)
                                  "telar.replace",     j->replace ? j->replace : "",
                                  "telar.resize",      j->resize ? resize : "",
                                  "telar.dtype",       tl_dtype_name(j->dtype),
+                                 "telar.weights",     j->listed ? j->listed->name : "",
                                  NULL};
     bool talk = !s->quiet && !s->json;
     struct tl_fit_options o = {.struct_size = sizeof o, .epochs = s->epochs, .validation = t->validation, .schedule = t->schedule};

@@ -9,7 +9,8 @@
 
 enum { SIZES = 16 };
 
-void replaced_name(const char *text, char name[128])
+/* NAME of "NAME=N". */
+static void replaced_name(const char *text, char name[128])
 {
     snprintf(name, 128, "%.*s", (int)strcspn(text, "="), text);
 }
@@ -82,7 +83,48 @@ static tl_status demand_frozen(const char *name, tl_tensor *t, void *ctx)
     return tl_fail(TL_ERR_ARGUMENT, "--cache-features: %s is trained, so what reaches %s changes; freeze it, too: --freeze '*'", name, layer);
 }
 
-tl_status check_frozen(tl_module *net, const char *name)
+static tl_status check_frozen(tl_module *net, const char *name)
 {
     return tl_module_parameters(net, demand_frozen, (void *)(uintptr_t)name);
+}
+
+/* ---- Cached features ---------------------------------------------------------------------------------------------------- */
+
+/* The job stands in for itself: struct job begins elsewhere than struct tl_job. */
+static tl_tensor *prepare_input(tl_tensor *x, void *ctx)
+{
+    return job_prepare(ctx, x);
+}
+
+static tl_status cache_part(struct job *j, const struct invocation *v, const char *layer, tl_dataset **part)
+{
+    if (!*part)
+        return TL_OK;
+    tl_dataset *features = tl_features(j->net, layer, *part, .batch = v->set.batch, .workers = (int)v->set.workers, .prepare = prepare_input,
+                                       .function_ctx = j, .progress = v->set.quiet || v->set.json ? NULL : stderr);
+    if (!features)
+        return tl_error_code();
+    tl_dataset_free(*part);
+    *part = features;
+    return TL_OK;
+}
+
+tl_status job_cache_features(struct job *j, const struct invocation *v)
+{
+    char layer[128];
+    if (!j->replace)
+        return tl_fail(TL_ERR_ARGUMENT, "--cache-features: of what? It needs --replace NAME=N, the layer to train, and --freeze '*'");
+    if (j->work.task == TL_LANGUAGE)
+        return tl_fail(TL_ERR_UNSUPPORTED, "--cache-features: model %s is a language model, whose layers do not see samples one by one", j->model->name);
+    replaced_name(j->replace, layer);
+    tl_status s = check_frozen(j->net, layer);
+    if (s == TL_OK && !j->shown.size)
+        j->shown = *job_info(j); /* the features are not what the model takes */
+    if (s == TL_OK)
+        s = cache_part(j, v, layer, &j->train);
+    if (s == TL_OK)
+        s = cache_part(j, v, layer, &j->test);
+    if (s == TL_OK)
+        j->trained = tl_module_child(j->net, layer);
+    return s;
 }

@@ -11,6 +11,7 @@ nn_libtelar_nn_la_SOURCES += \
 	%D%/history.c \
 	%D%/late.c \
 	%D%/model.c \
+	%D%/model_list.c \
 	%D%/plot.c \
 	%D%/progress.c \
 	%D%/regression.c \

@@ -110,9 +110,6 @@ tl_tensor *match_target(tl_tensor *output, tl_tensor *target);
 /* "[64 x 1]". */
 void shape_text(char *text, size_t size, const tl_tensor *t);
 
-/* What the first version of the table of models has; later members are asked for one by one. */
-#define MODEL_HAS(m, slot) ((m)->struct_size >= offsetof(struct tl_model, slot) + sizeof((m)->slot))
-
 struct tl_model;
 struct tl_config;
 /* Shape and number of values of a model's input, checked; the number of dimensions, or -1 and an error. */

@@ -58,6 +58,13 @@ static tl_tensor *failing_step(const struct tl_config *c, tl_module *m, tl_tenso
     return NULL;
 }
 
+static tl_tensor *failing_forward(const struct tl_config *c, tl_module *m, tl_tensor *const *batch, int n)
+{
+    (void)c, (void)m, (void)batch;
+    tl_fail(TL_ERR_STATE, "the forward slot was called with %d tensors", n);
+    return NULL;
+}
+
 #define MODEL(variable, name_, build_, preprocess_, step_)                                                                              \
     static const struct tl_model variable = {.struct_size = sizeof(struct tl_model), .tasks = TL_RECONSTRUCT, .name = name_, .data = "digits", \
                                              .input_shape = input_shape, .build = build_, .preprocess = preprocess_, .step = step_}
@@ -65,5 +72,7 @@ MODEL(mirror, "odd-mirror", build, preprocess, step);
 MODEL(empty, "odd-empty", build_nothing, preprocess, step);
 MODEL(stepping, "odd-step", build, preprocess, failing_step);
 MODEL(picky, "odd-preprocess", build, failing_preprocess, NULL);
+static const struct tl_model looking = {.struct_size = sizeof(struct tl_model), .tasks = TL_RECONSTRUCT, .name = "odd-forward", .data = "digits",
+                                        .input_shape = input_shape, .build = build, .forward = failing_forward};
 
-TL_MODEL_PLUGIN("odd", "1.0", "models for tests", &mirror, &empty, &stepping, &picky);
+TL_MODEL_PLUGIN("odd", "1.0", "models for tests", &mirror, &empty, &stepping, &picky, &looking);
