@@ -17,6 +17,7 @@
 #include <telar/registry.h>
 
 #include "nn/data/internal.h"
+#include "nn/options.h"
 
 enum { MAX_PLUGINS = 256, MAX_SOURCES = 1024 };
 
@@ -264,12 +265,11 @@ const struct tl_data_source *tl_data_source_of(const char *name)
 
 tl_dataset *tl_data_open_with(const char *name, const struct tl_data_options *given)
 {
-    struct tl_data_options o = {0};
+    struct tl_data_options o;
     struct tl_data_request r = {.struct_size = sizeof r};
     char owner[120];
 
-    if (given)
-        memcpy(&o, given, given->struct_size && given->struct_size < sizeof o ? given->struct_size : sizeof o);
+    options_taken(&o, sizeof o, given);
     char source[64];
     const char *colon = split_name(name, source, sizeof source);
     if (colon && o.path) {

@@ -2,9 +2,8 @@
  *
  * What the layers share: making parameters, reading options, checking sizes and inputs, finishing a constructor.
  */
-#include <string.h>
-
 #include "nn/layers/module.h"
+#include "nn/options.h"
 
 tl_tensor *layer_parameter(tl_module *m, const char *name, int ndim, const int64_t *shape)
 {
@@ -56,8 +55,7 @@ struct pair layer_pair(const int64_t option[2], int64_t fallback)
 
 struct tl_layer_options layer_options(const struct tl_layer_options *o)
 {
-    struct tl_layer_options copy = {0};
-    if (o)
-        memcpy(&copy, o, o->struct_size && o->struct_size < sizeof copy ? o->struct_size : sizeof copy);
+    struct tl_layer_options copy;
+    options_taken(&copy, sizeof copy, o);
     return copy;
 }

@@ -482,7 +482,8 @@ static tl_status prepare(struct run *r)
 
 tl_status tl_fit_with(tl_module *m, tl_loader *train, tl_optimizer *optimizer, const struct tl_fit_options *given)
 {
-    struct tl_fit_options o = given ? *given : (struct tl_fit_options){0};
+    struct tl_fit_options o;
+    options_taken(&o, sizeof o, given);
     o.epochs = o.epochs ? o.epochs : 1;
     tl_status s = check_options(m, train, optimizer, &o);
     if (s != TL_OK)

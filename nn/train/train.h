@@ -8,6 +8,8 @@
 #include <stdio.h>
 #include <telar/nn.h>
 
+#include "nn/options.h"
+
 /* A string in the making: print to `to`. */
 struct text {
     FILE *to;
