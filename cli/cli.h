@@ -175,6 +175,8 @@ void warn_of_classes(const struct job *j);
 
 /* transfer.c: the layer NAME of "NAME=N,N,…" becomes linear layers of these sizes, one after the other. */
 tl_status replace_layer(tl_module *net, const char *text);
+/* Freeze what --freeze says. Batch norms that are frozen whole keep their statistics: what the rest of the network learnt stays as it was. */
+tl_status freeze_layers(tl_module *net, const char *patterns);
 /* How many numbers are trained. */
 int64_t trainable_count(tl_module *m);
 /* Train only what --replace put in, on the features of the rest, which are computed here, once. */

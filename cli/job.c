@@ -165,7 +165,7 @@ static tl_status shape_net(struct job *j, const struct invocation *v)
     bool load = j->weights && !v->set.resume, with_layer = j->replace && had && strcmp(had, j->replace) == 0;
     tl_status s = load && !with_layer ? load_own_weights(j, v) : TL_OK;
     if (s == TL_OK && j->freeze)
-        s = tl_module_freeze(j->net, j->freeze, NULL);
+        s = freeze_layers(j->net, j->freeze);
     if (s == TL_OK && j->replace)
         s = replace_layer(j->net, j->replace);
     if (s == TL_OK && load && with_layer)

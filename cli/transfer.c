@@ -74,6 +74,22 @@ int64_t trainable_count(tl_module *m)
     return n;
 }
 
+static tl_status hold_frozen_norm(const char *name, tl_module *m, void *ctx)
+{
+    (void)name, (void)ctx;
+    bool norm = strncmp(tl_module_name(m), "BatchNorm", strlen("BatchNorm")) == 0;
+    tl_tensor *weight = norm ? tl_module_get(m, "weight") : NULL;
+    if (weight && !tl_is_none(weight) && !tl_requires_grad(weight) && !tl_requires_grad(tl_module_get(m, "bias")))
+        tl_hold_eval(m, true);
+    return TL_OK;
+}
+
+tl_status freeze_layers(tl_module *net, const char *patterns)
+{
+    tl_status s = tl_module_freeze(net, patterns, NULL);
+    return s == TL_OK ? tl_modules(net, hold_frozen_norm, NULL) : s;
+}
+
 static tl_status demand_frozen(const char *name, tl_tensor *t, void *ctx)
 {
     const char *layer = ctx;

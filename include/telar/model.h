@@ -170,7 +170,7 @@ TL_PUBLIC tl_module *tl_model_pretrained(const struct tl_model *m, const char *w
 TL_PUBLIC const struct tl_picture_form *tl_model_pictures(const struct tl_model *m, const struct tl_config *c);
 /** How it is usually trained; NULL if it does not say. */
 TL_PUBLIC const struct tl_model_training *tl_model_training(const struct tl_model *m);
-/** n new samples of the trained module `net`, by the slot generate, in evaluation mode (the mode is restored) and without gradients, of the
+/** n new samples of the trained module `net`, by the slot generate, in evaluation mode (then back, as tl_evaluate() does) and without gradients, of the
  *  shape [n, …] that input_shape says. TL_ERR_UNSUPPORTED if the model does not generate. */
 TL_PUBLIC tl_tensor *tl_model_generate(const struct tl_model *m, const struct tl_config *c, tl_module *net, int64_t n);
 /** Bring inputs into the model's form, by its preprocess slot or what stands for it, pictures as tl_model_pictures() says. */

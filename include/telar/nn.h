@@ -100,6 +100,10 @@ TL_PUBLIC int64_t tl_module_parameter_count(tl_module *m);
 TL_PUBLIC void tl_train(tl_module *m);
 TL_PUBLIC void tl_eval(tl_module *m);
 TL_PUBLIC bool tl_is_training(const tl_module *m);
+/** Hold m and all below in evaluation mode, whatever tl_train() says from now on, or let go of them again (their mode then stays what it is). For
+ *  parts of a network that is trained, in loops of one's own and in tl_fit(): a batch norm whose statistics are to stay, with frozen parameters or
+ *  without. Layers that are put in later are not held. */
+TL_PUBLIC void tl_hold_eval(tl_module *m, bool hold);
 /** Drop the gradients of all parameters (as PyTorch's set_to_none). */
 TL_PUBLIC void tl_zero_grad(tl_module *m);
 /** Move every parameter and buffer to a device, or convert the floating ones to a floating dtype. Everything is converted before
@@ -109,7 +113,7 @@ TL_PUBLIC tl_status tl_module_to_dtype(tl_module *m, tl_dtype dtype);
 
 /** Stop training the parameters whose dotted names match, and start again: patterns as of a shell, several with commas, "*" for all
  *  ("layer1.*,conv1.weight"). Frozen parameters need no memory for gradients, and the backward pass stops where all below is frozen. Running
- *  statistics of batch norms are no parameters: keep a frozen part in evaluation mode to leave them alone. *n (NULL is allowed): how many matched.
+ *  statistics of batch norms are no parameters, and go on moving in training, as in PyTorch: tl_hold_eval() leaves them alone. *n (NULL is allowed): how many matched.
  *  A pattern that matches nothing is TL_ERR_NOT_FOUND, and changes nothing. Make the optimizer afterwards. */
 TL_PUBLIC tl_status tl_module_freeze(tl_module *m, const char *patterns, size_t *n);
 TL_PUBLIC tl_status tl_module_unfreeze(tl_module *m, const char *patterns, size_t *n);

@@ -32,6 +32,7 @@ struct tl_module {
     tl_module *parent;
     int height; /* 1 + that of the tallest child */
     bool training;
+    bool held; /* in evaluation mode, whatever is asked for */
     bool broken; /* an addition failed: nothing may be built on it */
     struct members parameters, buffers;
     struct child *children;
