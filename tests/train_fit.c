@@ -537,7 +537,7 @@ static void test_silence(void)
               "evaluate: %s", tl_error_message());
         tl_error_clear();
     }
-    static const struct tl_module_class silent = {sizeof silent, "Silent", silent_forward, NULL, NULL};
+    static const struct tl_module_class silent = {sizeof silent, "Silent", silent_forward, NULL, NULL, 0};
     tl_module *m = tl_module_new(&silent, sizeof(char));
     TL_SCOPE check(!tl_forward(m, tl_zeros(TL_SHAPE(1), (struct tl_options){0})) && tl_error_code() == TL_ERR_STATE, "forward: %s",
                    tl_error_message());

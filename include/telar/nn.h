@@ -38,6 +38,7 @@ struct tl_module_class {
     void (*extra)(const tl_module *m, char *buffer, size_t size);
     /** Release what `fields` holds besides parameters, buffers and children. */
     void (*destroy)(tl_module *m);
+    int inputs; /**< forward takes exactly so many, and is not called with others; 0: it says itself what it takes */
 };
 
 /** A module of class `c` with `size` bytes of zeroed fields of its own. */
@@ -155,7 +156,7 @@ TL_PUBLIC char *tl_module_to_string(const tl_module *m);
 /* ---- Layers ------------------------------------------------------------------------------------------------------- */
 
 /** Options of layers; the zero value is PyTorch's default, and an explicit 0 is TL_ZERO, or TL_NONE_SIZE in a pair (<telar/attrs.h>).
- *  Each layer's comment says which it reads. */
+ *  Each layer's comment says which it has; another one that is set is TL_ERR_ARGUMENT. */
 struct tl_layer_options {
     size_t struct_size; /**< set by the macros */
     bool no_bias;
