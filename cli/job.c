@@ -236,7 +236,8 @@ void job_functions(struct job *j, struct tl_fit_options *o)
     o->prepare = j->trained == j->net ? prepare_for_net : NULL;
     if (j->trained != j->net) {
         o->whole = j->net;
-        o->forward = NULL; /* of the whole model */
+        o->forward = NULL; /* of the whole model, as the step is */
+        o->step = NULL;
     }
 }
 

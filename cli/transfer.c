@@ -132,6 +132,11 @@ tl_status job_cache_features(struct job *j, const struct invocation *v)
         return tl_fail(TL_ERR_ARGUMENT, "--cache-features: of what? It needs --replace NAME=N, the layer to train, and --freeze '*'");
     if (j->work.task == TL_LANGUAGE)
         return tl_fail(TL_ERR_UNSUPPORTED, "--cache-features: model %s is a language model, whose layers do not see samples one by one", j->model->name);
+    if (j->model->update)
+        return tl_fail(TL_ERR_UNSUPPORTED, "--cache-features: model %s descends in a way of its own, which needs all of its layers", j->model->name);
+    if (j->model->step && !v->set.quiet)
+        fprintf(stderr, "telar: the training step of %s needs all of its layers; on cached features the last one is trained by the loss of its task, to %s\n",
+                j->model->name, tl_task_name(j->work.task));
     replaced_name(j->replace, layer);
     tl_status s = check_frozen(j->net, layer);
     if (s == TL_OK && !j->shown.size)

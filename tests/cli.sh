@@ -247,6 +247,8 @@ case $output in *"
 run predict --weights mirror.safetensors --count 1 --seed 1; is 0 "predict by a model that reconstructs" "input and output" "█"
 wide=$(printf '%s\n' "$output" | awk 'NR == 2 {print (length($0) >= 40)}'); rows=$(printf '%s\n' "$output" | wc -l)
 [ "$wide" = 1 ] && [ "$rows" = 9 ]; point $? "draws both pictures side by side"
+run train odd-named --freeze '*' --replace last=10 --cache-features --epochs 1 --seed 1; is 0 "a step that needs all layers is not asked of one" "the training step of odd-named needs all of its layers" "accuracy"
+run train odd-update --freeze '*' --replace last=10 --cache-features; is 1 "an update of one's own has no features" "descends in a way of its own"
 run predict odd-forward --weights mirror.safetensors --data digits --count 2; is 1 "predict takes the model's own forward, with all fields" "the forward slot was called with 2 tensors"
 run predict --weights mirror.safetensors --count 2 --json; is 0 "predict --json" '"mean_squared_error":'; json_lines "which is JSON"
 mkdir -p mirrored/more; cp "$TEST_SRCDIR"/tests/golden/pictures/birds/*.png mirrored/more; echo none >mirrored/damaged.png; found=$(find mirrored/more -name "*.png" | wc -l)

@@ -225,7 +225,7 @@ static void test_resume(void)
               .on_batch = stop_in_epoch_3, .checkpoint = path) == TL_OK && tl_history_count(middle.history) == 2,
        "resume: stopped in the middle of the third epoch: %s", tl_error_message());
     struct run rest = begin(98, false);
-    ok(tl_module_load_weights(rest.net, path) == TL_OK && same_weights(&rest, &middle), "checkpoint: its weights alone");
+    ok(tl_module_load(rest.net, path) == TL_OK && same_weights(&rest, &middle), "checkpoint: its weights alone");
     check(tl_fit(rest.net, rest.train, rest.optimizer, .epochs = 5, .schedule = rest.schedule, .validation = rest.validation,
               .history = rest.history,
               .resume = path) == TL_OK, "resume: from there: %s", tl_error_message());
@@ -357,7 +357,7 @@ static void test_checkpoint(void)
     check(tl_early_stopping_restore(stopping[1]) == TL_OK, "checkpoint: the best weights: %s", tl_error_message());
     weights_of(&v.run, now);
     ok(memcmp(best, now, sizeof now) == 0, "checkpoint: are those of then");
-    ok(tl_module_load_weights(w.run.net, path) == TL_OK, "checkpoint: the weights alone");
+    ok(tl_module_load(w.run.net, path) == TL_OK, "checkpoint: the weights alone");
     weights_of(&w.run, now);
     ok(memcmp(best, now, sizeof now) == 0, "checkpoint: are the best");
     tl_early_stopping_free(stopping[0]), tl_early_stopping_free(stopping[1]);
@@ -446,7 +446,7 @@ static void test_early_stopping(void)
     ok(tl_history_count(r.history) == 6, "early stopping: three epochs after the best (%zu)", tl_history_count(r.history));
     weights_of(&r, now);
     ok(memcmp(now, best_weights, sizeof now) == 0, "early stopping: the best weights are put back");
-    ok(tl_module_load_weights(s.net, path) == TL_OK, "early stopping: weights of the checkpoint");
+    ok(tl_module_load(s.net, path) == TL_OK, "early stopping: weights of the checkpoint");
     weights_of(&s, now);
     ok(memcmp(now, best_weights, sizeof now) == 0, "early stopping: which are the best ones");
     end(&r), end(&s);
@@ -626,7 +626,7 @@ static void test_bad_checkpoints(void)
           tl_error_message());
     tl_error_clear();
     struct run third = begin(8, false);
-    check(tl_module_load_weights(third.net, bad) == TL_OK && same_weights(&third, &r), "whose weights can be loaded: %s",
+    check(tl_module_load(third.net, bad) == TL_OK && same_weights(&third, &r), "whose weights can be loaded: %s",
           tl_error_message());
     end(&third);
     weights_of(&other, after);

@@ -143,7 +143,8 @@ TL_PUBLIC tl_status tl_module_load_state(tl_module *m, const tl_state *s, bool s
 TL_PUBLIC tl_status tl_module_load_state_with(tl_module *m, const tl_state *s, const struct tl_load_options *o);
 /** tl_state_save(tl_module_state(m), path). */
 TL_PUBLIC tl_status tl_module_save(tl_module *m, const char *path);
-/** tl_state_load(path), then tl_module_load_state_with(): tl_module_load(net, "resnet18.pth", .lenient = true). */
+/** tl_state_load(path), then tl_module_load_state_with(): tl_module_load(net, "resnet18.pth", .lenient = true). Of a checkpoint: the weights that it
+ *  has to use. */
 #define tl_module_load(m, ...)                            \
     tl_module_load_with(m, TL_FIRST_(__VA_ARGS__, 0),     \
                         &(struct tl_load_options){TL_REST_(__VA_ARGS__, .struct_size = sizeof(struct tl_load_options))})

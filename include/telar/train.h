@@ -241,8 +241,6 @@ TL_PUBLIC tl_status tl_checkpoint_load(struct tl_checkpoint *c, const char *path
 /** The weights in what tl_state_load() gave, of a checkpoint or a plain weight file: all names that do not begin with "telar.". Free
  *  it. NULL passes through. */
 TL_PUBLIC tl_state *tl_state_weights(const tl_state *s);
-/** Load only the module's weights from a checkpoint or from a plain weight file. */
-TL_PUBLIC tl_status tl_module_load_weights(tl_module *m, const char *path);
 
 /* ---- Progress -------------------------------------------------------------------------------------------------- */
 

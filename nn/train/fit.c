@@ -412,8 +412,6 @@ static tl_status check_options(tl_module *m, tl_loader *train, tl_optimizer *opt
         return tl_fail(TL_ERR_ARGUMENT, "fit: %lld epochs; expected at least 1", (long long)o->epochs);
     if (o->watch_metric && !update_has_metric(o))
         return tl_fail(TL_ERR_ARGUMENT, "fit: watch_metric is set, but there is no metric");
-    if (tl_dataset_info(tl_loader_dataset(train))->n_fields > TL_MAX_FIELDS)
-        return tl_fail(TL_ERR_LIMIT, "fit: samples have more than %d tensors", TL_MAX_FIELDS);
     return TL_OK;
 }
 
