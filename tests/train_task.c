@@ -172,6 +172,19 @@ static void test_requests(void)
     }
     fails(!tl_data_open("d-good", .split = "tset"), TL_ERR_ARGUMENT, "there are train, test and all", "a split that is not there");
     fails(!tl_data_open("d-good", .options = "clases=3"), TL_ERR_NOT_FOUND, "did you mean \"classes\"", "a misspelt option");
+    static const char *const paths[][2] = {{"a.good", "d-by-ending"}, {"./a.MORE.Good", "d-by-ending"}, {"b.even.more.good", "d-by-longer"},
+                                           {"a.goods", "d-by-longer"}, {"a.csv", "csv"}};
+    for (size_t i = 0; i < sizeof paths / sizeof *paths; i++) {
+        const struct tl_data_source *s = tl_data_source_of(paths[i][0]);
+        is_string(s ? s->name : tl_error_message(), paths[i][1], "who reads a file of this name");
+        tl_error_clear();
+    }
+    const struct tl_data_source *any = tl_data_find_path(files_mkdir("any")), *known = tl_data_find_path(files_mkdir("known"));
+    is_string(known ? known->name : tl_error_message(), "d-by-longer", "a folder is read by who knows it");
+    is_string(any ? any->name : tl_error_message(), "d-by-ending", "else by the first who takes any");
+    const struct tl_data_source *early = tl_data_find("d-first-version");
+    ok(early && !early->endings && !early->reads_folder, "what an early table does not have is not read");
+    fails(!tl_data_open("./x.unknown"), TL_ERR_NOT_FOUND, ".good, .more.good, .even.more.good, .GOODS", "an ending that nobody reads");
     fails(!tl_data_open("d-godo"), TL_ERR_NOT_FOUND, "did you mean \"d-good\"", "a misspelt data set");
     fails(!tl_data_open("d-good", .test_share = 1.5), TL_ERR_ARGUMENT, "between 0 and 1", "a test share over 1");
 

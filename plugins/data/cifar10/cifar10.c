@@ -149,6 +149,13 @@ static tl_dataset *cifar10_open(const struct tl_data_request *q)
     return NULL;
 }
 
+static enum tl_folder reads_folder(const char *path)
+{
+    return files_some_like(path, "*_batch.bin") || files_some_like(path, "data_batch_*") ? TL_FOLDER_KNOWN : TL_FOLDER_NO;
+}
+
+static const char *const endings[] = {".bin", NULL};
+
 static const struct tl_plugin_option options[] = {ROWS_OPTION_RAW, {0}};
 
 static const struct tl_data_source cifar10 = {
@@ -158,6 +165,8 @@ static const struct tl_data_source cifar10 = {
     .summary = "60,000 colour pictures of 32 x 32, 10 classes (binary version in $TELAR_DATA/cifar10)",
     .options = options,
     .open = cifar10_open,
+    .endings = endings,
+    .reads_folder = reads_folder,
 };
 
 TL_DATA_PLUGIN("cifar10", "1.0", "CIFAR-10, binary version", &cifar10);

@@ -10,8 +10,10 @@
 
 #include <telar/registry.h>
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <fnmatch.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -184,6 +186,18 @@ bool files_exists(const char *path)
     struct stat st;
 
     return stat(path, &st) == 0;
+}
+
+bool files_some_like(const char *folder, const char *pattern)
+{
+    DIR *dir = opendir(folder);
+    struct dirent *e = NULL;
+
+    while (dir && (e = readdir(dir)) && fnmatch(pattern, e->d_name, 0) != 0)
+        continue;
+    if (dir)
+        closedir(dir);
+    return e != NULL;
 }
 
 char *files_place(int i, const char *set)

@@ -23,6 +23,8 @@ char *files_place(int i, const char *set);
 
 /** Is it there, whatever it is? */
 bool files_exists(const char *path);
+/** Does a folder hold anything whose name is like this pattern of a shell? false, too, if it cannot be listed. */
+bool files_some_like(const char *folder, const char *pattern);
 /** "folder/name" + "ending", malloc()ed; NULL and an error if out of memory. */
 char *files_join(const char *folder, const char *name, const char *ending);
 

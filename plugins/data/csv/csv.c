@@ -458,10 +458,10 @@ static tl_dataset *open_file(const char *path, const struct tl_data_request *q)
 /* folder/name.csv or folder/name.csv.gz, malloc()ed, if it is there; else NULL. */
 static char *table_in(const char *folder, const char *name)
 {
-    static const char *const endings[] = {".csv", ".csv.gz"};
+    static const char *const suffixes[] = {".csv", ".csv.gz"};
 
     for (size_t i = 0; i < 2; i++) {
-        char *path = files_join(folder, name, endings[i]);
+        char *path = files_join(folder, name, suffixes[i]);
         if (path && files_exists(path))
             return path;
         free(path);
@@ -520,10 +520,12 @@ static const struct tl_plugin_option table_options[] = {
 
 static const struct tl_plugin_option digits_options[] = {ROWS_OPTION_RAW, STANDARDIZE, {0}};
 
-#define TABLE_SOURCE(variable, name_, summary_, options_) \
+static const char *const endings[] = {".csv", ".csv.gz", ".tsv", ".tsv.gz", ".txt", NULL};
+
+#define TABLE_SOURCE(variable, name_, summary_, ...) \
     static const struct tl_data_source variable = {.struct_size = sizeof(struct tl_data_source), .flags = TL_DATA_OWN_SPLIT, \
-                                                   .name = name_, .summary = summary_, .options = options_, .open = csv_open}
-TABLE_SOURCE(csv, "csv", "any table of numbers with a label column (.csv, .tsv, also compressed)", table_options);
+                                                   .name = name_, .summary = summary_, .open = csv_open, .options = __VA_ARGS__}
+TABLE_SOURCE(csv, "csv", "any table of numbers with a label column (.csv, .tsv, also compressed)", table_options, .endings = endings);
 TABLE_SOURCE(digits, "digits", "1,797 handwritten digits of 8 x 8 (UCI, installed with Telar)", digits_options);
 TABLE_SOURCE(wine, "wine", "178 wines, 13 measurements, 3 cultivars (UCI, installed with Telar)", table_options);
 

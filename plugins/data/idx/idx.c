@@ -241,11 +241,19 @@ static tl_dataset *idx_open(const struct tl_data_request *q)
 
 static const struct tl_plugin_option options[] = {ROWS_OPTION_RAW, {0}};
 
-#define IDX_SOURCE(variable, name_, summary_) \
+/* Some file of it is enough: what is missing of the others, opening it tells. */
+static enum tl_folder reads_folder(const char *path)
+{
+    return files_some_like(path, "*-ubyte") || files_some_like(path, "*-ubyte.gz") ? TL_FOLDER_KNOWN : TL_FOLDER_NO;
+}
+
+static const char *const endings[] = {"-ubyte", "-ubyte.gz", NULL};
+
+#define IDX_SOURCE(variable, name_, ...) \
     static const struct tl_data_source variable = {.struct_size = sizeof(struct tl_data_source), .flags = TL_DATA_OWN_SPLIT, \
-                                                   .name = name_, .summary = summary_, .options = options, .open = idx_open}
+                                                   .name = name_, .options = options, .open = idx_open, .summary = __VA_ARGS__}
 IDX_SOURCE(mnist, "mnist", "70,000 handwritten digits of 28 x 28 (idx files in $TELAR_DATA/mnist)");
 IDX_SOURCE(fashion_mnist, "fashion-mnist", "70,000 pieces of clothing of 28 x 28 (idx files in $TELAR_DATA/fashion-mnist)");
-IDX_SOURCE(idx, "idx", "any pair of idx files: pictures and labels 0 to 9");
+IDX_SOURCE(idx, "idx", "any pair of idx files: pictures and labels 0 to 9", .endings = endings, .reads_folder = reads_folder);
 
 TL_DATA_PLUGIN("idx", "1.0", "MNIST, Fashion-MNIST and other idx files", &mnist, &fashion_mnist, &idx);
