@@ -131,7 +131,7 @@ static const struct tl_plugin_option options[] = {
 SOURCE(no_open, "d-no-open", NULL, .summary = "");
 SOURCE(flags, "d-flags", open_good, .flags = 1u << 30);
 SOURCE(good, "d-good", open_good, .options = options);
-static const char *const endings[] = {".good", ".more.good", NULL}, *const longer[] = {".even.more.good", ".GOODS", NULL};
+static const char *const endings[] = {".good", ".more.good", NULL}, *const longer[] = {".even.more.good", ".GOODS", "re.good", NULL};
 static enum tl_folder knows(const char *path)
 {
     return strstr(path, "known") ? TL_FOLDER_KNOWN : TL_FOLDER_NO;
@@ -157,4 +157,4 @@ SOURCE(range, "d-range", open_crooked, .summary = "");
 SOURCE(wide, "d-wide", open_crooked, .summary = "");
 
 TL_DATA_PLUGIN("crooked", "0", "data sets for tests", &no_open, &flags, &good, &ordered, &tokens, &null, &quiet, &careless, &one_field, &shape,
-               &f32, &column, &range, &wide, &first_version, &by_ending, &by_longer);
+               &f32, &column, &range, &wide, &first_version, &by_longer, &by_ending);
