@@ -92,25 +92,37 @@ static void list_plugin(struct catalogue *c, const char *plugin)
         list_entry(c, plugin, t->entries[i], i + 1);
 }
 
-void catalogue_list(struct catalogue *c)
+/* With the lock held. Not while an error is set, which opening plugins would take for one of its own: then it is done at a later call, and until
+ * then the list is empty. */
+static void list_all(struct catalogue *c)
+{
+    bool clear = tl_error_code() == TL_OK;
+    struct tl_plugin_info *found = clear && !c->listed ? calloc(MAX_PLUGINS, sizeof *found) : NULL;
+    size_t n = found ? tl_plugins(c->kind, false, found, MAX_PLUGINS) : 0;
+    for (size_t i = 0; i < n && i < MAX_PLUGINS; i++)
+        list_plugin(c, found[i].name);
+    c->listed = c->listed || found;
+    free(found);
+}
+
+size_t catalogue_list(struct catalogue *c, const void **list, size_t capacity)
 {
     pthread_mutex_lock(&c->lock);
-    if (!c->listed) {
-        bool clear = tl_error_code() == TL_OK;
-        struct tl_plugin_info *found = clear ? calloc(MAX_PLUGINS, sizeof *found) : NULL;
-        size_t n = found ? tl_plugins(c->kind, false, found, MAX_PLUGINS) : 0;
-        for (size_t i = 0; i < n && i < MAX_PLUGINS; i++)
-            list_plugin(c, found[i].name);
-        c->listed = found != NULL;
-        free(found);
-    }
+    list_all(c);
+    size_t n = c->n;
+    if (list)
+        memcpy(list, c->entries, (n < capacity ? n : capacity) * sizeof *list);
     pthread_mutex_unlock(&c->lock);
+    return n;
 }
 
 const void *catalogue_get(struct catalogue *c, const char *name)
 {
-    catalogue_list(c);
-    return listed_as(c, name);
+    pthread_mutex_lock(&c->lock);
+    list_all(c);
+    const void *entry = listed_as(c, name);
+    pthread_mutex_unlock(&c->lock);
+    return entry;
 }
 
 /* Is there a plugin file of this name that cannot be used? Then its verdict is the error: it says more than a list of names. */
@@ -129,16 +141,18 @@ static bool plugin_is_broken(const struct catalogue *c, const char *name)
 const void *catalogue_find(struct catalogue *c, const char *name, const char *hint)
 {
     const void *entry = catalogue_get(c, name);
+    const void *entries[MAX_CATALOGUED];
     const char *names[MAX_CATALOGUED];
     char all[600] = "";
     if (entry || plugin_is_broken(c, name))
         return entry;
-    for (size_t i = 0; i < c->n; i++) {
+    size_t n = catalogue_list(c, entries, MAX_CATALOGUED);
+    for (size_t i = 0; i < n; i++) {
         size_t used = strlen(all);
-        names[i] = name_of(c, c->entries[i]);
+        names[i] = name_of(c, entries[i]);
         snprintf(all + used, sizeof all - used, "%s%s", used ? ", " : "", names[i]);
     }
-    const char *near = tl_nearest_name(name, names, c->n);
+    const char *near = tl_nearest_name(name, names, n);
     tl_fail(TL_ERR_NOT_FOUND, "no %s \"%s\"%s%s%s; there are: %s%s", c->what, name, near ? "; did you mean \"" : "", near ? near : "", near ? "\"?" : "",
             all[0] ? all : "none (see telar doctor)", hint);
     return NULL;

@@ -30,9 +30,10 @@ struct catalogue {
     void *entries[MAX_CATALOGUED];
 };
 
-/* Open all plugins of the kind, unless that was done. */
-void catalogue_list(struct catalogue *c);
-/* List first; the entry of that name, or NULL without an error. */
+/* Open all plugins of the kind, unless that was done; the number of entries, of which at most capacity are put into list (or NULL). They stay where they
+ * are for the life of the process. */
+size_t catalogue_list(struct catalogue *c, const void **list, size_t capacity);
+/* The entry of that name, or NULL without an error. */
 const void *catalogue_get(struct catalogue *c, const char *name);
 /* The same; NULL and an error, which says what is wrong with a plugin of that name, or what there is, with the nearest name. `hint` (or "") ends it. */
 const void *catalogue_find(struct catalogue *c, const char *name, const char *hint);

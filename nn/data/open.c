@@ -52,10 +52,7 @@ static struct catalogue sources = {
 
 size_t tl_data_sources(const struct tl_data_source **list, size_t capacity)
 {
-    catalogue_list(&sources);
-    for (size_t i = 0; list && i < sources.n && i < capacity; i++)
-        list[i] = sources.entries[i];
-    return sources.n;
+    return catalogue_list(&sources, (const void **)list, capacity);
 }
 
 const struct tl_data_source *tl_data_find(const char *name)
@@ -82,43 +79,40 @@ static bool ends_like(const char *s, const char *end)
 }
 
 /* The first that reads files of this name; of endings that fit the longest counts. */
-static const struct tl_data_source *reader_of_file(const char *path)
+static const struct tl_data_source *reader_of_file(const struct tl_data_source *const *list, size_t n, const char *path)
 {
     const struct tl_data_source *reader = NULL;
     size_t longest = 0;
 
-    for (size_t i = 0; i < sources.n; i++) {
-        const struct tl_data_source *s = sources.entries[i];
-        for (const char *const *e = s->endings; e && *e; e++)
+    for (size_t i = 0; i < n; i++)
+        for (const char *const *e = list[i]->endings; e && *e; e++)
             if (strlen(*e) > longest && ends_like(path, *e)) {
-                reader = s;
+                reader = list[i];
                 longest = strlen(*e);
             }
-    }
     return reader;
 }
 
-static const struct tl_data_source *reader_of_folder(const char *path)
+static const struct tl_data_source *reader_of_folder(const struct tl_data_source *const *list, size_t n, const char *path)
 {
     const struct tl_data_source *reader = NULL;
     enum tl_folder surest = TL_FOLDER_NO;
 
-    for (size_t i = 0; i < sources.n; i++) {
-        const struct tl_data_source *s = sources.entries[i];
-        enum tl_folder verdict = s->reads_folder ? s->reads_folder(path) : TL_FOLDER_NO;
+    for (size_t i = 0; i < n; i++) {
+        enum tl_folder verdict = list[i]->reads_folder ? list[i]->reads_folder(path) : TL_FOLDER_NO;
         if (verdict > surest) {
-            reader = s;
+            reader = list[i];
             surest = verdict;
         }
     }
     return reader;
 }
 
-static void list_endings(char *text, size_t size)
+static void list_endings(const struct tl_data_source *const *list, size_t n, char *text, size_t size)
 {
     text[0] = 0;
-    for (size_t i = 0; i < sources.n; i++)
-        for (const char *const *e = ((const struct tl_data_source *)sources.entries[i])->endings; e && *e; e++) {
+    for (size_t i = 0; i < n; i++)
+        for (const char *const *e = list[i]->endings; e && *e; e++) {
             size_t used = strlen(text);
             snprintf(text + used, size - used, "%s%s", used ? ", " : "", *e);
         }
@@ -126,6 +120,7 @@ static void list_endings(char *text, size_t size)
 
 const struct tl_data_source *tl_data_find_path(const char *path)
 {
+    const struct tl_data_source *list[MAX_CATALOGUED];
     char endings[400];
     struct stat st;
 
@@ -133,14 +128,14 @@ const struct tl_data_source *tl_data_find_path(const char *path)
         tl_fail(TL_ERR_ARGUMENT, "data_open: the path is NULL");
         return NULL;
     }
-    catalogue_list(&sources);
-    const struct tl_data_source *s = reader_of_file(path);
+    size_t n = tl_data_sources(list, MAX_CATALOGUED);
+    const struct tl_data_source *s = reader_of_file(list, n, path);
     bool folder = !s && stat(path, &st) == 0 && S_ISDIR(st.st_mode);
     if (folder)
-        s = reader_of_folder(path);
+        s = reader_of_folder(list, n, path);
     if (s)
         return s;
-    list_endings(endings, sizeof endings);
+    list_endings(list, n, endings, sizeof endings);
     if (folder)
         tl_fail(TL_ERR_NOT_FOUND, "data_open: no data set that is here reads the folder \"%s\". One is also opened by its name and .path", path);
     else

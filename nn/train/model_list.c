@@ -67,10 +67,7 @@ static struct catalogue models = {
 
 size_t tl_models(const struct tl_model **list, size_t capacity)
 {
-    catalogue_list(&models);
-    for (size_t i = 0; list && i < models.n && i < capacity; i++)
-        list[i] = models.entries[i];
-    return models.n;
+    return catalogue_list(&models, (const void **)list, capacity);
 }
 
 const struct tl_model *tl_model_find(const char *name)
