@@ -182,10 +182,25 @@ int64_t trainable_count(tl_module *m);
 /* Train only what --replace put in, on the features of the rest, which are computed here, once. */
 tl_status job_cache_features(struct job *j, const struct invocation *v);
 
-/* predict.c: does this name end as a picture's? Does the first argument name pictures (by such an ending, or as a path with a slash),
- * and not a model? */
+/* ---- Paths of pictures (paths.c) --------------------------------------------------------------------------------------- */
+
+/* Does this name end as a picture's? Does the first argument name pictures (by such an ending, or as a path with a slash), and not a model? */
 bool names_picture(const char *argument);
 bool names_pictures(const char *argument);
+bool is_folder(const char *path);
+/* Zeroed to begin with. */
+struct paths {
+    char **paths;
+    size_t n, room;
+};
+/* A picture's path; or a folder's: then every picture below it, in the order of their names. Folders in it that cannot be listed are told, as tell_unread()
+ * does. */
+tl_status paths_add(struct paths *p, const struct invocation *v, const char *argument, int *code);
+void paths_free(struct paths *p);
+/* Report the error that is set, about what cannot be read, so that the others are not kept back; *code becomes EXIT_FAILED. */
+void tell_unread(const struct invocation *v, const char *path, int *code);
+
+/* ---- More of a job ------------------------------------------------------------------------------------------------------ */
 
 /* Report the thread's error as "telar: message" and return EXIT_FAILED. */
 int failed(void);

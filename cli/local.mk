@@ -38,10 +38,13 @@ cli_telar_SOURCES += \
 	%D%/outcome.c \
 	%D%/pages.c \
 	%D%/parse.c \
+	%D%/paths.c \
 	%D%/picture.c \
 	%D%/predict.c \
 	%D%/summary.c \
 	%D%/train.c \
+	%D%/train.h \
+	%D%/train_settings.c \
 	%D%/transfer.c
 # end (kept by build-aux/update-sources)
 
