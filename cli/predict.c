@@ -57,29 +57,6 @@ static tl_status predict_samples(struct job *j, const struct invocation *v, stru
 
 /* ---- Pictures -------------------------------------------------------------------------------------------------------------------- */
 
-/* How a picture is brought into the form that the model takes: options of the data set "folder". */
-static tl_status picture_options(const struct job *j, char *text, size_t size)
-{
-    int64_t shape[TL_MAX_DIMS];
-    int n = j->model->input_shape(j->config, shape);
-    if (n != 3 || (shape[0] != 1 && shape[0] != 3)) {
-        text[0] = '\0';
-        for (int i = 0; i < n && i < TL_MAX_DIMS; i++) {
-            size_t used = strlen(text);
-            snprintf(text + used, size - used, "%s%lld", i ? " x " : "", (long long)shape[i]);
-        }
-        return tl_fail(TL_ERR_UNSUPPORTED, "predict: model %s does not take pictures: its input is [%s], not one or three channels of "
-                       "height and width", j->model->name, text);
-    }
-    const char *grey = shape[0] == 1 ? ",grey" : "";
-    const struct tl_picture_form *form = tl_model_pictures(j->model, j->config);
-    if (form && form->crop > 0 && form->resize >= form->crop && shape[1] == shape[2]) /* of another size, in the same proportion */
-        snprintf(text, size, "resize=%lld,crop=%lld%s", (long long)((shape[1] * form->resize + form->crop / 2) / form->crop), (long long)shape[1], grey);
-    else
-        snprintf(text, size, "height=%lld,width=%lld%s", (long long)shape[1], (long long)shape[2], grey);
-    return TL_OK;
-}
-
 static tl_tensor *read_picture(const char *path, const char *options, struct tl_dataset_info *info)
 {
     tl_tensor *fields[TL_MAX_FIELDS] = {NULL};
@@ -117,9 +94,11 @@ static tl_status predict_batch(struct job *j, const struct invocation *v, const 
 
 static tl_status predict_pictures(struct job *j, const struct invocation *v, int first, struct grid *pairs, int *code)
 {
-    char options[200];
     struct paths l = {0};
-    tl_status s = picture_options(j, options, sizeof options);
+    char *options = tl_model_picture_options(j->model, j->config);
+    tl_status s = options ? TL_OK : tl_error_code();
+    if (s != TL_OK)
+        tl_error_prefix("predict: ");
     for (int i = first; s == TL_OK && i < v->n_arguments; i++)
         if (paths_add(&l, v, v->arguments[i], code) != TL_OK)
             tell_unread(v, v->arguments[i], code);
@@ -131,6 +110,7 @@ static tl_status predict_pictures(struct job *j, const struct invocation *v, int
         fflush(stdout);
     }
     paths_free(&l);
+    free(options);
     return s;
 }
 

@@ -447,6 +447,12 @@ static void test_pretrained(void)
         tl_tensor *x = tl_ones(TL_SHAPE(2, 3, 4, 4), (struct tl_options){0}), *pair[] = {x, tl_mul_s(x, 2)};
         ok(tl_item(tl_amax(tl_model_preprocess(m, c, x))) == 2 && tl_model_pictures(m, c)->resize == 6, "pictures are brought into the weights' form");
         ok(tl_item(tl_amax(tl_model_preprocess(m, plain, x))) == 1 && tl_model_pictures(m, plain)->resize == 8, "without them into the model's");
+        char *of_weights = tl_model_picture_options(m, c), *of_model = tl_model_picture_options(m, plain);
+        is_string(of_weights, "resize=6,crop=4", "files are read so for the weights");
+        is_string(of_model, "resize=8,crop=4", "and so for the model");
+        free(of_weights);
+        free(of_model);
+        fails(!tl_model_picture_options(tl_model_find("three"), plain), TL_ERR_UNSUPPORTED, "model three does not take pictures: its input is [4]", "no pictures");
         const struct tl_model *paired = tl_model_find("paired");
         ok(tl_equal(tl_model_forward(paired, c, net, pair, 2), tl_sub(tl_forward(net, pair[0]), tl_forward(net, pair[1]))), "the forward slot sees the whole batch");
         fails(!tl_model_forward(paired, c, net, pair, 1), TL_ERR_PLUGIN, "model paired: forward() gave NULL", "a forward slot that gives nothing");

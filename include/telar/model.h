@@ -168,6 +168,11 @@ TL_PUBLIC tl_module *tl_model_build_with(const struct tl_model *m, const struct 
 TL_PUBLIC tl_module *tl_model_pretrained(const struct tl_model *m, const char *weights, const char *options, struct tl_config **config);
 /** How pictures are brought into form: as the weights that it is configured for want it, else as the model says; NULL if neither does. */
 TL_PUBLIC const struct tl_picture_form *tl_model_pictures(const struct tl_model *m, const struct tl_config *c);
+/** Options of the data set "folder" by which picture files become its inputs, "resize=256,crop=224": of any size that the model is configured for, in the
+ *  proportion of tl_model_pictures(), or without that by height and width; malloc()ed. What is left is tl_model_preprocess(). TL_ERR_UNSUPPORTED if its
+ *  inputs are not one or three channels of height and width.
+ *      tl_data_open("photo.jpg", .options = options) */
+TL_PUBLIC char *tl_model_picture_options(const struct tl_model *m, const struct tl_config *c);
 /** How it is usually trained; NULL if it does not say. */
 TL_PUBLIC const struct tl_model_training *tl_model_training(const struct tl_model *m);
 /** n new samples of the trained module `net`, by the slot generate, in evaluation mode (then back, as tl_evaluate() does) and without gradients, of the

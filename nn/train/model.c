@@ -145,13 +145,20 @@ int model_input_shape(const struct tl_model *m, const struct tl_config *c, int64
     return ndim;
 }
 
-tl_status model_refuses_size(const struct tl_model *m, int ndim, const int64_t *shape, int64_t values, int64_t came)
+/* "3 x 224 x 224". */
+static void sizes_text(char *text, size_t size, int ndim, const int64_t *shape)
 {
-    char text[160] = "";
+    text[0] = 0;
     for (int i = 0; i < ndim; i++) {
         size_t used = strlen(text);
-        snprintf(text + used, sizeof text - used, "%s%lld", i > 0 ? " x " : "", (long long)shape[i]);
+        snprintf(text + used, size - used, "%s%lld", i > 0 ? " x " : "", (long long)shape[i]);
     }
+}
+
+tl_status model_refuses_size(const struct tl_model *m, int ndim, const int64_t *shape, int64_t values, int64_t came)
+{
+    char text[160];
+    sizes_text(text, sizeof text, ndim, shape);
     return tl_fail(TL_ERR_SHAPE, "model %s: its inputs are [%s], %lld values a sample; the data have %lld", m->name, text, (long long)values,
                    (long long)came);
 }
@@ -164,6 +171,31 @@ const struct tl_picture_form *tl_model_pictures(const struct tl_model *m, const 
     }
     const struct tl_picture_form *form = config_pictures(c);
     return form ? form : m->pictures;
+}
+
+char *tl_model_picture_options(const struct tl_model *m, const struct tl_config *c)
+{
+    int64_t shape[TL_MAX_DIMS], values;
+    char text[120], input[160];
+    const struct tl_picture_form *form = tl_model_pictures(m, c);
+    int n = m && c ? model_input_shape(m, c, shape, &values) : -1;
+    if (n < 0)
+        return NULL;
+    if (n != 3 || (shape[0] != 1 && shape[0] != 3)) {
+        sizes_text(input, sizeof input, n, shape);
+        tl_fail(TL_ERR_UNSUPPORTED, "model %s does not take pictures: its input is [%s], not one or three channels of height and width", m->name, input);
+        return NULL;
+    }
+    const char *grey = shape[0] == 1 ? ",grey" : "";
+    if (form && form->crop > 0 && form->resize >= form->crop && shape[1] == shape[2]) /* of another size, in the same proportion */
+        snprintf(text, sizeof text, "resize=%lld,crop=%lld%s", (long long)((shape[1] * form->resize + form->crop / 2) / form->crop), (long long)shape[1],
+                 grey);
+    else
+        snprintf(text, sizeof text, "height=%lld,width=%lld%s", (long long)shape[1], (long long)shape[2], grey);
+    char *options = strdup(text);
+    if (!options)
+        tl_fail(TL_ERR_NOMEM, "model_picture_options: out of memory");
+    return options;
 }
 
 const struct tl_model_training *tl_model_training(const struct tl_model *m)
