@@ -103,7 +103,8 @@ struct tl_model {
     const struct tl_picture_form *pictures; /**< of models for pictures that were trained on a certain form. Optional */
 
     /** The output for a batch of n tensors, of a model that needs more of it than batch[0], or keeps something from batch to batch. Runs
-     *  in the places of tl_forward(m, batch[0]), which must work as well. Optional. */
+     *  in the places of tl_forward(m, batch[0]), which must work as well. What it keeps is of the module, which then serves one thread at a time.
+     *  Optional. */
     tl_tensor *(*forward)(const struct tl_config *c, tl_module *m, tl_tensor *const *batch, int n);
     /** An input of this shape (with the batch) in the form that the network takes, for summaries and timing: tokens below the size of the
      *  vocabulary. Optional: normal numbers, f32. */

@@ -200,10 +200,18 @@ bool files_some_like(const char *folder, const char *pattern)
     return e != NULL;
 }
 
-char *files_place(int i, const char *set)
+char *files_find(const char *set, bool (*holds)(const char *folder, const char *name), const char *name, char *looked, size_t size)
 {
-    char *folder = tl_data_folder(i), *place = folder ? join3(folder, set, "") : NULL;
+    char *folder;
 
-    free(folder);
-    return place;
+    for (int i = 0; (folder = tl_data_folder(i)); i++) {
+        char *place = join3(folder, set, "");
+        size_t used = strlen(looked);
+        free(folder);
+        if (place && holds(place, name))
+            return place;
+        snprintf(looked + used, size - used, "%s%s", used ? ", " : "", place ? place : "");
+        free(place);
+    }
+    return NULL;
 }

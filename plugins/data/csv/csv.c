@@ -469,22 +469,24 @@ static char *table_in(const char *folder, const char *name)
     return NULL;
 }
 
+static bool holds_table(const char *folder, const char *name)
+{
+    char *path = table_in(folder, name);
+    bool found = path != NULL;
+    free(path);
+    return found;
+}
+
 /* A table by name, where data are looked for. */
 static tl_dataset *open_named(const struct tl_data_request *q)
 {
-    char *folder, *path = NULL, looked[600] = "";
+    char looked[600] = "";
+    char *folder = files_find("", holds_table, q->name, looked, sizeof looked), *path = folder ? table_in(folder, q->name) : NULL;
+    tl_dataset *d = path ? open_file(path, q) : NULL;
 
-    for (int i = 0; !path && (folder = files_place(i, "")); i++) {
-        size_t used = strlen(looked);
-        snprintf(looked + used, sizeof looked - used, "%s%s", used ? ", " : "", folder);
-        path = table_in(folder, q->name);
-        free(folder);
-    }
-    if (!path) {
+    if (!folder)
         tl_fail(TL_ERR_NOT_FOUND, "%s: no %s.csv or %s.csv.gz in %s", q->name, q->name, q->name, looked);
-        return NULL;
-    }
-    tl_dataset *d = open_file(path, q);
+    free(folder);
     free(path);
     return d;
 }

@@ -203,8 +203,9 @@ static tl_dataset *open_path(const char *path, const struct tl_data_request *q, 
     return NULL;
 }
 
-static bool holds_pictures(const char *folder)
+static bool holds_pictures(const char *folder, const char *name)
 {
+    (void)name;
     char *train = find_file(folder, "train", "images"), *test = find_file(folder, "t10k", "images");
     bool found = train || test;
 
@@ -218,7 +219,7 @@ static tl_dataset *idx_open(const struct tl_data_request *q)
     bool fashion = strcmp(q->name, "fashion-mnist") == 0;
     struct rows r = {.ndim = 3, .raw = tl_config_bool(q->config, "raw"), .byte_scale = 255, .n_classes = 10,
                      .classes = fashion ? fashion_classes : mnist_classes};
-    char looked[600] = "", *folder;
+    char looked[600] = "";
 
     if (q->path)
         return open_path(q->path, q, &r);
@@ -226,17 +227,12 @@ static tl_dataset *idx_open(const struct tl_data_request *q)
         tl_fail(TL_ERR_ARGUMENT, "idx: give the path of a folder or a picture file");
         return NULL;
     }
-    for (int i = 0; (folder = files_place(i, q->name)); i++) {
-        size_t used = strlen(looked);
-        snprintf(looked + used, sizeof looked - used, "%s%s", used ? ", " : "", folder);
-        bool here = holds_pictures(folder);
-        tl_dataset *d = here ? open_folder(folder, q->split, &r) : NULL;
-        free(folder);
-        if (here)
-            return d;
-    }
-    tl_fail(TL_ERR_NOT_FOUND, "%s: no train-images-idx3-ubyte(.gz) in %s; put the four files there, or set TELAR_DATA", q->name, looked);
-    return NULL;
+    char *folder = files_find(q->name, holds_pictures, NULL, looked, sizeof looked);
+    tl_dataset *d = folder ? open_folder(folder, q->split, &r) : NULL;
+    if (!folder)
+        tl_fail(TL_ERR_NOT_FOUND, "%s: no train-images-idx3-ubyte(.gz) in %s; put the four files there, or set TELAR_DATA", q->name, looked);
+    free(folder);
+    return d;
 }
 
 static const struct tl_plugin_option options[] = {ROWS_OPTION_RAW, {0}};
