@@ -203,6 +203,7 @@ static void test_what_is_not_read(void)
     REFUSED(tl_nn_linear(3, 2, .dropout = TL_ZERO), "Linear: has no option dropout");
     REFUSED(tl_nn_conv2d(3, 2, 1, .output_padding = {1}), "Conv2d: has no option output_padding; it has: no_bias, stride, padding, dilation, groups");
     REFUSED(tl_nn_conv1d(3, 2, 1, .ceil_mode = true), "Conv1d: has no option ceil_mode");
+    REFUSED(tl_nn_conv1d(3, 2, 1, .padding = {1, 2}), "Conv1d: stride, padding and dilation are one number each");
     REFUSED(tl_nn_conv_transpose2d(3, 2, 1, .eps = 1), "ConvTranspose2d: has no option eps");
     REFUSED(tl_nn_batch_norm2d(3, .padding = {1}), "BatchNorm2d: has no option padding; it has: no_bias, eps, momentum, not_affine, not_tracked");
     REFUSED(tl_nn_layer_norm(3, .momentum = 0.1), "LayerNorm: has no option momentum");

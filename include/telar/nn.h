@@ -195,7 +195,7 @@ TL_PUBLIC tl_module *tl_nn_linear_with(int64_t in, int64_t out, const struct tl_
     tl_nn_conv2d_with(in, out, TL_FIRST_(__VA_ARGS__, 0), TL_FIRST_(__VA_ARGS__, 0), TL_LAYER_(__VA_ARGS__))
 #define tl_nn_conv2d_rect(in, out, kernel_h, ...) tl_nn_conv2d_with(in, out, kernel_h, TL_FIRST_(__VA_ARGS__, 0), TL_LAYER_(__VA_ARGS__))
 TL_PUBLIC tl_module *tl_nn_conv2d_with(int64_t in, int64_t out, int64_t kernel_h, int64_t kernel_w, const struct tl_layer_options *o);
-/** Over sequences [n, in, l]. Options: stride padding dilation (first half of each pair) groups no_bias. */
+/** Over sequences [n, in, l]. Options: stride padding dilation (one number each) groups no_bias. */
 #define tl_nn_conv1d(in, out, ...) tl_nn_conv1d_with(in, out, TL_FIRST_(__VA_ARGS__, 0), TL_LAYER_(__VA_ARGS__))
 TL_PUBLIC tl_module *tl_nn_conv1d_with(int64_t in, int64_t out, int64_t kernel, const struct tl_layer_options *o);
 /** The gradient of a convolution with respect to its input, as a layer: pictures grow. Options: stride padding output_padding

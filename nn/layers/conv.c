@@ -77,6 +77,10 @@ static tl_module *conv_new(const struct tl_module_class *class, int spatial, boo
     unsigned has = HAS_STRIDE | HAS_PADDING | HAS_DILATION | HAS_GROUPS | HAS_NO_BIAS | (transposed ? HAS_OUTPUT_PADDING : 0u);
     if (!layer_options(&o, options, class->name, has))
         return NULL;
+    if (spatial == 1 && (o.stride[1] || o.padding[1] || o.dilation[1])) {
+        tl_fail(TL_ERR_ARGUMENT, "%s: stride, padding and dilation are one number each; it has no second dimension", class->name);
+        return NULL;
+    }
     struct fields f = {
         .in = in, .out = out, .spatial = spatial, .transposed = transposed, .bias = !o.no_bias, .kernel = {{h, w}}};
     f.stride = layer_pair(o.stride, 1);
