@@ -136,7 +136,7 @@ tl_status await_interrupts(void);
 void survive_interrupts(void);
 bool interrupted(void);
 
-/* ---- Work that several commands do (job.c) ----------------------------------------------------------------------------- */
+/* ---- Work that several commands do (device.c, job.c, job_data.c, measure.c) --------------------------------------- */
 
 /* A model with its options, and data that fit it. Zeroed to begin with; free with job_free(). */
 struct job {
@@ -155,6 +155,7 @@ struct job {
     const char *data_name; /* borrowed of the command line, the weights' notes or the model */
     tl_dataset *train, *test;
     tl_state *weights; /* of --weights or --resume: its notes say what was trained on what */
+    const struct tl_model_weights *listed; /* of the model's table, by which they were asked for, or which they began as; NULL: none */
     char *class_text;  /* of a note, cut into class_names */
     const char **class_names;
     int64_t n_class_names;
@@ -162,8 +163,8 @@ struct job {
 
 /* A batch's inputs as the network wants them: resized, in the model's form, of the network's type. */
 tl_tensor *job_prepare(const struct job *j, tl_tensor *x);
-/* Train only what --replace put in, on the features of the rest, which are computed here, once. */
-tl_status job_cache_features(struct job *j, const struct invocation *v);
+/* A note of the weight file; NULL if there is none, or an empty one. */
+const char *job_note(const struct job *j, const char *key);
 
 /* learnt.c: names of classes as weight files note them, one a line, malloc()ed; NULL if there are none or one has lines. */
 char *list_classes(const char *const *names, int64_t n);
@@ -174,17 +175,32 @@ void warn_of_classes(const struct job *j);
 
 /* transfer.c: the layer NAME of "NAME=N,N,…" becomes linear layers of these sizes, one after the other. */
 tl_status replace_layer(tl_module *net, const char *text);
-/* Its NAME, in `name`. */
-void replaced_name(const char *text, char name[128]);
+/* Freeze what --freeze says. Batch norms that are frozen whole keep their statistics: what the rest of the network learnt stays as it was. */
+tl_status freeze_layers(tl_module *net, const char *patterns);
 /* How many numbers are trained. */
 int64_t trainable_count(tl_module *m);
-/* An error if anything outside the layer `name` is trained. */
-tl_status check_frozen(tl_module *net, const char *name);
+/* Train only what --replace put in, on the features of the rest, which are computed here, once. */
+tl_status job_cache_features(struct job *j, const struct invocation *v);
 
-/* predict.c: does this name end as a picture's? Does the first argument name pictures (by such an ending, or as a path with a slash),
- * and not a model? */
+/* ---- Paths of pictures (paths.c) --------------------------------------------------------------------------------------- */
+
+/* Does this name end as a picture's? Does the first argument name pictures (by such an ending, or as a path with a slash), and not a model? */
 bool names_picture(const char *argument);
 bool names_pictures(const char *argument);
+bool is_folder(const char *path);
+/* Zeroed to begin with. */
+struct paths {
+    char **paths;
+    size_t n, room;
+};
+/* A picture's path; or a folder's: then every picture below it, in the order of their names. Folders in it that cannot be listed are told, as tell_unread()
+ * does. */
+tl_status paths_add(struct paths *p, const struct invocation *v, const char *argument, int *code);
+void paths_free(struct paths *p);
+/* Report the error that is set, about what cannot be read, so that the others are not kept back; *code becomes EXIT_FAILED. */
+void tell_unread(const struct invocation *v, const char *path, int *code);
+
+/* ---- More of a job ------------------------------------------------------------------------------------------------------ */
 
 /* Report the thread's error as "telar: message" and return EXIT_FAILED. */
 int failed(void);
@@ -204,6 +220,12 @@ tl_status job_model(struct job *j, const struct invocation *v);
 const char *usual_optimizer(const struct tl_model *m, const struct invocation *v, double *lr, double *momentum);
 /* Open the data: --data, or what the weight file says, or what the model is made for. */
 tl_status job_data(struct job *j, const struct invocation *v, bool train, bool test);
+/* The data as the model sees them; NULL: none are open. */
+const struct tl_dataset_info *job_info(const struct job *j);
+/* Take note of what --resize makes of them. */
+tl_status job_show_data(struct job *j);
+/* The names of the classes that telar train noted with the weights, one a line. */
+tl_status job_note_classes(struct job *j);
 /* Configure and build the net on the default device; load the weights, if there are any. */
 tl_status job_net(struct job *j, const struct invocation *v);
 void job_free(struct job *j);
@@ -263,7 +285,8 @@ struct subject {
 struct samples {
     struct subject *of;
     int64_t n;
-    tl_tensor *inputs, *targets; /* batches; targets NULL: there are none */
+    tl_tensor *fields[TL_MAX_FIELDS]; /* batches: inputs first, and targets last if there are more */
+    int n_fields;
     struct tl_dataset_info info; /* of the data set that they are of */
     struct grid *pairs;          /* where inputs and reconstructions go with --output */
 };

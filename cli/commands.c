@@ -69,7 +69,7 @@ static const struct option
               AT(resume), 0, 0, NULL},
     weights = {"weights", 'W', FILE_NAME, "FILE", "weights to load: a checkpoint, any weight file, or a name that MODEL lists (telar models MODEL)",
                NULL, AT(weights), 0, 0, NULL},
-    freeze = {"freeze", 0, WORD, "PATTERN", "do not train the parameters whose names match: '*' is all, 'layer1.*,conv1.*' some", NULL, AT(freeze), 0,
+    freeze = {"freeze", 0, WORD, "PATTERN", "do not train the parameters whose names match: '*' is all, 'layer1.*,conv1.*' some; batch norms that are frozen whole keep their statistics", NULL, AT(freeze), 0,
               0, NULL},
     replace = {"replace", 0, WORD, "NAME=N[,N...]",
                "put linear layers of these sizes in the place of the layer NAME, after weights and --freeze: fc=10, classifier.6=200,10", NULL,

@@ -144,20 +144,13 @@ static tl_status fetch_file(const struct invocation *v, struct order *o, int64_t
 /* The weights called `name`, or the first that can be fetched. */
 static const struct tl_model_weights *find_weights(const struct tl_model *m, const char *name, bool with_url)
 {
-    char listed[400] = "";
-    for (const struct tl_model_weights *w = m->weights; w && w->name; w++) {
-        if (name ? strcmp(w->name, name) == 0 : w->url || with_url)
+    const struct tl_model_weights *first = tl_model_weights_find(m, name);
+    if (name || !first)
+        return first;
+    for (const struct tl_model_weights *w = first; w->name; w++)
+        if (w->url || with_url)
             return w;
-        size_t used = strlen(listed);
-        snprintf(listed + used, sizeof listed - used, "%s%s", used ? ", " : "", w->name);
-    }
-    if (name)
-        tl_fail(TL_ERR_NOT_FOUND, "model %s lists no weights \"%s\"%s%s", m->name, name, listed[0] ? "; it has: " : ", nor any others", listed);
-    else if (listed[0])
-        tl_fail(TL_ERR_NOT_FOUND, "model %s lists no address for its weights (%s); see telar models %s, or give one: --url URL", m->name, listed,
-                m->name);
-    else
-        tl_fail(TL_ERR_NOT_FOUND, "model %s lists no weights", m->name);
+    tl_fail(TL_ERR_NOT_FOUND, "model %s lists no address for its weights; see telar models %s, or give one: --url URL", m->name, m->name);
     return NULL;
 }
 

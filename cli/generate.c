@@ -13,11 +13,6 @@ static int check_line(const struct invocation *v, const struct tl_model *m, cons
     return EXIT_OK;
 }
 
-static bool writes(const struct tl_model *m)
-{
-    return m->struct_size >= offsetof(struct tl_model, advance) + sizeof m->advance && m->advance;
-}
-
 static tl_status generate(struct job *j, const struct invocation *v, int *code)
 {
     static const char *const of_text[] = {"prompt", "length", "temperature", "top-k", NULL}, *const of_pictures[] = {"output", "count", "columns", "input", NULL};
@@ -26,7 +21,7 @@ static tl_status generate(struct job *j, const struct invocation *v, int *code)
         *code = check_line(v, j->model, "pictures", of_text);
         return *code == EXIT_OK ? generate_pictures(j, v, seed, code) : TL_OK;
     }
-    if (writes(j->model)) {
+    if (j->model->advance) {
         *code = check_line(v, j->model, "text", of_pictures);
         return *code == EXIT_OK ? generate_text(j, v, seed) : TL_OK;
     }

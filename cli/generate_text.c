@@ -114,7 +114,7 @@ static tl_status step(struct writer *w, tl_tensor **tokens, const struct setting
     TL_SCOPE {
         const char *device = tl_default_device();
         tl_tensor *x = device ? tl_to_device(*tokens, device) : NULL;
-        tl_tensor *logits = x ? m->advance(w->job->config, w->job->net, x, &w->state) : NULL;
+        tl_tensor *logits = x ? tl_model_advance(m, w->job->config, w->job->net, x, &w->state) : NULL;
         if (logits && (tl_ndim(logits) != 3 || tl_size(logits, 2) != w->n))
             tl_fail(TL_ERR_SHAPE, "generate: model %s does not give one logit for each of the %lld characters", m->name, (long long)w->n);
         else if (logits)

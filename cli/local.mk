@@ -12,6 +12,7 @@ cli_telar_SOURCES += \
 	%D%/completion.c \
 	%D%/convert.c \
 	%D%/cost.c \
+	%D%/device.c \
 	%D%/doctor.c \
 	%D%/download.c \
 	%D%/download.h \
@@ -27,18 +28,23 @@ cli_telar_SOURCES += \
 	%D%/help.c \
 	%D%/interrupt.c \
 	%D%/job.c \
+	%D%/job_data.c \
 	%D%/json.c \
 	%D%/learnt.c \
 	%D%/lists.c \
 	%D%/main.c \
+	%D%/measure.c \
 	%D%/models.c \
 	%D%/outcome.c \
 	%D%/pages.c \
 	%D%/parse.c \
+	%D%/paths.c \
 	%D%/picture.c \
 	%D%/predict.c \
 	%D%/summary.c \
 	%D%/train.c \
+	%D%/train.h \
+	%D%/train_settings.c \
 	%D%/transfer.c
 # end (kept by build-aux/update-sources)
 

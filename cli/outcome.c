@@ -43,6 +43,12 @@ void json_unread(const char *file, const char *message)
     json_finish(&to);
 }
 
+/* What is to be learnt of the inputs; NULL: nothing. */
+static tl_tensor *targets_of(const struct samples *b)
+{
+    return b->n_fields > 1 ? b->fields[b->n_fields - 1] : NULL;
+}
+
 /* n numbers of each of the batch's rows; NULL and an error. */
 static double *rows_of(tl_tensor *t, size_t n)
 {
@@ -146,16 +152,17 @@ static tl_status show_classes(struct job *j, const struct invocation *v, const s
         return tl_fail(TL_ERR_UNSUPPORTED, "predict: model %s is a language model: telar generate has it write", j->model->name);
     if (tl_ndim(y) != 2 || tl_size(y, 0) != b->n)
         return tl_fail(TL_ERR_UNSUPPORTED, "predict: model %s does not classify", j->model->name);
-    bool labelled = b->targets && b->info.n_classes > 0;
+    tl_tensor *targets = targets_of(b);
+    bool labelled = targets && b->info.n_classes > 0;
     int64_t classes = tl_size(y, 1);
     double *chances = rows_of(tl_softmax(y, 1), (size_t)(b->n * classes));
-    double *labels = chances && labelled ? rows_of(b->targets, (size_t)b->n) : NULL;
+    double *labels = chances && labelled ? rows_of(targets, (size_t)b->n) : NULL;
     tl_status s = chances && (labels || !labelled) && classes > 0 ? TL_OK : tl_error_code();
     for (int64_t i = 0; s == TL_OK && classes > 0 && i < b->n; i++) {
         struct chances c = {.of = chances + i * classes, .classes = classes, .label = labels ? (int64_t)labels[i] : -1};
         find_best(&c);
         if (!v->set.json && !v->set.quiet)
-            s = draw_pictures(tl_narrow(b->inputs, 0, i, 1), NULL, &b->info);
+            s = draw_pictures(tl_narrow(b->fields[0], 0, i, 1), NULL, &b->info);
         if (s == TL_OK && v->set.json)
             json_chances(j, &b->of[i], &c);
         else if (s == TL_OK)
@@ -196,11 +203,12 @@ static void json_numbers(const struct subject *s, int64_t n, const double *predi
 static tl_status show_numbers(struct job *j, const struct invocation *v, const struct samples *b, tl_tensor *y)
 {
     int64_t n = tl_numel(y) / b->n;
-    if (tl_numel(y) % b->n != 0 || (b->targets && tl_numel(b->targets) != tl_numel(y)))
+    tl_tensor *targets = targets_of(b);
+    if (tl_numel(y) % b->n != 0 || (targets && tl_numel(targets) != tl_numel(y)))
         return tl_fail(TL_ERR_SHAPE, "predict: model %s gives %lld numbers a sample, the data have %lld", j->model->name, (long long)n,
-                       (long long)(b->targets ? tl_numel(b->targets) / b->n : 0));
-    double *predicted = rows_of(y, (size_t)(n * b->n)), *wanted = predicted && b->targets ? rows_of(b->targets, (size_t)(n * b->n)) : NULL;
-    tl_status s = predicted && (wanted || !b->targets) ? TL_OK : tl_error_code();
+                       (long long)(targets ? tl_numel(targets) / b->n : 0));
+    double *predicted = rows_of(y, (size_t)(n * b->n)), *wanted = predicted && targets ? rows_of(targets, (size_t)(n * b->n)) : NULL;
+    tl_status s = predicted && (wanted || !targets) ? TL_OK : tl_error_code();
     for (int64_t i = 0; s == TL_OK && i < b->n; i++)
         (v->set.json ? json_numbers : print_numbers)(&b->of[i], n, predicted + i * n, wanted ? wanted + i * n : NULL);
     free(predicted);
@@ -238,10 +246,21 @@ static tl_status show_reconstructions(struct job *j, const struct invocation *v,
     return TL_OK;
 }
 
-tl_status show_outcomes(struct job *j, const struct invocation *v, const struct samples *b)
+/* The inputs in the model's form, *x, and what it gives for the batch. */
+static tl_tensor *output_of(struct job *j, const struct samples *b, tl_tensor **x)
 {
     const char *device = tl_default_device();
-    tl_tensor *x = job_prepare(j, device ? tl_to_device(b->inputs, device) : NULL), *y = x ? tl_forward(j->net, x) : NULL;
+    tl_tensor *batch[TL_MAX_FIELDS];
+    for (int f = 0; f < b->n_fields; f++)
+        if (!device || !(batch[f] = tl_to_device(b->fields[f], device)))
+            return NULL;
+    *x = batch[0] = job_prepare(j, batch[0]);
+    return *x ? tl_model_forward(j->model, j->config, j->net, batch, b->n_fields) : NULL;
+}
+
+tl_status show_outcomes(struct job *j, const struct invocation *v, const struct samples *b)
+{
+    tl_tensor *x = NULL, *y = output_of(j, b, &x);
     if (!y)
         return tl_error_code();
     tl_status s = j->work.task == TL_RECONSTRUCT ? show_reconstructions(j, v, b, x, y)

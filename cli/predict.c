@@ -3,12 +3,8 @@
  * telar predict: samples drawn at random from a part of the data, or pictures of the user's own, with what the model says of
  * them.
  */
-#include <dirent.h>
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
-#include <sys/stat.h>
 
 #include "cli/cli.h"
 #include "cli/grid.h"
@@ -37,12 +33,10 @@ static tl_status begin_pairs(const struct job *j, const struct invocation *v, in
 static tl_status predict_drawn(struct job *j, const struct invocation *v, const int64_t *drawn, int64_t n, struct subject *of, struct grid *pairs)
 {
     const struct tl_dataset_info *info = tl_dataset_info(j->test);
-    tl_tensor *fields[TL_MAX_FIELDS] = {NULL};
+    struct samples b = {.of = of, .n = n, .n_fields = info->n_fields, .info = *info, .pairs = pairs};
     for (int64_t i = 0; i < n; i++)
         of[i] = (struct subject){.sample = drawn[i]};
-    tl_status s = tl_dataset_batch(j->test, drawn, n, fields);
-    struct samples b = {.of = of, .n = n, .inputs = fields[0], .targets = info->n_fields > 1 ? fields[info->n_fields - 1] : NULL, .info = *info,
-                        .pairs = pairs};
+    tl_status s = tl_dataset_batch(j->test, drawn, n, b.fields);
     return s == TL_OK ? show_outcomes(j, v, &b) : s;
 }
 
@@ -61,172 +55,7 @@ static tl_status predict_samples(struct job *j, const struct invocation *v, stru
     return s;
 }
 
-/* ---- Files and folders ------------------------------------------------------------------------------------------------------------ */
-
-bool names_picture(const char *argument)
-{
-    static const char *const endings[] = {".jpg", ".jpeg", ".png"};
-    size_t n = strlen(argument);
-    for (size_t i = 0; i < sizeof endings / sizeof *endings; i++)
-        if (n >= strlen(endings[i]) && strcasecmp(argument + n - strlen(endings[i]), endings[i]) == 0)
-            return true;
-    return false;
-}
-
-bool names_pictures(const char *argument)
-{
-    return names_picture(argument) || strchr(argument, '/') || strcmp(argument, ".") == 0 || strcmp(argument, "..") == 0;
-}
-
-static bool is_folder(const char *path)
-{
-    struct stat st;
-    return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
-}
-
-struct list {
-    char **paths;
-    size_t n, room;
-};
-
-static void list_free(struct list *l)
-{
-    for (size_t i = 0; i < l->n; i++)
-        free(l->paths[i]);
-    free(l->paths);
-}
-
-static tl_status list_add(struct list *l, const char *path)
-{
-    if (l->n == l->room) {
-        size_t more = l->room ? 2 * l->room : 64;
-        char **grown = realloc(l->paths, more * sizeof *grown);
-        if (!grown)
-            return tl_fail(TL_ERR_NOMEM, "predict: no memory for %zu paths", more);
-        l->paths = grown;
-        l->room = more;
-    }
-    if (!(l->paths[l->n] = strdup(path)))
-        return tl_fail(TL_ERR_NOMEM, "predict: no memory for a path");
-    l->n++;
-    return TL_OK;
-}
-
-static int not_hidden(const struct dirent *e)
-{
-    return e->d_name[0] != '.';
-}
-
-/* By bytes, whatever the locale. */
-static int by_name(const struct dirent **a, const struct dirent **b)
-{
-    return strcmp((*a)->d_name, (*b)->d_name);
-}
-
-/* What cannot be read is told, and does not keep the others back. */
-static void tell_unread(const struct invocation *v, const char *path, int *code)
-{
-    if (v->set.json)
-        json_unread(path, tl_error_message());
-    *code = failed();
-    tl_error_clear();
-}
-
-/* The folders that one lies in: a link back to one of them would have no end. */
-struct above {
-    dev_t device;
-    ino_t inode;
-    const struct above *next;
-};
-
-static tl_status enter_folder(const char *folder, const struct above *above, struct above *here)
-{
-    struct stat st;
-    if (stat(folder, &st) != 0)
-        return tl_fail(TL_ERR_IO, "cannot examine \"%s\": %s", folder, strerror(errno));
-    for (const struct above *a = above; a; a = a->next)
-        if (a->device == st.st_dev && a->inode == st.st_ino)
-            return tl_fail(TL_ERR_LIMIT, "\"%s\": a link to a folder that it lies in, which is left out here", folder);
-    *here = (struct above){st.st_dev, st.st_ino, above};
-    return TL_OK;
-}
-
-static char *join(const char *folder, const char *name)
-{
-    size_t size = strlen(folder) + strlen(name) + 2;
-    char *path = malloc(size);
-    if (path)
-        snprintf(path, size, "%s%s%s", folder, folder[strlen(folder) - 1] == '/' ? "" : "/", name);
-    else
-        tl_fail(TL_ERR_NOMEM, "predict: no memory for a path");
-    return path;
-}
-
-/* Every picture below a folder, in the order of their names. Of a folder below that cannot be listed the others are. */
-static tl_status list_folder(struct list *l, const struct invocation *v, const char *folder, const struct above *above, int *code)
-{
-    struct dirent **names = NULL;
-    struct above here;
-    tl_status s = enter_folder(folder, above, &here);
-    if (s != TL_OK)
-        return s;
-    int n = scandir(folder, &names, not_hidden, by_name);
-    if (n < 0)
-        return tl_fail(TL_ERR_IO, "cannot list \"%s\": %s", folder, strerror(errno));
-    for (int i = 0; i < n; i++) {
-        char *path = s == TL_OK ? join(folder, names[i]->d_name) : NULL;
-        if (path && is_folder(path)) {
-            if (list_folder(l, v, path, &here, code) != TL_OK)
-                tell_unread(v, path, code);
-        } else if (path && names_picture(path))
-            s = list_add(l, path);
-        else if (!path)
-            s = tl_error_code();
-        free(path);
-        free(names[i]);
-    }
-    free(names);
-    return s;
-}
-
-static tl_status list_argument(struct list *l, const struct invocation *v, const char *argument, int *code)
-{
-    size_t before = l->n;
-    int told = EXIT_OK;
-    if (!is_folder(argument))
-        return list_add(l, argument);
-    tl_status s = list_folder(l, v, argument, NULL, &told);
-    if (told != EXIT_OK)
-        *code = told;
-    return s != TL_OK || l->n > before || told != EXIT_OK
-               ? s
-               : tl_fail(TL_ERR_NOT_FOUND, "\"%s\": no pictures (.jpg, .jpeg, .png) in this folder", argument);
-}
-
 /* ---- Pictures -------------------------------------------------------------------------------------------------------------------- */
-
-/* How a picture is brought into the form that the model takes: options of the data set "folder". */
-static tl_status picture_options(const struct job *j, char *text, size_t size)
-{
-    int64_t shape[TL_MAX_DIMS];
-    int n = j->model->input_shape(j->config, shape);
-    if (n != 3 || (shape[0] != 1 && shape[0] != 3)) {
-        text[0] = '\0';
-        for (int i = 0; i < n && i < TL_MAX_DIMS; i++) {
-            size_t used = strlen(text);
-            snprintf(text + used, size - used, "%s%lld", i ? " x " : "", (long long)shape[i]);
-        }
-        return tl_fail(TL_ERR_UNSUPPORTED, "predict: model %s does not take pictures: its input is [%s], not one or three channels of "
-                       "height and width", j->model->name, text);
-    }
-    const char *grey = shape[0] == 1 ? ",grey" : "";
-    const struct tl_picture_form *form = tl_model_pictures(j->model);
-    if (form && form->crop > 0 && form->resize >= form->crop && shape[1] == shape[2]) /* of another size, in the same proportion */
-        snprintf(text, size, "resize=%lld,crop=%lld%s", (long long)((shape[1] * form->resize + form->crop / 2) / form->crop), (long long)shape[1], grey);
-    else
-        snprintf(text, size, "height=%lld,width=%lld%s", (long long)shape[1], (long long)shape[2], grey);
-    return TL_OK;
-}
 
 static tl_tensor *read_picture(const char *path, const char *options, struct tl_dataset_info *info)
 {
@@ -244,7 +73,7 @@ static tl_tensor *read_picture(const char *path, const char *options, struct tl_
 static tl_status predict_batch(struct job *j, const struct invocation *v, const char *options, char *const *paths, int64_t n, struct grid *pairs,
                                int *code)
 {
-    struct samples b = {.of = calloc((size_t)n, sizeof *b.of), .pairs = pairs};
+    struct samples b = {.of = calloc((size_t)n, sizeof *b.of), .n_fields = 1, .pairs = pairs};
     tl_tensor **pictures = calloc((size_t)n, sizeof *pictures);
     tl_status s = b.of && pictures ? TL_OK : tl_fail(TL_ERR_NOMEM, "predict: out of memory");
     for (int64_t i = 0; s == TL_OK && i < n; i++) {
@@ -255,8 +84,8 @@ static tl_status predict_batch(struct job *j, const struct invocation *v, const 
             tell_unread(v, paths[i], code);
     }
     if (s == TL_OK && b.n > 0) {
-        b.inputs = tl_cat((int)b.n, pictures, 0);
-        s = b.inputs ? show_outcomes(j, v, &b) : tl_error_code();
+        b.fields[0] = tl_cat((int)b.n, pictures, 0);
+        s = b.fields[0] ? show_outcomes(j, v, &b) : tl_error_code();
     }
     free(b.of);
     free(pictures);
@@ -265,11 +94,13 @@ static tl_status predict_batch(struct job *j, const struct invocation *v, const 
 
 static tl_status predict_pictures(struct job *j, const struct invocation *v, int first, struct grid *pairs, int *code)
 {
-    char options[200];
-    struct list l = {0};
-    tl_status s = picture_options(j, options, sizeof options);
+    struct paths l = {0};
+    char *options = tl_model_picture_options(j->model, j->config);
+    tl_status s = options ? TL_OK : tl_error_code();
+    if (s != TL_OK)
+        tl_error_prefix("predict: ");
     for (int i = first; s == TL_OK && i < v->n_arguments; i++)
-        if (list_argument(&l, v, v->arguments[i], code) != TL_OK)
+        if (paths_add(&l, v, v->arguments[i], code) != TL_OK)
             tell_unread(v, v->arguments[i], code);
     if (s == TL_OK)
         s = begin_pairs(j, v, (int64_t)l.n, pairs);
@@ -278,7 +109,8 @@ static tl_status predict_pictures(struct job *j, const struct invocation *v, int
         TL_SCOPE s = predict_batch(j, v, options, l.paths + i, (int64_t)n, pairs, code);
         fflush(stdout);
     }
-    list_free(&l);
+    paths_free(&l);
+    free(options);
     return s;
 }
 

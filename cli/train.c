@@ -4,9 +4,8 @@
  */
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 
-#include "cli/cli.h"
+#include "cli/train.h"
 
 static tl_status stop_if_interrupted(const struct tl_fit_event *e, void *ctx)
 {
@@ -16,127 +15,6 @@ static tl_status stop_if_interrupted(const struct tl_fit_event *e, void *ctx)
 }
 
 /* ---- The run ---------------------------------------------------------------------------------------------------------------- */
-
-struct training {
-    struct job job;
-    uint64_t seed;
-    tl_loader *train, *validation;
-    tl_optimizer *optimizer;
-    tl_schedule *schedule;
-    tl_history *history;
-    char seed_text[24];
-};
-
-static void choose_seed(struct training *t, const struct invocation *v)
-{
-    const char *noted = t->job.weights && v->set.resume ? tl_state_note(t->job.weights, "telar.seed") : NULL;
-    uint32_t fresh = 0;
-    if (given(v, "seed"))
-        t->seed = (uint64_t)v->set.seed;
-    else if (noted)
-        t->seed = strtoull(noted, NULL, 10);
-    else if (getrandom(&fresh, sizeof fresh, 0) == (ssize_t)sizeof fresh)
-        t->seed = fresh;
-    snprintf(t->seed_text, sizeof t->seed_text, "%llu", (unsigned long long)t->seed);
-    tl_manual_seed(t->seed);
-}
-
-/* Sums in another order round otherwise: say so, rather than let bits differ without a word. */
-static void warn_of_other_machine(const struct job *j, const struct invocation *v)
-{
-    const char *threads = tl_state_note(j->weights, "telar.threads"), *backend = tl_state_note(j->weights, "telar.backend");
-    if (v->set.quiet || !threads || !backend || (atoi(threads) == tl_get_num_threads() && strcmp(backend, tl_backend_name()) == 0))
-        return;
-    fprintf(stderr, "telar: this run began with %s threads on %s and goes on with %d on %s: the last bits may differ\n", threads, backend,
-            tl_get_num_threads(), tl_backend_name());
-}
-
-static tl_status make_schedule(struct training *t, const struct settings *s, int64_t batches)
-{
-    const char *name = s->schedule;
-    double lr = tl_optimizer_lr(t->optimizer, 0);
-    int64_t third = s->epochs / 3 > 0 ? s->epochs / 3 : 1;
-    if (strcmp(name, "none") == 0)
-        return TL_OK;
-    if (strcmp(name, "step") == 0)
-        t->schedule = tl_step_lr(t->optimizer, third, 0.1);
-    else if (strcmp(name, "exponential") == 0)
-        t->schedule = tl_exponential_lr(t->optimizer, 0.9);
-    else if (strcmp(name, "cosine") == 0)
-        t->schedule = tl_cosine_lr(t->optimizer, s->epochs, 0);
-    else if (strcmp(name, "plateau") == 0)
-        t->schedule = tl_plateau_lr(t->optimizer, .patience = 3);
-    else if (strcmp(name, "one-cycle") == 0)
-        t->schedule = tl_one_cycle_lr(t->optimizer, lr, s->epochs * batches);
-    else
-        return tl_fail(TL_ERR_FORMAT, "the checkpoint names an unknown schedule, \"%.60s\"; give one with --schedule", name);
-    return t->schedule ? TL_OK : tl_error_code();
-}
-
-/* A number that a checkpoint notes; an error if it is none or out of range. */
-static tl_status noted_number(const struct job *j, const char *key, double low, double high, double *number)
-{
-    const char *text = tl_state_note(j->weights, key);
-    char *end;
-    if (!text || !*text)
-        return TL_OK;
-    double value = strtod(text, &end);
-    if (end == text || *end || !(value >= low && value <= high))
-        return tl_fail(TL_ERR_FORMAT, "the checkpoint's note %s = \"%.60s\": expected a number from %g to %g", key, text, low, high);
-    *number = value;
-    return TL_OK;
-}
-
-/* A resumed run goes on with the settings that it had, unless the command line says otherwise. */
-static tl_status recall(const struct job *j, struct invocation *v)
-{
-    const char *text;
-    double batch = (double)v->set.batch, patience = (double)v->set.patience, hold_out = v->set.hold_out, clip = v->set.clip;
-    tl_status s = TL_OK;
-    if (!v->set.resume || !j->weights)
-        return TL_OK;
-    if (!given(v, "batch"))
-        s = noted_number(j, "telar.batch", 1, 1 << 20, &batch);
-    if (s == TL_OK && !given(v, "patience"))
-        s = noted_number(j, "telar.patience", 0, 1e6, &patience);
-    if (s == TL_OK && !given(v, "hold-out"))
-        s = noted_number(j, "telar.hold_out", 0, 0.9, &hold_out);
-    if (s == TL_OK && !given(v, "clip"))
-        s = noted_number(j, "telar.clip", 0, 1e9, &clip);
-    if (!given(v, "optimizer") && (text = tl_state_note(j->weights, "telar.optimizer")) && *text)
-        v->set.optimizer = text;
-    if (!given(v, "schedule") && (text = tl_state_note(j->weights, "telar.schedule")) && *text)
-        v->set.schedule = text;
-    v->set.batch = (int64_t)batch;
-    v->set.patience = (int64_t)patience;
-    v->set.hold_out = hold_out;
-    v->set.clip = clip;
-    return s;
-}
-
-/* Of data that are read in streams side by side a batch has one sample each, or the model's state could not be carried on. */
-static tl_status follow_streams(const struct training *t, struct invocation *v)
-{
-    int64_t streams = tl_dataset_info(t->job.train)->streams;
-    if (streams == 0 || v->set.batch == streams)
-        return TL_OK;
-    if (given(v, "batch"))
-        return tl_fail(TL_ERR_ARGUMENT, "the data are read in %lld streams side by side, so a batch has as many samples, not %lld; leave --batch out, or set "
-                                        "--data-option streams=%lld", (long long)streams, (long long)v->set.batch, (long long)v->set.batch);
-    v->set.batch = streams;
-    return TL_OK;
-}
-
-/* Where the command line is silent, as such a model is usually trained. A resumed run goes on as it was. */
-static void follow_custom(const struct tl_model *m, struct invocation *v)
-{
-    const struct tl_model_training *usual = v->set.resume ? NULL : tl_model_training(m);
-    if (!usual)
-        return;
-    if (usual->batch > 0 && !given(v, "batch"))
-        v->set.batch = usual->batch;
-    v->set.optimizer = usual_optimizer(m, v, &v->set.lr, &v->set.momentum);
-}
 
 static tl_status prepare_training(struct training *t, struct invocation *v)
 {
@@ -231,36 +109,9 @@ static tl_status fit(struct training *t, const struct invocation *v)
 {
     const struct settings *s = &v->set;
     const struct job *j = &t->job;
-    int64_t n_classes;
-    const char *const *names = job_classes(j, &n_classes);
-    char *classes = list_classes(names, n_classes);
-    char resize[24], batch[24], hold_out[24], patience[24], clip[24], threads[24];
-    snprintf(threads, sizeof threads, "%d", tl_get_num_threads());
-    snprintf(resize, sizeof resize, "%lld", (long long)j->resize);
-    snprintf(batch, sizeof batch, "%lld", (long long)s->batch);
-    snprintf(hold_out, sizeof hold_out, "%.17g", s->hold_out);
-    snprintf(patience, sizeof patience, "%lld", (long long)s->patience);
-    snprintf(clip, sizeof clip, "%.17g", s->clip);
-    const char *const notes[] = {"telar.model",       j->model->name,
-                                 "telar.options",     j->options,
-                                 "telar.seed",        t->seed_text,
-                                 "telar.data",        j->data_name,
-                                 "telar.data_path",   j->data_options.path ? j->data_options.path : "",
-                                 "telar.data_options", j->data_text,
-                                 "telar.classes",     classes ? classes : "",
-                                 "telar.optimizer",   s->optimizer,
-                                 "telar.schedule",    s->schedule,
-                                 "telar.batch",       batch,
-                                 "telar.hold_out",    hold_out,
-                                 "telar.patience",    patience,
-                                 "telar.clip",        clip,
-                                 "telar.threads",     threads,
-                                 "telar.backend",     tl_backend_name(),
-                                 "telar.freeze",      j->freeze ? j->freeze : "",
-                                 "telar.replace",     j->replace ? j->replace : "",
-                                 "telar.resize",      j->resize ? resize : "",
-                                 "telar.dtype",       tl_dtype_name(j->dtype),
-                                 NULL};
+    struct notes notes;
+    if (collect_notes(&notes, t, v) != TL_OK)
+        return tl_error_code();
     bool talk = !s->quiet && !s->json;
     struct tl_fit_options o = {.struct_size = sizeof o, .epochs = s->epochs, .validation = t->validation, .schedule = t->schedule};
     job_functions(&t->job, &o);
@@ -278,10 +129,10 @@ static tl_status fit(struct training *t, const struct invocation *v)
     o.lines = talk ? stdout : NULL;
     o.checkpoint = s->save;
     o.resume = s->resume;
-    o.notes = notes;
+    o.notes = notes.list;
     survive_interrupts();
     tl_status status = tl_fit_with(j->trained, t->train, t->optimizer, &o);
-    free(classes);
+    free(notes.classes);
     return status;
 }
 

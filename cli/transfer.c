@@ -9,7 +9,8 @@
 
 enum { SIZES = 16 };
 
-void replaced_name(const char *text, char name[128])
+/* NAME of "NAME=N". */
+static void replaced_name(const char *text, char name[128])
 {
     snprintf(name, 128, "%.*s", (int)strcspn(text, "="), text);
 }
@@ -73,6 +74,22 @@ int64_t trainable_count(tl_module *m)
     return n;
 }
 
+static tl_status hold_frozen_norm(const char *name, tl_module *m, void *ctx)
+{
+    (void)name, (void)ctx;
+    bool norm = strncmp(tl_module_name(m), "BatchNorm", strlen("BatchNorm")) == 0;
+    tl_tensor *weight = norm ? tl_module_get(m, "weight") : NULL;
+    if (weight && !tl_is_none(weight) && !tl_requires_grad(weight) && !tl_requires_grad(tl_module_get(m, "bias")))
+        tl_hold_eval(m, true);
+    return TL_OK;
+}
+
+tl_status freeze_layers(tl_module *net, const char *patterns)
+{
+    tl_status s = tl_module_freeze(net, patterns, NULL);
+    return s == TL_OK ? tl_modules(net, hold_frozen_norm, NULL) : s;
+}
+
 static tl_status demand_frozen(const char *name, tl_tensor *t, void *ctx)
 {
     const char *layer = ctx;
@@ -82,7 +99,53 @@ static tl_status demand_frozen(const char *name, tl_tensor *t, void *ctx)
     return tl_fail(TL_ERR_ARGUMENT, "--cache-features: %s is trained, so what reaches %s changes; freeze it, too: --freeze '*'", name, layer);
 }
 
-tl_status check_frozen(tl_module *net, const char *name)
+static tl_status check_frozen(tl_module *net, const char *name)
 {
     return tl_module_parameters(net, demand_frozen, (void *)(uintptr_t)name);
+}
+
+/* ---- Cached features ---------------------------------------------------------------------------------------------------- */
+
+/* The job stands in for itself: struct job begins elsewhere than struct tl_job. */
+static tl_tensor *prepare_input(tl_tensor *x, void *ctx)
+{
+    return job_prepare(ctx, x);
+}
+
+static tl_status cache_part(struct job *j, const struct invocation *v, const char *layer, tl_dataset **part)
+{
+    if (!*part)
+        return TL_OK;
+    tl_dataset *features = tl_features(j->net, layer, *part, .batch = v->set.batch, .workers = (int)v->set.workers, .prepare = prepare_input,
+                                       .function_ctx = j, .progress = v->set.quiet || v->set.json ? NULL : stderr);
+    if (!features)
+        return tl_error_code();
+    tl_dataset_free(*part);
+    *part = features;
+    return TL_OK;
+}
+
+tl_status job_cache_features(struct job *j, const struct invocation *v)
+{
+    char layer[128];
+    if (!j->replace)
+        return tl_fail(TL_ERR_ARGUMENT, "--cache-features: of what? It needs --replace NAME=N, the layer to train, and --freeze '*'");
+    if (j->work.task == TL_LANGUAGE)
+        return tl_fail(TL_ERR_UNSUPPORTED, "--cache-features: model %s is a language model, whose layers do not see samples one by one", j->model->name);
+    if (j->model->update)
+        return tl_fail(TL_ERR_UNSUPPORTED, "--cache-features: model %s descends in a way of its own, which needs all of its layers", j->model->name);
+    if (j->model->step && !v->set.quiet)
+        fprintf(stderr, "telar: the training step of %s needs all of its layers; on cached features the last one is trained by the loss of its task, to %s\n",
+                j->model->name, tl_task_name(j->work.task));
+    replaced_name(j->replace, layer);
+    tl_status s = check_frozen(j->net, layer);
+    if (s == TL_OK && !j->shown.size)
+        j->shown = *job_info(j); /* the features are not what the model takes */
+    if (s == TL_OK)
+        s = cache_part(j, v, layer, &j->train);
+    if (s == TL_OK)
+        s = cache_part(j, v, layer, &j->test);
+    if (s == TL_OK)
+        j->trained = tl_module_child(j->net, layer);
+    return s;
 }

@@ -8,7 +8,8 @@ EXTRA_DIST += %D%/telar-nn.map
 
 # sources nn_libtelar_nn_la_SOURCES: *.c *.h
 nn_libtelar_nn_la_SOURCES += \
-	%D%/numbers.h
+	%D%/numbers.h \
+	%D%/options.h
 # end (kept by build-aux/update-sources)
 
 include %D%/layers/local.mk

@@ -159,9 +159,28 @@ narrow() { output=$(TELAR_DATA=$work TELAR_PLUGIN_PATH="$work/crooked" "$telar" 
 narrow; is 0 "the data set a model's options" "tight (in=4)"
 narrow --weights narrow; is 0 "listed weights set them" "tight (in=3)"
 narrow --weights narrow -o in=5; is 0 "and the user" "tight (in=5)"
+narrow --weights narrow -o more=2; is 0 "beside them" "tight (in=3,more=2)"
+formed() { # COMMAND …: a model whose weights want another form of pictures than it has by itself
+    output=$(TELAR_DATA=$work TELAR_PLUGIN_PATH="$work/crooked" "$telar" "$@" 2>/dev/null); status=$?
+}
+if "$telar" data "$TEST_SRCDIR/tests/golden/pictures/birds/rgb.png" >/dev/null 2>&1; then
+    mkdir -p few/a few/b; cp "$TEST_SRCDIR"/tests/golden/pictures/birds/*.png few/a; cp "$TEST_SRCDIR"/tests/golden/pictures/cats/*.jp*g few/b
+    of="--data folder --path few --data-option height=4,width=4"
+    formed train formed $of --seed 1 --epochs 1 -o out=2 --quiet --save plain.safetensors; is 0 "pictures in the model's own form"
+    cp plain.safetensors wide.safetensors
+    formed train formed $of --seed 1 --epochs 1 -o out=2 --weights wide --lr 0 --quiet --save tuned.safetensors; is 0 "and in that of listed weights"
+    formed inspect tuned.safetensors; is 0 "which are noted" "telar.weights = wide" "telar.options = more=1,out=2"
+    loss() { formed eval "$@" --json; printf '%s\n' "$output" | sed 's/.*"loss":\([^,]*\),.*/\1/'; }
+    own=$(loss --weights plain.safetensors $of) listed=$(loss formed --weights wide $of -o out=2) tuned=$(loss --weights tuned.safetensors $of)
+    [ -n "$own" ] && [ "$own" != "$listed" ] && [ "$listed" = "$tuned" ]; point $? "so that pictures are seen as they were ($own $listed $tuned)"
+else
+    skip "the form of pictures" "the plugin folder is not built"
+fi
 output=$(TELAR_PLUGIN_PATH="$work/crooked" "$telar" doctor 2>&1); status=$?
 is 0 "doctor names what is wrong in a plugin" "BAD  model    crooked" "model 'no-build': build is NULL"
 run inspect whole.safetensors; is 0 "inspect" "0.weight" "[128, 64]" "telar.model = mlp" "telar.seed = 11"
+run train digits-cnn -o width=8 --epochs 1 --seed 1 --quiet --save thin.safetensors; is 0 "train with an option"
+run eval --weights thin.safetensors -o dropout=0.5 --json; is 0 "an option beside those that the file notes" '"model":"digits-cnn"'
 run eval --weights whole.safetensors --confusion; is 0 "eval by the file's own notes" "mlp on digits (test)" "weighted avg" "<- predicted"
 run eval --weights whole.safetensors --json; is 0 "eval --json" '"accuracy":'; json_lines "eval --json is JSON"
 run predict --weights whole.safetensors --count 2 --seed 1; is 0 "predict" "sample" "%" "█"
@@ -228,6 +247,9 @@ case $output in *"
 run predict --weights mirror.safetensors --count 1 --seed 1; is 0 "predict by a model that reconstructs" "input and output" "█"
 wide=$(printf '%s\n' "$output" | awk 'NR == 2 {print (length($0) >= 40)}'); rows=$(printf '%s\n' "$output" | wc -l)
 [ "$wide" = 1 ] && [ "$rows" = 9 ]; point $? "draws both pictures side by side"
+run train odd-named --freeze '*' --replace last=10 --cache-features --epochs 1 --seed 1; is 0 "a step that needs all layers is not asked of one" "the training step of odd-named needs all of its layers" "accuracy"
+run train odd-update --freeze '*' --replace last=10 --cache-features; is 1 "an update of one's own has no features" "descends in a way of its own"
+run predict odd-forward --weights mirror.safetensors --data digits --count 2; is 1 "predict takes the model's own forward, with all fields" "the forward slot was called with 2 tensors"
 run predict --weights mirror.safetensors --count 2 --json; is 0 "predict --json" '"mean_squared_error":'; json_lines "which is JSON"
 mkdir -p mirrored/more; cp "$TEST_SRCDIR"/tests/golden/pictures/birds/*.png mirrored/more; echo none >mirrored/damaged.png; found=$(find mirrored/more -name "*.png" | wc -l)
 if "$telar" data mirrored/more/rgb.png >/dev/null 2>&1; then

@@ -193,6 +193,38 @@ static void test_errors(void)
     tl_error_clear();
 }
 
+/* An option that a layer does not have, and an input that it does not look at, must not pass in silence. */
+static void test_what_is_not_read(void)
+{
+    const struct tl_layer_options all = {.no_bias = true, .stride = {0, 1}, .padding = {1}, .dilation = {1}, .output_padding = {1}, .groups = 1, .eps = 1,
+                                         .momentum = 1, .not_affine = true, .not_tracked = true, .ceil_mode = true, .exclude_pad = true, .padding_row = true,
+                                         .padding_idx = 1, .in_place = true, .num_layers = 1, .batch_first = true, .bidirectional = true, .dropout = 0.5, .relu = true};
+    REFUSED(tl_nn_linear(3, 2, .stride = {2}), "Linear: has no option stride; it has: no_bias");
+    REFUSED(tl_nn_linear(3, 2, .dropout = TL_ZERO), "Linear: has no option dropout");
+    REFUSED(tl_nn_conv2d(3, 2, 1, .output_padding = {1}), "Conv2d: has no option output_padding; it has: no_bias, stride, padding, dilation, groups");
+    REFUSED(tl_nn_conv1d(3, 2, 1, .ceil_mode = true), "Conv1d: has no option ceil_mode");
+    REFUSED(tl_nn_conv1d(3, 2, 1, .padding = {1, 2}), "Conv1d: stride, padding and dilation are one number each");
+    REFUSED(tl_nn_conv_transpose2d(3, 2, 1, .eps = 1), "ConvTranspose2d: has no option eps");
+    REFUSED(tl_nn_batch_norm2d(3, .padding = {1}), "BatchNorm2d: has no option padding; it has: no_bias, eps, momentum, not_affine, not_tracked");
+    REFUSED(tl_nn_layer_norm(3, .momentum = 0.1), "LayerNorm: has no option momentum");
+    REFUSED(tl_nn_embedding(3, 2, .no_bias = true), "Embedding: has no option no_bias; it has: padding_row, padding_idx");
+    REFUSED(tl_nn_lstm(3, 2, .relu = true), "LSTM: has no option relu");
+    REFUSED(tl_nn_rnn_cell(3, 2, .num_layers = 2), "RNNCell: has no option num_layers; it has: no_bias, relu");
+    REFUSED(tl_nn_gru_cell(3, 2, .relu = true), "GRUCell: has no option relu; it has: no_bias");
+    REFUSED(tl_nn_max_pool2d(2, .exclude_pad = true), "MaxPool2d: has no option exclude_pad");
+    REFUSED(tl_nn_avg_pool2d(2, .dilation = {2}), "AvgPool2d: has no option dilation");
+    REFUSED(tl_nn_unfold(2, .groups = 1), "Unfold: has no option groups");
+    REFUSED(tl_nn_fold(4, 4, 2, .in_place = true), "Fold: has no option in_place");
+    REFUSED(tl_nn_relu_with(&all), "ReLU: has no option no_bias; it has: in_place");
+    tl_module *layers[] = {tl_nn_linear(3, 3), tl_nn_relu(), tl_nn_softmax(0), tl_nn_flatten(), tl_nn_identity(), tl_nn_dropout(0.5),
+                           TL_SEQUENTIAL(tl_nn_linear(3, 3)), tl_nn_layer_norm(3)};
+    for (size_t i = 0; i < sizeof layers / sizeof *layers; i++) {
+        tl_tensor *x = tl_ones(TL_SHAPE(2, 3), (struct tl_options){0}), *two[] = {x, x};
+        REFUSED(tl_forward_n(layers[i], two, 2), "takes one input, not 2");
+        tl_module_free(layers[i]);
+    }
+}
+
 int main(void)
 {
     TL_SCOPE test_init();
@@ -200,5 +232,6 @@ int main(void)
     TL_SCOPE test_print();
     TL_SCOPE test_forward();
     TL_SCOPE test_errors();
+    TL_SCOPE test_what_is_not_read();
     return done_testing();
 }

@@ -31,7 +31,7 @@ static void count_destroyed(tl_module *m)
     destroyed++;
 }
 
-static const struct tl_module_class echo_class = {sizeof echo_class, "Echo", echo, NULL, count_destroyed};
+static const struct tl_module_class echo_class = {sizeof echo_class, "Echo", echo, NULL, count_destroyed, 0};
 
 static void test_building(void)
 {

@@ -225,7 +225,7 @@ static void test_resume(void)
               .on_batch = stop_in_epoch_3, .checkpoint = path) == TL_OK && tl_history_count(middle.history) == 2,
        "resume: stopped in the middle of the third epoch: %s", tl_error_message());
     struct run rest = begin(98, false);
-    ok(tl_module_load_weights(rest.net, path) == TL_OK && same_weights(&rest, &middle), "checkpoint: its weights alone");
+    ok(tl_module_load(rest.net, path) == TL_OK && same_weights(&rest, &middle), "checkpoint: its weights alone");
     check(tl_fit(rest.net, rest.train, rest.optimizer, .epochs = 5, .schedule = rest.schedule, .validation = rest.validation,
               .history = rest.history,
               .resume = path) == TL_OK, "resume: from there: %s", tl_error_message());
@@ -357,7 +357,7 @@ static void test_checkpoint(void)
     check(tl_early_stopping_restore(stopping[1]) == TL_OK, "checkpoint: the best weights: %s", tl_error_message());
     weights_of(&v.run, now);
     ok(memcmp(best, now, sizeof now) == 0, "checkpoint: are those of then");
-    ok(tl_module_load_weights(w.run.net, path) == TL_OK, "checkpoint: the weights alone");
+    ok(tl_module_load(w.run.net, path) == TL_OK, "checkpoint: the weights alone");
     weights_of(&w.run, now);
     ok(memcmp(best, now, sizeof now) == 0, "checkpoint: are the best");
     tl_early_stopping_free(stopping[0]), tl_early_stopping_free(stopping[1]);
@@ -383,6 +383,58 @@ static tl_status keep_third(const struct tl_fit_event *e, void *ctx)
     return TL_OK;
 }
 
+/* A caller who was built when there were fewer options. */
+static tl_tensor *no_loss(tl_tensor *output, tl_tensor *const *batch, int n, void *ctx)
+{
+    (void)output, (void)batch, (void)n, (void)ctx;
+    tl_fail(TL_ERR_STATE, "an option was read that the caller does not know");
+    return NULL;
+}
+
+static void test_fewer_options(void)
+{
+    struct run r = begin(3, false);
+    struct tl_fit_options o = {.struct_size = offsetof(struct tl_fit_options, loss), .epochs = 2, .loss = no_loss, .metric = no_loss};
+    check(tl_fit_with(r.net, r.train, r.optimizer, &o) == TL_OK, "fit reads the options that the caller knows: %s", tl_error_message());
+    check(tl_evaluate(r.net, r.validation, &o, NULL, NULL, NULL) == TL_OK, "so does evaluate: %s", tl_error_message());
+    tl_loader_start(r.train);
+    TL_SCOPE {
+        tl_tensor *batch[TL_MAX_FIELDS];
+        check(tl_loader_next(r.train, batch) == 1 && tl_fit_step(r.net, r.optimizer, batch, 2, &o), "and a single step: %s", tl_error_message());
+    }
+    struct tl_early_stopping_options patient = {.struct_size = offsetof(struct tl_early_stopping_options, min_delta), .patience = 1, .min_delta = -1};
+    tl_early_stopping *e = tl_early_stopping_with(&patient);
+    check(e != NULL, "and early stopping: %s", tl_error_message());
+    tl_early_stopping_free(e);
+    end(&r);
+    tl_error_clear();
+}
+
+/* Parts that are held stay in evaluation mode, in the loop and around it. */
+static void test_held(void)
+{
+    struct run r = begin(3, false);
+    tl_module *norm = tl_nn_batch_norm1d(16), *free_norm = tl_nn_batch_norm1d(CLASSES);
+    check(tl_module_replace(r.net, "1", norm) == TL_OK && tl_sequential_append(r.net, free_norm), "two norms");
+    tl_hold_eval(norm, true);
+    check(!tl_is_training(norm) && tl_is_training(free_norm) && tl_is_training(r.net), "one is held in evaluation mode");
+    tl_train(r.net);
+    check(!tl_is_training(norm) && tl_is_training(free_norm), "also when all are to train");
+    check(tl_fit(r.net, r.train, r.optimizer, .epochs = 2, .validation = r.validation) == TL_OK, "trained: %s", tl_error_message());
+    TL_SCOPE
+    {
+        tl_tensor *held = tl_module_get(norm, "running_mean"), *moved = tl_module_get(free_norm, "running_mean");
+        check(tl_item(tl_any(tl_ne(held, tl_scalar(0)))) == 0, "its statistics are as they were");
+        check(tl_item(tl_any(tl_ne(moved, tl_scalar(0)))) == 1, "the other's are not");
+    }
+    tl_hold_eval(norm, false);
+    check(!tl_is_training(norm), "let go of, it stays in the mode that it has");
+    tl_train(r.net);
+    check(tl_is_training(norm), "until it is to train");
+    tl_hold_eval(NULL, true);
+    end(&r);
+}
+
 static void test_early_stopping(void)
 {
     struct run r = begin(4, false), s = begin(5, false);
@@ -394,7 +446,7 @@ static void test_early_stopping(void)
     ok(tl_history_count(r.history) == 6, "early stopping: three epochs after the best (%zu)", tl_history_count(r.history));
     weights_of(&r, now);
     ok(memcmp(now, best_weights, sizeof now) == 0, "early stopping: the best weights are put back");
-    ok(tl_module_load_weights(s.net, path) == TL_OK, "early stopping: weights of the checkpoint");
+    ok(tl_module_load(s.net, path) == TL_OK, "early stopping: weights of the checkpoint");
     weights_of(&s, now);
     ok(memcmp(now, best_weights, sizeof now) == 0, "early stopping: which are the best ones");
     end(&r), end(&s);
@@ -485,7 +537,7 @@ static void test_silence(void)
               "evaluate: %s", tl_error_message());
         tl_error_clear();
     }
-    static const struct tl_module_class silent = {sizeof silent, "Silent", silent_forward, NULL, NULL};
+    static const struct tl_module_class silent = {sizeof silent, "Silent", silent_forward, NULL, NULL, 0};
     tl_module *m = tl_module_new(&silent, sizeof(char));
     TL_SCOPE check(!tl_forward(m, tl_zeros(TL_SHAPE(1), (struct tl_options){0})) && tl_error_code() == TL_ERR_STATE, "forward: %s",
                    tl_error_message());
@@ -574,7 +626,7 @@ static void test_bad_checkpoints(void)
           tl_error_message());
     tl_error_clear();
     struct run third = begin(8, false);
-    check(tl_module_load_weights(third.net, bad) == TL_OK && same_weights(&third, &r), "whose weights can be loaded: %s",
+    check(tl_module_load(third.net, bad) == TL_OK && same_weights(&third, &r), "whose weights can be loaded: %s",
           tl_error_message());
     end(&third);
     weights_of(&other, after);
@@ -700,6 +752,8 @@ int main(void)
     test_whole();
     test_checkpoint();
     test_early_stopping();
+    test_fewer_options();
+    test_held();
     test_failures();
     test_silence();
     test_bad_checkpoints();

@@ -161,7 +161,7 @@ static tl_tensor *half_forward(tl_module *m, tl_tensor *const *x, int n)
 
 static void test_idle(void)
 {
-    static const struct tl_module_class half = {sizeof half, "Half", half_forward, NULL, NULL};
+    static const struct tl_module_class half = {sizeof half, "Half", half_forward, NULL, NULL, 0};
     tl_module *net = tl_module_new(&half, 1);
     tl_module_add(net, "used", tl_nn_linear(4, 3));
     tl_module_add(net, "unused", TL_SEQUENTIAL(tl_nn_linear(3, 2), tl_nn_relu()));

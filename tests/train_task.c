@@ -172,6 +172,19 @@ static void test_requests(void)
     }
     fails(!tl_data_open("d-good", .split = "tset"), TL_ERR_ARGUMENT, "there are train, test and all", "a split that is not there");
     fails(!tl_data_open("d-good", .options = "clases=3"), TL_ERR_NOT_FOUND, "did you mean \"classes\"", "a misspelt option");
+    static const char *const paths[][2] = {{"a.good", "d-by-ending"}, {"./a.MORE.Good", "d-by-ending"}, {"b.even.more.good", "d-by-longer"},
+                                           {"a.goods", "d-by-longer"}, {"a.csv", "csv"}};
+    for (size_t i = 0; i < sizeof paths / sizeof *paths; i++) {
+        const struct tl_data_source *s = tl_data_source_of(paths[i][0]);
+        is_string(s ? s->name : tl_error_message(), paths[i][1], "who reads a file of this name");
+        tl_error_clear();
+    }
+    const struct tl_data_source *any = tl_data_find_path(files_mkdir("any")), *known = tl_data_find_path(files_mkdir("known"));
+    is_string(known ? known->name : tl_error_message(), "d-by-longer", "a folder is read by who knows it");
+    is_string(any ? any->name : tl_error_message(), "d-by-ending", "else by the first who takes any");
+    const struct tl_data_source *early = tl_data_find("d-first-version");
+    ok(early && !early->endings && !early->reads_folder, "what an early table does not have is not read");
+    fails(!tl_data_open("./x.unknown"), TL_ERR_NOT_FOUND, ".even.more.good, .GOODS, re.good, .good, .more.good", "an ending that nobody reads");
     fails(!tl_data_open("d-godo"), TL_ERR_NOT_FOUND, "did you mean \"d-good\"", "a misspelt data set");
     fails(!tl_data_open("d-good", .test_share = 1.5), TL_ERR_ARGUMENT, "between 0 and 1", "a test share over 1");
 
@@ -184,6 +197,15 @@ static void test_requests(void)
     ok(tl_config_mentions(text, "a") && tl_config_mentions(text, "b") && !tl_config_mentions(text, "2"), "options that a text sets");
     is_string(tl_config_text(c, "a"), "1,2\\3", "and comes back");
     is_string(tl_config_text(c, "b"), "2", "beside the other");
+    free(text);
+    text = tl_config_join("a=1\\,b=7\\\\,b=2,bool,ab=3", "b=4");
+    is_string(text, "a=1\\,b=7\\\\,bool,ab=3,b=4", "two texts in one: the second has the last word");
+    free(text);
+    text = tl_config_join(NULL, "b=4");
+    is_string(text, "b=4", "either may be NULL");
+    free(text);
+    text = tl_config_join("a,b=4", "a=no,b=");
+    is_string(text, "a=no,b=", "or set all of the other's");
     free(text);
     tl_config_free(c);
     c = tl_config_new("it", texts, NULL);
@@ -406,6 +428,53 @@ static void test_weights(void)
     free((char *)had);
 }
 
+/* Weights decide how the model is built and what its pictures are brought into. */
+static void test_pretrained(void)
+{
+    const struct tl_model *m = tl_model_find("formed");
+    char path[4200];
+    tl_module *made = tl_model_build("formed", "out=4"), *net;
+    struct tl_config *c = NULL, *plain = tl_model_configure(m, NULL);
+    snprintf(path, sizeof path, "%s/wide.safetensors", files_folder);
+    ok(tl_module_save(made, path) == TL_OK, "weights are saved: %s", tl_error_message());
+    net = tl_model_pretrained(m, NULL, "more=2", &c);
+    ok(net && c, "the first weights that a model lists are loaded: %s", tl_error_message());
+    is_int(tl_config_int(c, "out"), 4, "as wide as they are");
+    is_int(tl_config_int(c, "more"), 2, "one's own options come behind theirs");
+    TL_SCOPE
+    {
+        ok(tl_equal(tl_module_get(net, "1.weight"), tl_module_get(made, "1.weight")), "with their values");
+        tl_tensor *x = tl_ones(TL_SHAPE(2, 3, 4, 4), (struct tl_options){0}), *pair[] = {x, tl_mul_s(x, 2)};
+        ok(tl_item(tl_amax(tl_model_preprocess(m, c, x))) == 2 && tl_model_pictures(m, c)->resize == 6, "pictures are brought into the weights' form");
+        ok(tl_item(tl_amax(tl_model_preprocess(m, plain, x))) == 1 && tl_model_pictures(m, plain)->resize == 8, "without them into the model's");
+        char *of_weights = tl_model_picture_options(m, c), *of_model = tl_model_picture_options(m, plain);
+        is_string(of_weights, "resize=6,crop=4", "files are read so for the weights");
+        is_string(of_model, "resize=8,crop=4", "and so for the model");
+        free(of_weights);
+        free(of_model);
+        fails(!tl_model_picture_options(tl_model_find("three"), plain), TL_ERR_UNSUPPORTED, "model three does not take pictures: its input is [4]", "no pictures");
+        const struct tl_model *paired = tl_model_find("paired");
+        ok(tl_equal(tl_model_forward(paired, c, net, pair, 2), tl_sub(tl_forward(net, pair[0]), tl_forward(net, pair[1]))), "the forward slot sees the whole batch");
+        fails(!tl_model_forward(paired, c, net, pair, 1), TL_ERR_PLUGIN, "model paired: forward() gave NULL", "a forward slot that gives nothing");
+        fails(!tl_model_advance(m, c, net, x, &(struct tl_rnn_state){0}), TL_ERR_UNSUPPORTED, "formed", "to go on with what is no language");
+        const struct tl_model *early = tl_model_find("early");
+        ok(early && !early->pictures && !early->forward && !early->advance, "what an early table does not have is not read");
+        ok(tl_equal(tl_model_forward(early, plain, net, &x, 1), tl_forward(net, x)), "and its module's forward is taken");
+    }
+    tl_module_free(net);
+    tl_config_free(c);
+    c = plain;
+    fails(!tl_model_pretrained(m, "wide", "out=5", &c), TL_ERR_SHAPE, "1.weight", "weights of another width");
+    ok(c == plain, "the configuration is as it was");
+    fails(!tl_model_pretrained(m, "plain", NULL, NULL), TL_ERR_NOT_FOUND, "telar fetch formed:plain", "weights that are not here");
+    fails(!tl_model_pretrained(m, "none", NULL, NULL), TL_ERR_NOT_FOUND, "it has: wide, plain", "weights that are not listed");
+    fails(!tl_model_pretrained(tl_model_find("mlp"), NULL, NULL, NULL), TL_ERR_NOT_FOUND, "lists no weights", "a model without any");
+    ok((net = tl_model_pretrained(m, "wide", NULL, NULL)) != NULL, "nobody need ask for the configuration");
+    tl_module_free(net);
+    tl_config_free(plain);
+    tl_module_free(made);
+}
+
 int main(void)
 {
     files_begin("train_task");
@@ -429,6 +498,7 @@ int main(void)
     test_tasks();
     test_regression();
     test_weights();
+    test_pretrained();
     files_end();
     return done_testing();
 }

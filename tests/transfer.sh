@@ -9,6 +9,11 @@ run train digits-cnn --weights base.safetensors --freeze '*' --replace fc=32,10 
 is 0 "its last layer is replaced, and trained on cached features" "trained:   8554 of them, on cached features" "accuracy"
 run train digits-cnn --weights base.safetensors --freeze '*' --replace fc=10 --epochs 2 --lr 0.01 --seed 1
 is 0 "or through the whole network" "trained:   2570 of them"
+losses() { "$telar" train digits-cnn --weights base.safetensors -o dropout=0 --freeze '*' --replace fc=10 --epochs 1 --lr 0.01 --seed 1 --json "$@" 2>/dev/null |
+    sed -n 's/.*"train_loss":\([0-9.]*\),.*"validation_loss":\([0-9.]*\),.*/\1 \2/p'; }
+losses >through; losses --cache-features >cached
+[ "$(wc -l <through)" = 1 ] && paste -d ' ' through cached | awk '{ if ($1 - $3 > 1e-5 || $3 - $1 > 1e-5 || $2 - $4 > 1e-5 || $4 - $2 > 1e-5) bad = 1 } END { exit bad }'
+point $? "which is the same: frozen batch norms keep their statistics ($(tr '\n' ' ' <through | cat - cached | tr '\n' ' '))"
 run eval --weights head.safetensors; is 0 "the file says how it was made" "digits-cnn on digits (test)" "accuracy 9"
 run eval --weights head.safetensors --json; is 0 "in numbers" '"accuracy":0.9'
 run predict --weights head.safetensors --count 2 --seed 1; is 0 "and predicts"

@@ -76,6 +76,8 @@ TL_PUBLIC void tl_config_free(struct tl_config *c);
 TL_PUBLIC tl_status tl_config_check(const char *owner, const struct tl_plugin_option *options);
 /** Does the text set this option? */
 TL_PUBLIC bool tl_config_mentions(const char *text, const char *name);
+/** Two such texts in one, the second with the last word: what it sets is left out of the first. Either may be NULL. malloc()ed; NULL and an error. */
+TL_PUBLIC char *tl_config_join(const char *first, const char *second);
 /** text with ",name=value" appended (the comma only if there is something before), what must be escaped in value escaped. malloc()ed;
  *  NULL and an error. value NULL: the bare name. */
 TL_PUBLIC char *tl_config_append(const char *text, const char *name, const char *value);

@@ -127,6 +127,13 @@ struct tl_data_request {
  *  open() gives the whole set, whatever is asked for, and the host cuts the part out with tl_data_split(). */
 #define TL_DATA_OWN_SPLIT UINT32_C(1)
 
+/** How sure is a source that a folder is one that it reads? Of several the surest is taken. */
+enum tl_folder {
+    TL_FOLDER_NO = 0,
+    TL_FOLDER_ANY = 1,  /**< it reads any, if nobody knows better */
+    TL_FOLDER_KNOWN = 2 /**< what lies in it says so */
+};
+
 /** One data set, or one kind of files, that a plugin can open. Append only. */
 struct tl_data_source {
     uint32_t struct_size;
@@ -135,6 +142,11 @@ struct tl_data_source {
     const struct tl_plugin_option *options; /**< ends with name NULL; NULL: none */
     /** Open it. NULL and an error (tl_fail()) otherwise. Required. */
     tl_dataset *(*open)(const struct tl_data_request *r);
+    /** How names of files end that it reads, ".csv", ".csv.gz", NULL-terminated; letters' case is ignored, and the longest that fits counts. So a
+     *  path alone is enough: --data wines.csv. Optional. */
+    const char *const *endings;
+    /** Is this folder one that it reads? It looks at names only. Optional. */
+    enum tl_folder (*reads_folder)(const char *path);
 };
 
 /** The table of a data plugin. Append only. */
@@ -154,7 +166,7 @@ struct tl_data_plugin {
 TL_PUBLIC size_t tl_data_sources(const struct tl_data_source **list, size_t capacity);
 /** By name; NULL and an error that lists what there is (with the nearest name). */
 TL_PUBLIC const struct tl_data_source *tl_data_find(const char *name);
-/** The source that reads this file or folder, by the name's ending or by what lies in it; NULL and an error. */
+/** The source that reads this file or folder, by the endings and the answers of all; NULL and an error. */
 TL_PUBLIC const struct tl_data_source *tl_data_find_path(const char *path);
 
 /** The source that tl_data_open() would ask for this: a name, a path, or a name and a path, "text:file.txt"; NULL and an error. */
@@ -164,6 +176,7 @@ static_assert(offsetof(struct tl_dataset_class, labels) == 4 * sizeof(void *), "
 static_assert(offsetof(struct tl_dataset_info, columns) == 5 * 8 + 8 * TL_MAX_DIMS + sizeof(void *) ||
                   sizeof(void *) != 8, "tl_dataset_info only grows at its end");
 static_assert(offsetof(struct tl_data_source, open) == 8 + 3 * sizeof(void *), "tl_data_source only grows at its end");
+static_assert(offsetof(struct tl_data_source, reads_folder) == 8 + 5 * sizeof(void *), "tl_data_source only grows at its end");
 static_assert(offsetof(struct tl_data_plugin, sources) == 8, "tl_data_plugin only grows at its end");
 
 #ifdef __cplusplus

@@ -43,17 +43,6 @@ TL_PUBLIC const char *tl_task_name(enum tl_task t);
 
 /* ---- Plugins ------------------------------------------------------------------------------------------------------ */
 
-/** Weights that fit a model and where they are to be had. Tables end with an entry whose name is NULL. */
-struct tl_model_weights {
-    const char *name;   /**< what users write: --weights NAME */
-    const char *url;    /**< where the file is; its last part is the file's name */
-    const char *sha256; /**< 64 hexadecimal digits, or the first of them, 8 at least, where no more is known (as torchvision's file
-                         *   names end); what is there is checked. NULL: not checked */
-    const char *note;   /**< a line: trained on what, how good */
-    const char *options; /**< what the model must be built with: "width=0.25"; NULL: its defaults */
-    const void *reserved[3]; /**< NULL */
-};
-
 /** How pictures become a model's inputs, as torchvision's ImageClassification does it: the shorter side is resized to `resize`, the
  *  middle crop x crop is cut out, values are brought into [0, 1], and from each channel its mean is subtracted and the difference
  *  divided by its deviation. tl_model_preprocess() does the last step for batches [n, 3, h, w] with values in [0, 1]; pictures of
@@ -64,6 +53,18 @@ struct tl_picture_form {
 };
 /** What networks that were trained on ImageNet expect: {256, 224, TL_IMAGENET_SCALE}. */
 #define TL_IMAGENET_SCALE {0.485, 0.456, 0.406}, {0.229, 0.224, 0.225}
+
+/** Weights that fit a model and where they are to be had. Tables end with an entry whose name is NULL. */
+struct tl_model_weights {
+    const char *name;   /**< what users write: --weights NAME */
+    const char *url;    /**< where the file is; its last part is the file's name */
+    const char *sha256; /**< 64 hexadecimal digits, or the first of them, 8 at least, where no more is known (as torchvision's file
+                         *   names end); what is there is checked. NULL: not checked */
+    const char *note;   /**< a line: trained on what, how good */
+    const char *options; /**< what the model must be built with: "width=0.25"; NULL: its defaults */
+    const struct tl_picture_form *pictures; /**< how pictures are brought into form for them; NULL: as the model says */
+    const void *reserved[2]; /**< NULL */
+};
 
 /** How a model is usually trained: what `telar train` does where the command line is silent. Zeros leave a setting alone. */
 struct tl_model_training {
@@ -91,7 +92,7 @@ struct tl_model {
     tl_module *(*build)(const struct tl_config *c);
     /** Bring the inputs of a batch, batch[0], into the model's form; the other fields are left alone. Runs before forward and step, in
      *  training, evaluation and prediction. Optional: samples are given the shape that input_shape says, if they have as many
-     *  values, everything but i32 and i64 becomes f32, and pictures are scaled as `pictures` says. */
+     *  values, everything but i32 and i64 becomes f32, and pictures are scaled as tl_model_pictures() says. */
     tl_tensor *(*preprocess)(const struct tl_config *c, tl_tensor *input);
     /** Names of the classes, NULL-terminated. Optional. A data set's own names win; these are used where there is no data set, or
      *  one with as many classes and no names. */
@@ -102,7 +103,8 @@ struct tl_model {
     const struct tl_picture_form *pictures; /**< of models for pictures that were trained on a certain form. Optional */
 
     /** The output for a batch of n tensors, of a model that needs more of it than batch[0], or keeps something from batch to batch. Runs
-     *  in the places of tl_forward(m, batch[0]), which must work as well. Optional. */
+     *  in the places of tl_forward(m, batch[0]), which must work as well. What it keeps is of the module, which then serves one thread at a time.
+     *  Optional. */
     tl_tensor *(*forward)(const struct tl_config *c, tl_module *m, tl_tensor *const *batch, int n);
     /** An input of this shape (with the batch) in the form that the network takes, for summaries and timing: tokens below the size of the
      *  vocabulary. Optional: normal numbers, f32. */
@@ -145,27 +147,44 @@ static_assert(sizeof(struct tl_model_weights) == 8 * sizeof(void *), "entries of
 
 /* ---- Finding and building ------------------------------------------------------------------------------------------- */
 
-/** Every model of every plugin: returns their number and fills at most capacity entries. Loads all model plugins. */
+/** Every model of every plugin: returns their number and fills at most capacity entries. Loads all model plugins. The tables are of this header's size:
+ *  what an older plugin does not have is NULL. */
 TL_PUBLIC size_t tl_models(const struct tl_model **list, size_t capacity);
 /** By name; NULL and an error that lists what there is (with the nearest name). */
 TL_PUBLIC const struct tl_model *tl_model_find(const char *name);
 /** Parse "name=value,name=value" (lists: name=1:2:3); NULL and an error on an unknown name or a value out of range. Free it with
  *  tl_config_free(). */
 TL_PUBLIC struct tl_config *tl_model_configure(const struct tl_model *m, const char *options);
+/** The same for weights that the model lists (NULL: none): with what they must be built with where `options` are silent, and pictures are brought into
+ *  their form. */
+TL_PUBLIC struct tl_config *tl_model_configure_for(const struct tl_model *m, const struct tl_model_weights *weights, const char *options);
 /** Options that fit a data set: `options` with those appended that have a role and are not set in it. malloc()ed; NULL and an error. */
 TL_PUBLIC char *tl_model_options_for(const struct tl_model *m, const char *options, const struct tl_dataset_info *info);
 /** Build by name and options; and of what was found and configured. */
 TL_PUBLIC tl_module *tl_model_build(const char *name, const char *options);
 TL_PUBLIC tl_module *tl_model_build_with(const struct tl_model *m, const struct tl_config *c);
-/** How its pictures are brought into form; NULL if it does not say. */
-TL_PUBLIC const struct tl_picture_form *tl_model_pictures(const struct tl_model *m);
+/** Build a model as weights that it lists want it (weights NULL: the first) and load them: tl_model_pretrained(m, "IMAGENET1K_V1", NULL, &c).
+ *  `options` are as in tl_model_configure_for(). *config (config NULL: nobody asks for it) becomes the configuration, which preprocessing and
+ *  jobs need, and which tl_config_free() frees. The file must be here, where tl_model_weights_path() looks. NULL and an error: *config is as it was. */
+TL_PUBLIC tl_module *tl_model_pretrained(const struct tl_model *m, const char *weights, const char *options, struct tl_config **config);
+/** How pictures are brought into form: as the weights that it is configured for want it, else as the model says; NULL if neither does. */
+TL_PUBLIC const struct tl_picture_form *tl_model_pictures(const struct tl_model *m, const struct tl_config *c);
+/** Options of the data set "folder" by which picture files become its inputs, "resize=256,crop=224": of any size that the model is configured for, in the
+ *  proportion of tl_model_pictures(), or without that by height and width; malloc()ed. What is left is tl_model_preprocess(). TL_ERR_UNSUPPORTED if its
+ *  inputs are not one or three channels of height and width.
+ *      tl_data_open("photo.jpg", .options = options) */
+TL_PUBLIC char *tl_model_picture_options(const struct tl_model *m, const struct tl_config *c);
 /** How it is usually trained; NULL if it does not say. */
 TL_PUBLIC const struct tl_model_training *tl_model_training(const struct tl_model *m);
-/** n new samples of the trained module `net`, by the slot generate, in evaluation mode (the mode is restored) and without gradients, of the
+/** n new samples of the trained module `net`, by the slot generate, in evaluation mode (then back, as tl_evaluate() does) and without gradients, of the
  *  shape [n, …] that input_shape says. TL_ERR_UNSUPPORTED if the model does not generate. */
 TL_PUBLIC tl_tensor *tl_model_generate(const struct tl_model *m, const struct tl_config *c, tl_module *net, int64_t n);
-/** Bring inputs into the model's form, by its preprocess slot or what stands for it. */
+/** Bring inputs into the model's form, by its preprocess slot or what stands for it, pictures as tl_model_pictures() says. */
 TL_PUBLIC tl_tensor *tl_model_preprocess(const struct tl_model *m, const struct tl_config *c, tl_tensor *input);
+/** What a model's module `net` gives for a batch of n tensors, of which preprocessing had the first: by its forward slot, or tl_forward(net, batch[0]). */
+TL_PUBLIC tl_tensor *tl_model_forward(const struct tl_model *m, const struct tl_config *c, tl_module *net, tl_tensor *const *batch, int n);
+/** Logits of tokens [n, t] that go on from *state, which becomes the state at their end, by its advance slot; TL_ERR_UNSUPPORTED if it has none. */
+TL_PUBLIC tl_tensor *tl_model_advance(const struct tl_model *m, const struct tl_config *c, tl_module *net, tl_tensor *tokens, struct tl_rnn_state *state);
 /** An input of this shape, with its batch, as its example slot makes it, or of normal numbers. */
 TL_PUBLIC tl_tensor *tl_model_example(const struct tl_model *m, const struct tl_config *c, int ndim, const int64_t *shape);
 
@@ -173,6 +192,8 @@ TL_PUBLIC tl_tensor *tl_model_example(const struct tl_model *m, const struct tl_
  *  temperature 0 takes the most likely one; below 1 it is bolder, above 1 more random. g NULL: the default generator. On the host. */
 TL_PUBLIC tl_tensor *tl_sample_tokens(tl_tensor *logits, double temperature, int64_t top_k, tl_generator *g);
 
+/** The weights that the model lists under `name` (NULL: the first); NULL and an error that says which there are. */
+TL_PUBLIC const struct tl_model_weights *tl_model_weights_find(const struct tl_model *m, const char *name);
 /** The file of weights that the model lists under `name`: $TELAR_DATA, $XDG_DATA_HOME/telar and what is installed are searched for a
  *  file with the name at the end of its URL, each with its folder weights/ first, and its SHA-256 is compared if one is
  *  listed. malloc()ed; NULL and an error that says what was looked for where, and the URL. */

@@ -38,6 +38,7 @@ struct tl_module_class {
     void (*extra)(const tl_module *m, char *buffer, size_t size);
     /** Release what `fields` holds besides parameters, buffers and children. */
     void (*destroy)(tl_module *m);
+    int inputs; /**< forward takes exactly so many, and is not called with others; 0: it says itself what it takes */
 };
 
 /** A module of class `c` with `size` bytes of zeroed fields of its own. */
@@ -100,6 +101,10 @@ TL_PUBLIC int64_t tl_module_parameter_count(tl_module *m);
 TL_PUBLIC void tl_train(tl_module *m);
 TL_PUBLIC void tl_eval(tl_module *m);
 TL_PUBLIC bool tl_is_training(const tl_module *m);
+/** Hold m and all below in evaluation mode, whatever tl_train() says from now on, or let go of them again (their mode then stays what it is). For
+ *  parts of a network that is trained, in loops of one's own and in tl_fit(): a batch norm whose statistics are to stay, with frozen parameters or
+ *  without. Layers that are put in later are not held. */
+TL_PUBLIC void tl_hold_eval(tl_module *m, bool hold);
 /** Drop the gradients of all parameters (as PyTorch's set_to_none). */
 TL_PUBLIC void tl_zero_grad(tl_module *m);
 /** Move every parameter and buffer to a device, or convert the floating ones to a floating dtype. Everything is converted before
@@ -109,7 +114,7 @@ TL_PUBLIC tl_status tl_module_to_dtype(tl_module *m, tl_dtype dtype);
 
 /** Stop training the parameters whose dotted names match, and start again: patterns as of a shell, several with commas, "*" for all
  *  ("layer1.*,conv1.weight"). Frozen parameters need no memory for gradients, and the backward pass stops where all below is frozen. Running
- *  statistics of batch norms are no parameters: keep a frozen part in evaluation mode to leave them alone. *n (NULL is allowed): how many matched.
+ *  statistics of batch norms are no parameters, and go on moving in training, as in PyTorch: tl_hold_eval() leaves them alone. *n (NULL is allowed): how many matched.
  *  A pattern that matches nothing is TL_ERR_NOT_FOUND, and changes nothing. Make the optimizer afterwards. */
 TL_PUBLIC tl_status tl_module_freeze(tl_module *m, const char *patterns, size_t *n);
 TL_PUBLIC tl_status tl_module_unfreeze(tl_module *m, const char *patterns, size_t *n);
@@ -138,7 +143,8 @@ TL_PUBLIC tl_status tl_module_load_state(tl_module *m, const tl_state *s, bool s
 TL_PUBLIC tl_status tl_module_load_state_with(tl_module *m, const tl_state *s, const struct tl_load_options *o);
 /** tl_state_save(tl_module_state(m), path). */
 TL_PUBLIC tl_status tl_module_save(tl_module *m, const char *path);
-/** tl_state_load(path), then tl_module_load_state_with(): tl_module_load(net, "resnet18.pth", .lenient = true). */
+/** tl_state_load(path), then tl_module_load_state_with(): tl_module_load(net, "resnet18.pth", .lenient = true). Of a checkpoint: the weights that it
+ *  has to use. */
 #define tl_module_load(m, ...)                            \
     tl_module_load_with(m, TL_FIRST_(__VA_ARGS__, 0),     \
                         &(struct tl_load_options){TL_REST_(__VA_ARGS__, .struct_size = sizeof(struct tl_load_options))})
@@ -151,7 +157,7 @@ TL_PUBLIC char *tl_module_to_string(const tl_module *m);
 /* ---- Layers ------------------------------------------------------------------------------------------------------- */
 
 /** Options of layers; the zero value is PyTorch's default, and an explicit 0 is TL_ZERO, or TL_NONE_SIZE in a pair (<telar/attrs.h>).
- *  Each layer's comment says which it reads. */
+ *  Each layer's comment says which it has; another one that is set is TL_ERR_ARGUMENT. */
 struct tl_layer_options {
     size_t struct_size; /**< set by the macros */
     bool no_bias;
@@ -189,7 +195,7 @@ TL_PUBLIC tl_module *tl_nn_linear_with(int64_t in, int64_t out, const struct tl_
     tl_nn_conv2d_with(in, out, TL_FIRST_(__VA_ARGS__, 0), TL_FIRST_(__VA_ARGS__, 0), TL_LAYER_(__VA_ARGS__))
 #define tl_nn_conv2d_rect(in, out, kernel_h, ...) tl_nn_conv2d_with(in, out, kernel_h, TL_FIRST_(__VA_ARGS__, 0), TL_LAYER_(__VA_ARGS__))
 TL_PUBLIC tl_module *tl_nn_conv2d_with(int64_t in, int64_t out, int64_t kernel_h, int64_t kernel_w, const struct tl_layer_options *o);
-/** Over sequences [n, in, l]. Options: stride padding dilation (first half of each pair) groups no_bias. */
+/** Over sequences [n, in, l]. Options: stride padding dilation (one number each) groups no_bias. */
 #define tl_nn_conv1d(in, out, ...) tl_nn_conv1d_with(in, out, TL_FIRST_(__VA_ARGS__, 0), TL_LAYER_(__VA_ARGS__))
 TL_PUBLIC tl_module *tl_nn_conv1d_with(int64_t in, int64_t out, int64_t kernel, const struct tl_layer_options *o);
 /** The gradient of a convolution with respect to its input, as a layer: pictures grow. Options: stride padding output_padding

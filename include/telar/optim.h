@@ -201,14 +201,16 @@ typedef struct tl_early_stopping tl_early_stopping;
 
 /** Options of early stopping. */
 struct tl_early_stopping_options {
+    size_t struct_size;
     int64_t patience;  /**< steps without improvement that are borne; the next one stops. 0: stop at the first */
     double min_delta;  /**< less than this is no improvement */
     bool rises;        /**< larger is better */
     tl_module *module; /**< keep a copy of its parameters and buffers as they were at the best step; NULL: do not */
 };
 /** tl_early_stopping_new(.patience = 5, .module = net). The module must outlive it. */
-#define tl_early_stopping_new(...) tl_early_stopping_with((struct tl_early_stopping_options){__VA_ARGS__})
-TL_PUBLIC tl_early_stopping *tl_early_stopping_with(struct tl_early_stopping_options o);
+#define tl_early_stopping_new(...) \
+    tl_early_stopping_with(&(struct tl_early_stopping_options){.struct_size = sizeof(struct tl_early_stopping_options), __VA_ARGS__})
+TL_PUBLIC tl_early_stopping *tl_early_stopping_with(const struct tl_early_stopping_options *o); /**< o may be NULL */
 /** Free it; NULL is allowed. */
 TL_PUBLIC void tl_early_stopping_free(tl_early_stopping *e);
 /** Report a step's metric. *stop says whether to end. NaN is never an improvement. */

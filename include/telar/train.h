@@ -171,7 +171,7 @@ struct tl_fit_options {
 };
 
 /** Train: for each epoch, for each batch: forward, loss, backward, step. On failure the module keeps the weights of the
- *  last finished step. Modes: training during batches, evaluation after the end. */
+ *  last finished step. Modes: tl_train() before each epoch (what is to stay in evaluation mode: tl_hold_eval()), tl_eval() after the end. */
 #define tl_fit(m, train, ...)                            \
     tl_fit_with(m, train, TL_FIRST_(__VA_ARGS__, 0), \
                 &(struct tl_fit_options){TL_REST_(__VA_ARGS__, .struct_size = sizeof(struct tl_fit_options))})
@@ -188,7 +188,7 @@ struct tl_evaluation {
     double loss, loss_std, metric, metric_std; /**< weighted as in struct tl_epoch; NaN if not measured */
     double seconds;
 };
-/** Run over a loader in evaluation mode without gradients; the mode is restored. Reads loss, metric, metric_name, step,
+/** Run over a loader in evaluation mode without gradients; a module that was in training mode is put back into it, by tl_train(). Reads loss, metric, metric_name, step,
  *  update, prepare, forward, function_ctx and progress of the options (NULL: cross entropy only). `each`, if given, sees every batch's output. */
 TL_PUBLIC tl_status tl_evaluate(tl_module *m, tl_loader *loader, const struct tl_fit_options *o,
                                 tl_status (*each)(tl_tensor *output, tl_tensor *const *batch, int n, void *ctx), void *ctx,
@@ -241,8 +241,6 @@ TL_PUBLIC tl_status tl_checkpoint_load(struct tl_checkpoint *c, const char *path
 /** The weights in what tl_state_load() gave, of a checkpoint or a plain weight file: all names that do not begin with "telar.". Free
  *  it. NULL passes through. */
 TL_PUBLIC tl_state *tl_state_weights(const tl_state *s);
-/** Load only the module's weights from a checkpoint or from a plain weight file. */
-TL_PUBLIC tl_status tl_module_load_weights(tl_module *m, const char *path);
 
 /* ---- Progress -------------------------------------------------------------------------------------------------- */
 

@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-const struct tl_picture_form imagenet_224 = {256, 224, TL_IMAGENET_SCALE};
+const struct tl_picture_form imagenet_224 = {256, 224, TL_IMAGENET_SCALE}, imagenet_232 = {232, 224, TL_IMAGENET_SCALE};
 
 int convnet_input_shape(const struct tl_config *c, int64_t shape[TL_MAX_DIMS])
 {

@@ -22,20 +22,19 @@
 /* The slot input_shape that goes with them. */
 int convnet_input_shape(const struct tl_config *c, int64_t shape[TL_MAX_DIMS]);
 
-
 /* Draw the weights of convolutions anew by He's rule (normal, fan_out) and set their biases to 0, in the order of the modules; those
  * of dense layers from a normal distribution of that deviation, with biases of 0, unless it is 0. Returns m; NULL and an error
  * (m is freed) on failure. NULL passes through. */
 tl_module *convnet_init(tl_module *m, double linear_deviation);
 
-/* A file of torchvision's weights: its name ends with the first digits of its SHA-256. */
-#define TORCHVISION_WEIGHTS(name_, file, digest, note_) \
-    {.name = name_, .url = "https://download.pytorch.org/models/" file "-" digest ".pth", .sha256 = digest, .note = note_}
+/* A file of torchvision's weights: its name ends with the first digits of its SHA-256. Last comes the note; further members may follow it. */
+#define TORCHVISION_WEIGHTS(name_, file, digest, ...) \
+    {.name = name_, .url = "https://download.pytorch.org/models/" file "-" digest ".pth", .sha256 = digest, .note = __VA_ARGS__}
 
 /* ImageNet's 1000 classes, as torchvision names them; made from imagenet.txt. */
 extern const char *const imagenet_labels[];
 
-/* How torchvision's transform for these networks treats pictures. */
-extern const struct tl_picture_form imagenet_224;
+/* How torchvision's transform for these networks treats pictures; and for weights by its newer recipe. */
+extern const struct tl_picture_form imagenet_224, imagenet_232;
 
 #endif

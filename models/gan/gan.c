@@ -69,7 +69,7 @@ static tl_tensor *forward(tl_module *m, tl_tensor *const *x, int n)
 
 tl_module *gan_new(int64_t latent)
 {
-    static const struct tl_module_class class = {sizeof class, "GAN", forward, NULL, NULL};
+    static const struct tl_module_class class = {sizeof class, "GAN", forward, NULL, NULL, 1};
     tl_module *m = tl_module_new(&class, sizeof(struct game));
     if (m)
         ((struct game *)tl_module_fields(m))->latent = latent;

@@ -50,7 +50,7 @@ static tl_module *layers(const struct tl_config *c)
 
 static tl_module *build(const struct tl_config *c)
 {
-    static const struct tl_module_class class = {sizeof class, "SequenceClassifier", forward, NULL, NULL};
+    static const struct tl_module_class class = {sizeof class, "SequenceClassifier", forward, NULL, NULL, 1};
     bool bidirectional = tl_config_bool(c, "bidirectional");
     tl_module *m = tl_module_new(&class, sizeof(struct classifier));
     if (!m)

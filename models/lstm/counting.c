@@ -17,7 +17,7 @@ static tl_tensor *forward(tl_module *m, tl_tensor *const *x, int n)
 
 static tl_module *build(const struct tl_config *c)
 {
-    static const struct tl_module_class class = {sizeof class, "Counting", forward, NULL, NULL};
+    static const struct tl_module_class class = {sizeof class, "Counting", forward, NULL, NULL, 1};
     tl_module *m = tl_module_new(&class, 0);
     tl_module_parameter(m, "U", tl_full(TL_SHAPE0, tl_config_float(c, "U"), (struct tl_options){0}));
     tl_module_parameter(m, "W", tl_full(TL_SHAPE0, tl_config_float(c, "W"), (struct tl_options){0}));

@@ -120,7 +120,7 @@ static void tied_extra(const tl_module *m, char *buffer, size_t size)
 /* The dense layer is drawn as ever, so that what is drawn after it is the same; then its weight gives way. */
 static tl_module *tied_decoder(tl_tensor *table, int64_t hidden, int64_t vocabulary)
 {
-    static const struct tl_module_class class = {sizeof class, "Linear", tied_forward, tied_extra, NULL};
+    static const struct tl_module_class class = {sizeof class, "Linear", tied_forward, tied_extra, NULL, 1};
     tl_module *dense = tl_nn_linear(hidden, vocabulary), *m = dense ? tl_module_new(&class, 0) : NULL;
     tl_module_parameter(m, "weight", table);
     tl_module_parameter(m, "bias", dense ? tl_module_get(dense, "bias") : NULL);
@@ -133,7 +133,7 @@ static tl_module *tied_decoder(tl_tensor *table, int64_t hidden, int64_t vocabul
 static tl_module *build_with(const struct tl_config *c,
                              tl_module *(*layers)(int64_t features, int64_t hidden, const struct tl_layer_options *o))
 {
-    static const struct tl_module_class class = {sizeof class, "Language", forward, NULL, destroy};
+    static const struct tl_module_class class = {sizeof class, "Language", forward, NULL, destroy, 1};
     int64_t vocabulary = tl_config_int(c, "vocabulary"), embedding = tl_config_int(c, "embedding"), hidden = tl_config_int(c, "hidden");
     bool tied = tl_config_bool(c, "tied");
     struct tl_layer_options o = {.struct_size = sizeof o, .num_layers = tl_config_int(c, "layers")};

@@ -94,7 +94,7 @@ static const struct tl_plugin_option options[] = {
 static const struct tl_model_weights weights[] = {
     TORCHVISION_WEIGHTS("IMAGENET1K_V1", "mobilenet_v2", "b0353104", "ImageNet, 1000 classes: 71.878 % right at the first guess, 90.286 % within five"),
     TORCHVISION_WEIGHTS("IMAGENET1K_V2", "mobilenet_v2", "7ebf99e0",
-                        "the same by a newer recipe, for pictures resized to 232: 72.154 % right at the first guess, 90.822 % within five"),
+                        "the same by a newer recipe, for pictures resized to 232: 72.154 % right at the first guess, 90.822 % within five", .pictures = &imagenet_232),
     {0},
 };
 

@@ -161,7 +161,7 @@ static const struct tl_model_weights resnet34_weights[] = {
 static const struct tl_model_weights resnet50_weights[] = {
     TORCHVISION_WEIGHTS("IMAGENET1K_V1", "resnet50", "0676ba61", "ImageNet, 1000 classes: 76.130 % right at the first guess, 92.862 % within five"),
     TORCHVISION_WEIGHTS("IMAGENET1K_V2", "resnet50", "11ad3fa6",
-                        "the same by a newer recipe, for pictures resized to 232: 80.858 % right at the first guess, 95.434 % within five"),
+                        "the same by a newer recipe, for pictures resized to 232: 80.858 % right at the first guess, 95.434 % within five", .pictures = &imagenet_232),
     {0},
 };
 

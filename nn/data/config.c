@@ -25,9 +25,20 @@ struct value {
 struct tl_config {
     char *owner;
     const struct tl_plugin_option *options;
+    const struct tl_picture_form *pictures; /* of the weights that a model is configured for; NULL: the model's own */
     size_t n;
     struct value values[]; /* in the order of the table */
 };
+
+void config_set_pictures(struct tl_config *c, const struct tl_picture_form *form)
+{
+    c->pictures = form;
+}
+
+const struct tl_picture_form *config_pictures(const struct tl_config *c)
+{
+    return c->pictures;
+}
 
 static size_t count_options(const struct tl_plugin_option *options)
 {
@@ -309,6 +320,34 @@ char *tl_config_append(const char *text, const char *name, const char *value)
         *to++ = *value;
     }
     *to = 0;
+    return all;
+}
+
+/* Bytes of a text's first "name=value", up to its comma or end. */
+static size_t part_length(const char *text)
+{
+    size_t n = 0;
+    for (; text[n] && text[n] != ','; n++)
+        n += text[n] == '\\' && (text[n + 1] == ',' || text[n + 1] == '\\');
+    return n;
+}
+
+char *tl_config_join(const char *first, const char *second)
+{
+    first = first ? first : "";
+    second = second ? second : "";
+    char name[128], *all = malloc(strlen(first) + strlen(second) + 2), *to = all;
+    if (!all) {
+        tl_fail(TL_ERR_NOMEM, "options: out of memory");
+        return NULL;
+    }
+    for (size_t n; *first; first += n + (first[n] == ',')) {
+        n = part_length(first);
+        snprintf(name, sizeof name, "%.*s", (int)strcspn(first, "=,"), first);
+        if (n > 0 && !tl_config_mentions(second, name))
+            to += sprintf(to, "%s%.*s", to > all ? "," : "", (int)n, first);
+    }
+    sprintf(to, "%s%s", to > all && *second ? "," : "", second);
     return all;
 }
 

@@ -11,6 +11,7 @@
 #include <telar/ops.h>
 
 #include "nn/data/internal.h"
+#include "nn/options.h"
 
 /* Bytes of the implementation follow the header at the strictest alignment. */
 struct tl_dataset {
@@ -42,14 +43,14 @@ static tl_status check_info(const struct tl_dataset_class *c, const struct tl_da
 
 tl_dataset *tl_dataset_new_with(const struct tl_dataset_class *c, size_t size, const struct tl_dataset_info *given)
 {
-    struct tl_dataset_info info = {0};
+    struct tl_dataset_info info;
     size_t total;
 
     if (!c || !given || !HAS_SLOT(c, batch)) {
         tl_fail(TL_ERR_ARGUMENT, "dataset_new: a class with a batch slot and an info are needed");
         return NULL;
     }
-    memcpy(&info, given, given->struct_size && given->struct_size < sizeof info ? given->struct_size : sizeof info);
+    options_taken(&info, sizeof info, given);
     info.struct_size = sizeof info;
     info.n_fields = info.n_fields ? info.n_fields : 2;
     if (check_info(c, &info) != TL_OK)

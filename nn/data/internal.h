@@ -10,7 +10,9 @@
 /* Give a data set the name that it was opened by, for messages, unless it has one. */
 void dataset_set_name(tl_dataset *d, const char *name);
 
-/* Is there a plugin file of this name that cannot be used? Then its verdict is the error: it says more than a list of names. */
-bool plugin_is_broken(const char *kind, const char *name);
+/* How the pictures of the weights that a model is configured for are brought into form; NULL: as the model says. Not copied. */
+struct tl_picture_form;
+void config_set_pictures(struct tl_config *c, const struct tl_picture_form *form);
+const struct tl_picture_form *config_pictures(const struct tl_config *c);
 
 #endif

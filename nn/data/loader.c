@@ -12,6 +12,8 @@
 #include <string.h>
 #include <telar/data.h>
 
+#include "nn/options.h"
+
 enum slot_state { SLOT_EMPTY, SLOT_BUSY, SLOT_READY, SLOT_FAILED };
 
 struct slot {
@@ -225,10 +227,9 @@ static tl_status check_options(const tl_dataset *d, const struct tl_loader_optio
 
 tl_loader *tl_loader_with(tl_dataset *d, const struct tl_loader_options *options)
 {
-    struct tl_loader_options o = {0};
+    struct tl_loader_options o;
 
-    if (options)
-        memcpy(&o, options, options->struct_size && options->struct_size < sizeof o ? options->struct_size : sizeof o);
+    options_taken(&o, sizeof o, options);
     if (o.batch_size == 0)
         o.batch_size = 1;
     if (o.prefetch == 0)

@@ -1,5 +1,7 @@
 # sources nn_libtelar_nn_la_SOURCES: *.c *.h
 nn_libtelar_nn_la_SOURCES += \
+	%D%/catalogue.c \
+	%D%/catalogue.h \
 	%D%/config.c \
 	%D%/dataset.c \
 	%D%/internal.h \

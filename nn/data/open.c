@@ -1,13 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Data sets by name or by path. Every data plugin is opened once and its sources are listed, in the order in which plugins are
- * found; of two with one name, the first counts. A source is judged before it is listed; what a user asks of it is
- * checked before its code runs, and what it gives, after.
+ * Data sets by name, or by path: then their tables tell which of them reads it. What a user asks of a source is checked before its code runs, and
+ * what it gives, after.
  */
-#include <dirent.h>
 #include <errno.h>
 #include <math.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,35 +13,17 @@
 #include <telar/data.h>
 #include <telar/registry.h>
 
+#include "nn/data/catalogue.h"
 #include "nn/data/internal.h"
-
-enum { MAX_PLUGINS = 256, MAX_SOURCES = 1024 };
+#include "nn/options.h"
 
 /* ---- The list ------------------------------------------------------------------------------------------------- */
 
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static const struct tl_data_source *sources[MAX_SOURCES];
-static size_t n_sources;
-static bool listed;
-
-static const struct tl_data_source *find_listed(const char *name)
-{
-    for (size_t i = 0; i < n_sources; i++)
-        if (strcmp(sources[i]->name, name) == 0)
-            return sources[i];
-    return NULL;
-}
-
 /* NULL if the source can be used, else why not, in `why`. */
-static const char *judge(const struct tl_data_source *s, char *why, size_t size)
+static const char *judge(const void *entry, char *why, size_t size)
 {
+    const struct tl_data_source *s = entry;
     char owner[120];
-    if (s->struct_size < offsetof(struct tl_data_source, open) + sizeof s->open) {
-        snprintf(why, size, "struct_size is %u; .struct_size = sizeof(struct tl_data_source) is needed", s->struct_size);
-        return why;
-    }
-    if (!s->name || !s->name[0])
-        return "name is NULL or empty";
     if (!s->open)
         return "open is NULL";
     if (s->flags & ~TL_DATA_OWN_SPLIT) {
@@ -59,95 +38,34 @@ static const char *judge(const struct tl_data_source *s, char *why, size_t size)
     return why;
 }
 
-static void list_plugin(const char *plugin)
-{
-    const struct tl_data_plugin *p = tl_plugin_open("data", plugin, TL_DATA_ABI);
-    char why[600], name[40];
-    if (!p) { /* a broken plugin must not hide the others */
-        tl_error_clear();
-        tl_plugin_left_out("data", plugin, NULL);
-        return;
-    }
-    if (p->struct_size < sizeof *p || !p->sources || !p->sources[0])
-        tl_plugin_left_out("data", plugin, "its table lists no data set");
-    for (size_t i = 0; p->struct_size >= sizeof *p && p->sources && p->sources[i]; i++) {
-        const struct tl_data_source *s = p->sources[i];
-        const char *flaw = judge(s, why, sizeof why);
-        if (s->name)
-            snprintf(name, sizeof name, "'%.30s'", s->name);
-        else
-            snprintf(name, sizeof name, "%zu of its list", i + 1);
-        if (flaw)
-            tl_plugin_left_out("data", plugin, "data set %s: %s", name, flaw);
-        else if (find_listed(s->name))
-            tl_plugin_remark_add("data set %s of the plugin %s is hidden by another of that name", s->name, plugin);
-        else if (n_sources < MAX_SOURCES)
-            sources[n_sources++] = s;
-    }
-}
-
-static void list_sources(void)
-{
-    pthread_mutex_lock(&lock);
-    if (!listed) {
-        static struct tl_plugin_info found[MAX_PLUGINS];
-        bool clear = tl_error_code() == TL_OK;
-        size_t n = tl_plugins("data", false, found, MAX_PLUGINS);
-        for (size_t i = 0; clear && i < n && i < MAX_PLUGINS; i++)
-            list_plugin(found[i].name);
-        listed = clear;
-    }
-    pthread_mutex_unlock(&lock);
-}
+static struct catalogue sources = {
+    .kind = "data",
+    .what = "data set",
+    .type = "tl_data_source",
+    .abi = TL_DATA_ABI,
+    .size = sizeof(struct tl_data_source),
+    .least = offsetof(struct tl_data_source, open) + sizeof(((struct tl_data_source *)NULL)->open),
+    .name = offsetof(struct tl_data_source, name),
+    .judge = judge,
+    .lock = PTHREAD_MUTEX_INITIALIZER,
+};
 
 size_t tl_data_sources(const struct tl_data_source **list, size_t capacity)
 {
-    list_sources();
-    for (size_t i = 0; list && i < n_sources && i < capacity; i++)
-        list[i] = sources[i];
-    return n_sources;
-}
-
-bool plugin_is_broken(const char *kind, const char *name)
-{
-    static _Thread_local struct tl_plugin_info found[MAX_PLUGINS];
-    size_t n = tl_plugins(kind, false, found, MAX_PLUGINS);
-
-    for (size_t i = 0; i < n && i < MAX_PLUGINS; i++)
-        if (strcmp(found[i].name, name) == 0 && found[i].status != TL_OK) {
-            tl_fail(found[i].status, "the %s plugin \"%s\" (%s) is left out, wholly or in part: %s", kind, name, found[i].path,
-                    found[i].verdict);
-            return true;
-        }
-    return false;
+    return catalogue_list(&sources, (const void **)list, capacity);
 }
 
 const struct tl_data_source *tl_data_find(const char *name)
 {
-    const char *names[MAX_SOURCES];
-    char all[512] = "";
+    struct stat st;
     if (!name || !name[0]) {
         tl_fail(TL_ERR_ARGUMENT, "data_open: no name");
         return NULL;
     }
-    list_sources();
-    const struct tl_data_source *s = find_listed(name);
-    if (s)
-        return s;
-    if (plugin_is_broken("data", name))
-        return NULL;
-    for (size_t i = 0; i < n_sources; i++) {
-        size_t used = strlen(all);
-        names[i] = sources[i]->name;
-        snprintf(all + used, sizeof all - used, "%s%s", used ? ", " : "", names[i]);
-    }
-    const char *near = tl_nearest_name(name, names, n_sources);
-    tl_fail(TL_ERR_NOT_FOUND, "no data set \"%s\"%s%s%s; there are: %s. A path to a file or folder works too", name,
-            near ? "; did you mean \"" : "", near ? near : "", near ? "\"?" : "", all[0] ? all : "none (see telar doctor)");
-    struct stat st;
-    if (stat(name, &st) == 0)
+    const struct tl_data_source *s = catalogue_find(&sources, name, ". A path to a file or folder works too");
+    if (!s && tl_error_code() == TL_ERR_NOT_FOUND && stat(name, &st) == 0)
         tl_error_prefix("\"%s\" is also %s here: write ./%s to open it; ", name, S_ISDIR(st.st_mode) ? "a folder" : "a file", name);
-    return NULL;
+    return s;
 }
 
 /* ---- Paths ------------------------------------------------------------------------------------------------------- */
@@ -160,49 +78,69 @@ static bool ends_like(const char *s, const char *end)
     return n >= m && strcasecmp(s + n - m, end) == 0;
 }
 
-static bool ends_with(const char *s, const char *end)
+/* The first that reads files of this name; of endings that fit the longest counts. */
+static const struct tl_data_source *reader_of_file(const struct tl_data_source *const *list, size_t n, const char *path)
 {
-    size_t n = strlen(s), m = strlen(end);
+    const struct tl_data_source *reader = NULL;
+    size_t longest = 0;
 
-    return n >= m && strcmp(s + n - m, end) == 0;
+    for (size_t i = 0; i < n; i++)
+        for (const char *const *e = list[i]->endings; e && *e; e++)
+            if (strlen(*e) > longest && ends_like(path, *e)) {
+                reader = list[i];
+                longest = strlen(*e);
+            }
+    return reader;
 }
 
-/* What lies in a folder tells which source reads it. */
-static const char *kind_of_folder(const char *path)
+static const struct tl_data_source *reader_of_folder(const struct tl_data_source *const *list, size_t n, const char *path)
 {
-    const char *kind = "folder";
-    DIR *dir = opendir(path);
-    struct dirent *e;
+    const struct tl_data_source *reader = NULL;
+    enum tl_folder surest = TL_FOLDER_NO;
 
-    while (dir && (e = readdir(dir))) {
-        if (ends_with(e->d_name, "-ubyte") || ends_with(e->d_name, "-ubyte.gz"))
-            kind = "idx";
-        else if (ends_with(e->d_name, "_batch.bin") || strncmp(e->d_name, "data_batch_", 11) == 0)
-            kind = "cifar10";
+    for (size_t i = 0; i < n; i++) {
+        enum tl_folder verdict = list[i]->reads_folder ? list[i]->reads_folder(path) : TL_FOLDER_NO;
+        if (verdict > surest) {
+            reader = list[i];
+            surest = verdict;
+        }
     }
-    if (dir)
-        closedir(dir);
-    return kind;
+    return reader;
+}
+
+static void list_endings(const struct tl_data_source *const *list, size_t n, char *text, size_t size)
+{
+    text[0] = 0;
+    for (size_t i = 0; i < n; i++)
+        for (const char *const *e = list[i]->endings; e && *e; e++) {
+            size_t used = strlen(text);
+            snprintf(text + used, size - used, "%s%s", used ? ", " : "", *e);
+        }
 }
 
 const struct tl_data_source *tl_data_find_path(const char *path)
 {
-    static const char *const endings[][2] = {
-        {".csv", "csv"}, {".csv.gz", "csv"}, {".tsv", "csv"}, {".tsv.gz", "csv"}, {".txt", "csv"}, {"-ubyte", "idx"},
-        {"-ubyte.gz", "idx"}, {".bin", "cifar10"}, {".png", "folder"}, {".jpg", "folder"}, {".jpeg", "folder"},
-    };
-    const char *kind = NULL;
+    const struct tl_data_source *list[MAX_CATALOGUED];
+    char endings[400];
     struct stat st;
 
-    for (size_t i = 0; path && !kind && i < sizeof endings / sizeof *endings; i++)
-        if (ends_like(path, endings[i][0]))
-            kind = endings[i][1];
-    if (path && !kind && stat(path, &st) == 0 && S_ISDIR(st.st_mode))
-        kind = kind_of_folder(path);
-    if (kind)
-        return tl_data_find(kind);
-    tl_fail(TL_ERR_NOT_FOUND, "data_open: \"%s\" is neither a folder nor a file whose ending is known (.csv, .tsv, .txt, "
-            "-ubyte, .bin, .png, .jpg, .jpeg; .gz after the first three and -ubyte). A set with a reader of its own is opened by its name and .path", path ? path : "");
+    if (!path) {
+        tl_fail(TL_ERR_ARGUMENT, "data_open: the path is NULL");
+        return NULL;
+    }
+    size_t n = tl_data_sources(list, MAX_CATALOGUED);
+    const struct tl_data_source *s = reader_of_file(list, n, path);
+    bool folder = !s && stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+    if (folder)
+        s = reader_of_folder(list, n, path);
+    if (s)
+        return s;
+    list_endings(list, n, endings, sizeof endings);
+    if (folder)
+        tl_fail(TL_ERR_NOT_FOUND, "data_open: no data set that is here reads the folder \"%s\". One is also opened by its name and .path", path);
+    else
+        tl_fail(TL_ERR_NOT_FOUND, "data_open: \"%s\" is neither a folder nor a file whose ending is known (%s). A data set is also opened by its name and "
+                ".path", path, endings[0] ? endings : "none");
     return NULL;
 }
 
@@ -245,8 +183,7 @@ static const char *split_name(const char *name, char *source, size_t size)
         return NULL;
     memcpy(source, name, length);
     source[length] = 0;
-    list_sources();
-    return find_listed(source) ? colon : NULL;
+    return catalogue_get(&sources, source) ? colon : NULL;
 }
 
 static bool is_a_path(const char *name)
@@ -264,12 +201,11 @@ const struct tl_data_source *tl_data_source_of(const char *name)
 
 tl_dataset *tl_data_open_with(const char *name, const struct tl_data_options *given)
 {
-    struct tl_data_options o = {0};
+    struct tl_data_options o;
     struct tl_data_request r = {.struct_size = sizeof r};
     char owner[120];
 
-    if (given)
-        memcpy(&o, given, given->struct_size && given->struct_size < sizeof o ? given->struct_size : sizeof o);
+    options_taken(&o, sizeof o, given);
     char source[64];
     const char *colon = split_name(name, source, sizeof source);
     if (colon && o.path) {

@@ -19,7 +19,7 @@
     }                                                                                                                            \
     tl_module *tl_nn_##layer(void)                                                                                               \
     {                                                                                                                            \
-        static const struct tl_module_class class = {sizeof class, Name, layer##_forward, layer##_extra, NULL};                  \
+        static const struct tl_module_class class = {sizeof class, Name, layer##_forward, layer##_extra, NULL, 1};                  \
         return tl_module_new(&class, 0);                                                                                         \
     }
 
@@ -50,12 +50,13 @@ static void relu_extra(const tl_module *m, char *buffer, size_t size)
     layer_text(buffer, size, "%s", *in_place ? "inplace=True" : "");
 }
 
-tl_module *tl_nn_relu_with(const struct tl_layer_options *o)
+tl_module *tl_nn_relu_with(const struct tl_layer_options *options)
 {
-    static const struct tl_module_class class = {sizeof class, "ReLU", relu_forward, relu_extra, NULL};
-    tl_module *m = tl_module_new(&class, sizeof(bool));
+    struct tl_layer_options o;
+    static const struct tl_module_class class = {sizeof class, "ReLU", relu_forward, relu_extra, NULL, 1};
+    tl_module *m = layer_options(&o, options, "ReLU", HAS_IN_PLACE) ? tl_module_new(&class, sizeof(bool)) : NULL;
     if (m)
-        *(bool *)tl_module_fields(m) = layer_options(o).in_place;
+        *(bool *)tl_module_fields(m) = o.in_place;
     return m;
 }
 
@@ -88,7 +89,7 @@ static void leaky_relu_extra(const tl_module *m, char *buffer, size_t size)
 
 tl_module *tl_nn_leaky_relu(double slope)
 {
-    static const struct tl_module_class class = {sizeof class, "LeakyReLU", leaky_relu_forward, leaky_relu_extra, NULL};
+    static const struct tl_module_class class = {sizeof class, "LeakyReLU", leaky_relu_forward, leaky_relu_extra, NULL, 1};
     return with_number(&class, slope);
 }
 
@@ -105,7 +106,7 @@ static void elu_extra(const tl_module *m, char *buffer, size_t size)
 
 tl_module *tl_nn_elu(double alpha)
 {
-    static const struct tl_module_class class = {sizeof class, "ELU", elu_forward, elu_extra, NULL};
+    static const struct tl_module_class class = {sizeof class, "ELU", elu_forward, elu_extra, NULL, 1};
     return with_number(&class, alpha);
 }
 
@@ -132,7 +133,7 @@ static tl_tensor *softmax_forward(tl_module *m, tl_tensor *const *x, int n)
 
 tl_module *tl_nn_softmax(int dim)
 {
-    static const struct tl_module_class class = {sizeof class, "Softmax", softmax_forward, put_dim, NULL};
+    static const struct tl_module_class class = {sizeof class, "Softmax", softmax_forward, put_dim, NULL, 1};
     return with_dim(&class, dim);
 }
 
@@ -144,6 +145,6 @@ static tl_tensor *log_softmax_forward(tl_module *m, tl_tensor *const *x, int n)
 
 tl_module *tl_nn_log_softmax(int dim)
 {
-    static const struct tl_module_class class = {sizeof class, "LogSoftmax", log_softmax_forward, put_dim, NULL};
+    static const struct tl_module_class class = {sizeof class, "LogSoftmax", log_softmax_forward, put_dim, NULL, 1};
     return with_dim(&class, dim);
 }

@@ -73,19 +73,26 @@ static bool check(const char *kind, const struct fields *f)
 static tl_module *conv_new(const struct tl_module_class *class, int spatial, bool transposed, int64_t in, int64_t out, int64_t h,
                            int64_t w, const struct tl_layer_options *options)
 {
-    struct tl_layer_options o = layer_options(options);
+    struct tl_layer_options o;
+    unsigned has = HAS_STRIDE | HAS_PADDING | HAS_DILATION | HAS_GROUPS | HAS_NO_BIAS | (transposed ? HAS_OUTPUT_PADDING : 0u);
+    if (!layer_options(&o, options, class->name, has))
+        return NULL;
+    if (spatial == 1 && (o.stride[1] || o.padding[1] || o.dilation[1])) {
+        tl_fail(TL_ERR_ARGUMENT, "%s: stride, padding and dilation are one number each; it has no second dimension", class->name);
+        return NULL;
+    }
     struct fields f = {
         .in = in, .out = out, .spatial = spatial, .transposed = transposed, .bias = !o.no_bias, .kernel = {{h, w}}};
     f.stride = layer_pair(o.stride, 1);
     f.padding = layer_pair(o.padding, 0);
     f.dilation = layer_pair(o.dilation, 1);
-    f.output_padding = transposed ? layer_pair(o.output_padding, 0) : (struct pair){{0, 0}};
+    f.output_padding = layer_pair(o.output_padding, 0);
     f.attrs = (struct tl_conv2d_attrs){.struct_size = sizeof f.attrs, .groups = o.groups};
     for (int i = 0; i < spatial; i++) {
         f.attrs.stride[i] = o.stride[i];
         f.attrs.padding[i] = o.padding[i];
         f.attrs.dilation[i] = o.dilation[i];
-        f.attrs.output_padding[i] = transposed ? o.output_padding[i] : 0;
+        f.attrs.output_padding[i] = o.output_padding[i];
     }
     tl_module *m = check(class->name, &f) ? tl_module_new(class, sizeof f) : NULL;
     if (!m)
@@ -100,18 +107,18 @@ static tl_module *conv_new(const struct tl_module_class *class, int spatial, boo
 
 tl_module *tl_nn_conv2d_with(int64_t in, int64_t out, int64_t h, int64_t w, const struct tl_layer_options *o)
 {
-    static const struct tl_module_class class = {sizeof class, "Conv2d", forward, extra, NULL};
+    static const struct tl_module_class class = {sizeof class, "Conv2d", forward, extra, NULL, 1};
     return conv_new(&class, 2, false, in, out, h, w, o);
 }
 
 tl_module *tl_nn_conv1d_with(int64_t in, int64_t out, int64_t kernel, const struct tl_layer_options *o)
 {
-    static const struct tl_module_class class = {sizeof class, "Conv1d", forward, extra, NULL};
+    static const struct tl_module_class class = {sizeof class, "Conv1d", forward, extra, NULL, 1};
     return conv_new(&class, 1, false, in, out, kernel, 1, o);
 }
 
 tl_module *tl_nn_conv_transpose2d_with(int64_t in, int64_t out, int64_t h, int64_t w, const struct tl_layer_options *o)
 {
-    static const struct tl_module_class class = {sizeof class, "ConvTranspose2d", forward, extra, NULL};
+    static const struct tl_module_class class = {sizeof class, "ConvTranspose2d", forward, extra, NULL, 1};
     return conv_new(&class, 2, true, in, out, h, w, o);
 }

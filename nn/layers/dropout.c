@@ -53,12 +53,12 @@ static tl_module *dropout_new(const struct tl_module_class *class, double p, boo
 
 tl_module *tl_nn_dropout(double p)
 {
-    static const struct tl_module_class class = {sizeof class, "Dropout", forward, extra, NULL};
+    static const struct tl_module_class class = {sizeof class, "Dropout", forward, extra, NULL, 1};
     return dropout_new(&class, p, false);
 }
 
 tl_module *tl_nn_dropout2d(double p)
 {
-    static const struct tl_module_class class = {sizeof class, "Dropout2d", forward, extra, NULL};
+    static const struct tl_module_class class = {sizeof class, "Dropout2d", forward, extra, NULL, 1};
     return dropout_new(&class, p, true);
 }

@@ -26,9 +26,9 @@ static void extra(const tl_module *m, char *buffer, size_t size)
 
 tl_module *tl_nn_embedding_with(int64_t rows, int64_t columns, const struct tl_layer_options *options)
 {
-    static const struct tl_module_class class = {sizeof class, "Embedding", forward, extra, NULL};
-    struct tl_layer_options o = layer_options(options);
-    if (!layer_size("Embedding", "num_embeddings", rows, 0) || !layer_size("Embedding", "embedding_dim", columns, 0))
+    static const struct tl_module_class class = {sizeof class, "Embedding", forward, extra, NULL, 1};
+    struct tl_layer_options o;
+    if (!layer_options(&o, options, "Embedding", HAS_PADDING_ROW) || !layer_size("Embedding", "num_embeddings", rows, 0) || !layer_size("Embedding", "embedding_dim", columns, 0))
         return NULL;
     int64_t padding_idx = o.padding_row && o.padding_idx < 0 ? o.padding_idx + rows : o.padding_idx;
     if (o.padding_row && (padding_idx < 0 || padding_idx >= rows)) {

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "nn/layers/module.h"
+#include "nn/options.h"
 
 tl_tensor *layer_parameter(tl_module *m, const char *name, int ndim, const int64_t *shape)
 {
@@ -54,10 +55,57 @@ struct pair layer_pair(const int64_t option[2], int64_t fallback)
     return p;
 }
 
-struct tl_layer_options layer_options(const struct tl_layer_options *o)
+#define OPTION(bit, name)                                                                                                            \
+    {                                                                                                                                \
+        bit, #name, offsetof(struct tl_layer_options, name), sizeof(((struct tl_layer_options *)NULL)->name)                         \
+    }
+static const struct {
+    unsigned bit;
+    const char *name;
+    size_t offset, size;
+} all_options[] = {
+    OPTION(HAS_NO_BIAS, no_bias),
+    OPTION(HAS_STRIDE, stride),
+    OPTION(HAS_PADDING, padding),
+    OPTION(HAS_DILATION, dilation),
+    OPTION(HAS_OUTPUT_PADDING, output_padding),
+    OPTION(HAS_GROUPS, groups),
+    OPTION(HAS_EPS, eps),
+    OPTION(HAS_MOMENTUM, momentum),
+    OPTION(HAS_NOT_AFFINE, not_affine),
+    OPTION(HAS_NOT_TRACKED, not_tracked),
+    OPTION(HAS_CEIL_MODE, ceil_mode),
+    OPTION(HAS_EXCLUDE_PAD, exclude_pad),
+    OPTION(HAS_PADDING_ROW, padding_row),
+    OPTION(HAS_PADDING_ROW, padding_idx),
+    OPTION(HAS_IN_PLACE, in_place),
+    OPTION(HAS_NUM_LAYERS, num_layers),
+    OPTION(HAS_BATCH_FIRST, batch_first),
+    OPTION(HAS_BIDIRECTIONAL, bidirectional),
+    OPTION(HAS_DROPOUT, dropout),
+    OPTION(HAS_RELU, relu),
+};
+enum { OPTIONS = sizeof all_options / sizeof *all_options };
+
+static void name_options(char *text, size_t size, unsigned has)
 {
-    struct tl_layer_options copy = {0};
-    if (o)
-        memcpy(&copy, o, o->struct_size && o->struct_size < sizeof copy ? o->struct_size : sizeof copy);
-    return copy;
+    text[0] = 0;
+    for (size_t i = 0; i < OPTIONS; i++)
+        if (has & all_options[i].bit)
+            layer_text(text, size, "%s%s", text[0] ? ", " : "", all_options[i].name);
+}
+
+bool layer_options(struct tl_layer_options *o, const struct tl_layer_options *given, const char *kind, unsigned has)
+{
+    static const unsigned char zeros[sizeof(struct tl_layer_options)];
+    char names[300];
+    options_taken(o, sizeof *o, given);
+    for (size_t i = 0; i < OPTIONS; i++) {
+        if ((has & all_options[i].bit) || memcmp((const char *)o + all_options[i].offset, zeros, all_options[i].size) == 0)
+            continue;
+        name_options(names, sizeof names, has);
+        tl_fail(TL_ERR_ARGUMENT, "%s: has no option %s; it has: %s", kind, all_options[i].name, names);
+        return false;
+    }
+    return true;
 }

@@ -24,9 +24,9 @@ static void extra(const tl_module *m, char *buffer, size_t size)
 
 tl_module *tl_nn_linear_with(int64_t in, int64_t out, const struct tl_layer_options *options)
 {
-    static const struct tl_module_class class = {sizeof class, "Linear", forward, extra, NULL};
-    struct tl_layer_options o = layer_options(options);
-    if (!layer_size("Linear", "in_features", in, 0) || !layer_size("Linear", "out_features", out, 0))
+    static const struct tl_module_class class = {sizeof class, "Linear", forward, extra, NULL, 1};
+    struct tl_layer_options o;
+    if (!layer_options(&o, options, "Linear", HAS_NO_BIAS) || !layer_size("Linear", "in_features", in, 0) || !layer_size("Linear", "out_features", out, 0))
         return NULL;
     tl_module *m = tl_module_new(&class, sizeof(struct fields));
     if (!m)

@@ -40,15 +40,13 @@ struct from_fields {
 static tl_tensor *from_forward(tl_module *m, tl_tensor *const *x, int n)
 {
     const struct from_fields *f = tl_module_fields(m);
-    if (n == 1)
-        return f->forward(m, x[0], f->ctx);
-    tl_fail(TL_ERR_ARGUMENT, "%s: takes one input, not %d", m->name, n);
-    return NULL;
+    (void)n;
+    return f->forward(m, x[0], f->ctx);
 }
 
 tl_module *tl_module_from(const char *name, tl_tensor *(*forward)(tl_module *m, tl_tensor *x, void *ctx), void *ctx)
 {
-    static const struct tl_module_class class = {.struct_size = sizeof class, .name = "Module", .forward = from_forward};
+    static const struct tl_module_class class = {.struct_size = sizeof class, .name = "Module", .forward = from_forward, .inputs = 1};
     if (!name || !forward) {
         tl_fail(TL_ERR_ARGUMENT, "module: a name and a forward function are needed");
         return NULL;
@@ -374,6 +372,19 @@ static tl_tensor *class_forward(tl_module *m, tl_tensor *const *x, int n, void *
     return m->class->forward(m, x, n);
 }
 
+/* Does its class say how many inputs it takes, and are they as many? What is not looked at must not pass. */
+static bool takes_as_many(const tl_module *m, int n)
+{
+    int most = m->class->struct_size >= offsetof(struct tl_module_class, inputs) + sizeof most ? m->class->inputs : 0;
+    if (most == 0 || n == most)
+        return true;
+    if (most == 1)
+        tl_fail(TL_ERR_ARGUMENT, "%s: takes one input, not %d", m->name, n);
+    else
+        tl_fail(TL_ERR_ARGUMENT, "%s: takes %d inputs, not %d", m->name, most, n);
+    return false;
+}
+
 tl_tensor *module_run(tl_module *m, tl_tensor *const *x, int n, module_body *body, void *ctx)
 {
     if (!m || n < 1 || !x) {
@@ -389,6 +400,8 @@ tl_tensor *module_run(tl_module *m, tl_tensor *const *x, int n, module_body *bod
         tl_fail(TL_ERR_STATE, "%s: an addition to this module failed; it cannot run", m->name);
         return NULL;
     }
+    if (!takes_as_many(m, n))
+        return NULL;
     const struct tl_module_observer *watching = observer;
     if (watching && watching->before)
         watching->before(m, watching->ctx);

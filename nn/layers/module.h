@@ -32,6 +32,7 @@ struct tl_module {
     tl_module *parent;
     int height; /* 1 + that of the tallest child */
     bool training;
+    bool held; /* in evaluation mode, whatever is asked for */
     bool broken; /* an addition failed: nothing may be built on it */
     struct members parameters, buffers;
     struct child *children;
@@ -71,8 +72,31 @@ struct pair {
     int64_t v[2];
 };
 struct pair layer_pair(const int64_t option[2], int64_t fallback);
-/* A copy that a caller built against an older header may have filled in part; NULL gives the defaults. */
-struct tl_layer_options layer_options(const struct tl_layer_options *o);
+/* The options that a kind of layer has, or'ed. */
+enum {
+    HAS_NO_BIAS = 1 << 0,
+    HAS_STRIDE = 1 << 1,
+    HAS_PADDING = 1 << 2,
+    HAS_DILATION = 1 << 3,
+    HAS_OUTPUT_PADDING = 1 << 4,
+    HAS_GROUPS = 1 << 5,
+    HAS_EPS = 1 << 6,
+    HAS_MOMENTUM = 1 << 7,
+    HAS_NOT_AFFINE = 1 << 8,
+    HAS_NOT_TRACKED = 1 << 9,
+    HAS_CEIL_MODE = 1 << 10,
+    HAS_EXCLUDE_PAD = 1 << 11,
+    HAS_PADDING_ROW = 1 << 12, /* and padding_idx */
+    HAS_IN_PLACE = 1 << 13,
+    HAS_NUM_LAYERS = 1 << 14,
+    HAS_BATCH_FIRST = 1 << 15,
+    HAS_BIDIRECTIONAL = 1 << 16,
+    HAS_DROPOUT = 1 << 17,
+    HAS_RELU = 1 << 18
+};
+/* *o becomes the caller's options, of which there may be fewer than here; NULL: none. false and an error if one is set that this kind of
+ * layer does not have: it would do nothing, and nobody would know. */
+bool layer_options(struct tl_layer_options *o, const struct tl_layer_options *given, const char *kind, unsigned has);
 
 /* A number as Python prints it: 0.1, 1e-05, 1.0. Returns buffer. */
 #define NUMBER_SIZE 32

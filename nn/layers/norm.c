@@ -66,16 +66,17 @@ static tl_status make_affine(tl_module *m, bool weight, bool bias, int ndim, con
 
 tl_module *tl_nn_batch_norm_with(int spatial, int64_t features, const struct tl_layer_options *options)
 {
-    static const struct tl_module_class flat = {sizeof flat, "BatchNorm1d", batch_forward, batch_extra, NULL};
-    static const struct tl_module_class image = {sizeof image, "BatchNorm2d", batch_forward, batch_extra, NULL};
-    struct tl_layer_options o = layer_options(options);
+    static const struct tl_module_class flat = {sizeof flat, "BatchNorm1d", batch_forward, batch_extra, NULL, 1};
+    static const struct tl_module_class image = {sizeof image, "BatchNorm2d", batch_forward, batch_extra, NULL, 1};
+    struct tl_layer_options o;
     if (spatial != 1 && spatial != 2) {
         tl_fail(TL_ERR_ARGUMENT, "batch norm: spatial is %d; it must be 1 or 2", spatial);
         return NULL;
     }
     const struct tl_module_class *class = spatial == 1 ? &flat : &image;
-    tl_module *m =
-        layer_size(class->name, "num_features", features, 1) ? tl_module_new(class, sizeof(struct batch_fields)) : NULL;
+    unsigned has = HAS_EPS | HAS_MOMENTUM | HAS_NOT_AFFINE | HAS_NO_BIAS | HAS_NOT_TRACKED;
+    bool good = layer_options(&o, options, class->name, has) && layer_size(class->name, "num_features", features, 1);
+    tl_module *m = good ? tl_module_new(class, sizeof(struct batch_fields)) : NULL;
     if (!m)
         return NULL;
     *(struct batch_fields *)tl_module_fields(m) = (struct batch_fields){
@@ -139,8 +140,10 @@ static void layer_extra(const tl_module *m, char *buffer, size_t size)
 
 tl_module *tl_nn_layer_norm_with(int ndim, const int64_t *shape, const struct tl_layer_options *options)
 {
-    static const struct tl_module_class class = {sizeof class, "LayerNorm", layer_forward, layer_extra, NULL};
-    struct tl_layer_options o = layer_options(options);
+    static const struct tl_module_class class = {sizeof class, "LayerNorm", layer_forward, layer_extra, NULL, 1};
+    struct tl_layer_options o;
+    if (!layer_options(&o, options, "LayerNorm", HAS_EPS | HAS_NOT_AFFINE | HAS_NO_BIAS))
+        return NULL;
     if (ndim < 1 || ndim > TL_MAX_DIMS || !shape) {
         tl_fail(TL_ERR_ARGUMENT, "LayerNorm: needs the sizes of 1 to %d dimensions, not %d", TL_MAX_DIMS, ndim);
         return NULL;

@@ -50,10 +50,12 @@ static void avg_extra(const tl_module *m, char *buffer, size_t size)
 
 static tl_module *pool_new(const struct tl_module_class *class, int64_t h, int64_t w, const struct tl_layer_options *options, bool max)
 {
-    struct tl_layer_options o = layer_options(options);
+    struct tl_layer_options o;
+    if (!layer_options(&o, options, class->name, HAS_STRIDE | HAS_PADDING | HAS_CEIL_MODE | (max ? HAS_DILATION : HAS_EXCLUDE_PAD)))
+        return NULL;
     struct fields f = {.kernel = {{h, w}}, .padding = layer_pair(o.padding, 0)};
     f.stride = o.stride[0] || o.stride[1] ? layer_pair(o.stride, 0) : f.kernel;
-    f.dilation = max ? layer_pair(o.dilation, 1) : (struct pair){{1, 1}};
+    f.dilation = layer_pair(o.dilation, 1);
     for (int i = 0; i < 2; i++) {
         int64_t kernel = f.kernel.v[i];
         if (!layer_size(class->name, "kernel_size", kernel, 1) || !layer_size(class->name, "stride", f.stride.v[i], 1) ||
@@ -70,9 +72,9 @@ static tl_module *pool_new(const struct tl_module_class *class, int64_t h, int64
         .kernel = {h, w},
         .stride = {o.stride[0], o.stride[1]},
         .padding = {o.padding[0], o.padding[1]},
-        .dilation = {max ? o.dilation[0] : 0, max ? o.dilation[1] : 0},
+        .dilation = {o.dilation[0], o.dilation[1]},
         .ceil_mode = o.ceil_mode,
-        .exclude_pad = !max && o.exclude_pad,
+        .exclude_pad = o.exclude_pad,
     };
     tl_module *m = tl_module_new(class, sizeof f);
     if (m)
@@ -82,13 +84,13 @@ static tl_module *pool_new(const struct tl_module_class *class, int64_t h, int64
 
 tl_module *tl_nn_max_pool2d_with(int64_t h, int64_t w, const struct tl_layer_options *o)
 {
-    static const struct tl_module_class class = {sizeof class, "MaxPool2d", max_forward, max_extra, NULL};
+    static const struct tl_module_class class = {sizeof class, "MaxPool2d", max_forward, max_extra, NULL, 1};
     return pool_new(&class, h, w, o, true);
 }
 
 tl_module *tl_nn_avg_pool2d_with(int64_t h, int64_t w, const struct tl_layer_options *o)
 {
-    static const struct tl_module_class class = {sizeof class, "AvgPool2d", avg_forward, avg_extra, NULL};
+    static const struct tl_module_class class = {sizeof class, "AvgPool2d", avg_forward, avg_extra, NULL, 1};
     return pool_new(&class, h, w, o, false);
 }
 
@@ -107,7 +109,7 @@ static void adaptive_extra(const tl_module *m, char *buffer, size_t size)
 
 tl_module *tl_nn_adaptive_avg_pool2d(int64_t h, int64_t w)
 {
-    static const struct tl_module_class class = {sizeof class, "AdaptiveAvgPool2d", adaptive_forward, adaptive_extra, NULL};
+    static const struct tl_module_class class = {sizeof class, "AdaptiveAvgPool2d", adaptive_forward, adaptive_extra, NULL, 1};
     if (!layer_size(class.name, "output_size", h, 1) || !layer_size(class.name, "output_size", w, 1))
         return NULL;
     tl_module *m = tl_module_new(&class, sizeof(struct pair));

@@ -218,14 +218,14 @@ static void extra(const tl_module *m, char *buffer, size_t size)
         layer_text(buffer, size, ", nonlinearity=relu");
 }
 
-static const struct tl_module_class layer_class[] = {[TL_RNN_TANH] = {sizeof *layer_class, "RNN", forward, extra, NULL},
-                                                     [TL_RNN_RELU] = {sizeof *layer_class, "RNN", forward, extra, NULL},
-                                                     [TL_RNN_LSTM] = {sizeof *layer_class, "LSTM", forward, extra, NULL},
-                                                     [TL_RNN_GRU] = {sizeof *layer_class, "GRU", forward, extra, NULL}};
-static const struct tl_module_class cell_class[] = {[TL_RNN_TANH] = {sizeof *cell_class, "RNNCell", forward, extra, NULL},
-                                                    [TL_RNN_RELU] = {sizeof *cell_class, "RNNCell", forward, extra, NULL},
-                                                    [TL_RNN_LSTM] = {sizeof *cell_class, "LSTMCell", forward, extra, NULL},
-                                                    [TL_RNN_GRU] = {sizeof *cell_class, "GRUCell", forward, extra, NULL}};
+static const struct tl_module_class layer_class[] = {[TL_RNN_TANH] = {sizeof *layer_class, "RNN", forward, extra, NULL, 0},
+                                                     [TL_RNN_RELU] = {sizeof *layer_class, "RNN", forward, extra, NULL, 0},
+                                                     [TL_RNN_LSTM] = {sizeof *layer_class, "LSTM", forward, extra, NULL, 0},
+                                                     [TL_RNN_GRU] = {sizeof *layer_class, "GRU", forward, extra, NULL, 0}};
+static const struct tl_module_class cell_class[] = {[TL_RNN_TANH] = {sizeof *cell_class, "RNNCell", forward, extra, NULL, 0},
+                                                    [TL_RNN_RELU] = {sizeof *cell_class, "RNNCell", forward, extra, NULL, 0},
+                                                    [TL_RNN_LSTM] = {sizeof *cell_class, "LSTMCell", forward, extra, NULL, 0},
+                                                    [TL_RNN_GRU] = {sizeof *cell_class, "GRUCell", forward, extra, NULL, 0}};
 
 /* Weights and biases of one layer and direction; `suffix`: "_l0", "_l1_reverse", and nothing of a cell. */
 static void add_parameters(tl_module *m, int64_t inputs, const char *suffix)
@@ -279,17 +279,16 @@ static bool options_fit(const char *kind, const struct fields *f)
 
 static tl_module *recurrent(int mode, bool cell, int64_t features, int64_t hidden, const struct tl_layer_options *options)
 {
-    struct tl_layer_options o = layer_options(options);
-    if (mode == TL_RNN_TANH && o.relu)
+    struct tl_layer_options o;
+    unsigned of_layers = cell ? 0u : HAS_NUM_LAYERS | HAS_BATCH_FIRST | HAS_DROPOUT | HAS_BIDIRECTIONAL;
+    const struct tl_module_class *classes = cell ? cell_class : layer_class;
+    if (!layer_options(&o, options, classes[mode].name, HAS_NO_BIAS | of_layers | (mode == TL_RNN_TANH ? HAS_RELU : 0u)))
+        return NULL;
+    if (o.relu)
         mode = TL_RNN_RELU;
-    struct fields f = {features, hidden, 1, mode, !o.no_bias, .cell = cell};
-    if (!cell) {
-        f.layers = o.num_layers ? o.num_layers : 1;
-        f.batch_first = o.batch_first;
-        f.bidirectional = o.bidirectional;
-        f.dropout = o.dropout + 0.0;
-    }
-    const struct tl_module_class *class = cell ? &cell_class[mode] : &layer_class[mode];
+    struct fields f = {features, hidden, o.num_layers ? o.num_layers : 1, mode, !o.no_bias, .cell = cell, .batch_first = o.batch_first,
+                       .bidirectional = o.bidirectional, .dropout = o.dropout + 0.0};
+    const struct tl_module_class *class = &classes[mode];
     tl_module *m = options_fit(class->name, &f) ? tl_module_new(class, sizeof f) : NULL;
     if (!m)
         return NULL;

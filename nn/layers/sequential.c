@@ -6,10 +6,7 @@
 
 static tl_tensor *forward(tl_module *m, tl_tensor *const *x, int n)
 {
-    if (n != 1) {
-        tl_fail(TL_ERR_ARGUMENT, "%s: takes one input, not %d", m->name, n);
-        return NULL;
-    }
+    (void)n;
     /* Held outside of scopes, so that each activation is gone as soon as the next one is there. */
     tl_tensor *y = tl_keep(x[0]);
     for (size_t i = 0; i < m->n_children && y; i++) {
@@ -24,7 +21,7 @@ static tl_tensor *forward(tl_module *m, tl_tensor *const *x, int n)
 
 tl_module *tl_sequential_new(void)
 {
-    static const struct tl_module_class class = {.struct_size = sizeof class, .name = "Sequential", .forward = forward};
+    static const struct tl_module_class class = {.struct_size = sizeof class, .name = "Sequential", .forward = forward, .inputs = 1};
     return tl_module_new(&class, 0);
 }
 

@@ -25,7 +25,7 @@ static void flatten_extra(const tl_module *m, char *buffer, size_t size)
 
 tl_module *tl_nn_flatten_with(int start_dim, int end_dim)
 {
-    static const struct tl_module_class class = {sizeof class, "Flatten", flatten_forward, flatten_extra, NULL};
+    static const struct tl_module_class class = {sizeof class, "Flatten", flatten_forward, flatten_extra, NULL, 1};
     tl_module *m = tl_module_new(&class, sizeof(struct flatten_fields));
     if (m)
         *(struct flatten_fields *)tl_module_fields(m) = (struct flatten_fields){start_dim, end_dim};
@@ -84,7 +84,7 @@ static void unflatten_extra(const tl_module *m, char *buffer, size_t size)
 
 tl_module *tl_nn_unflatten(int dim, int n, const int64_t *sizes)
 {
-    static const struct tl_module_class class = {sizeof class, "Unflatten", unflatten_forward, unflatten_extra, NULL};
+    static const struct tl_module_class class = {sizeof class, "Unflatten", unflatten_forward, unflatten_extra, NULL, 1};
     int open = 0;
     if (n < 1 || n > TL_MAX_DIMS || !sizes) {
         tl_fail(TL_ERR_ARGUMENT, "Unflatten: needs 1 to %d sizes, not %d", TL_MAX_DIMS, n);
@@ -117,6 +117,6 @@ static tl_tensor *identity_forward(tl_module *m, tl_tensor *const *x, int n)
 
 tl_module *tl_nn_identity(void)
 {
-    static const struct tl_module_class class = {sizeof class, "Identity", identity_forward, NULL, NULL};
+    static const struct tl_module_class class = {sizeof class, "Identity", identity_forward, NULL, NULL, 1};
     return tl_module_new(&class, 0);
 }

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "nn/layers/module.h"
+#include "nn/options.h"
 
 /* ---- Out ---------------------------------------------------------------------------------------------------------- */
 
@@ -329,20 +330,12 @@ static bool has_counter(const tl_state *s)
     return false;
 }
 
-/* The caller's options, of which there may be fewer than here; size 0: of this version. */
-static struct tl_load_options options_taken(const struct tl_load_options *o)
-{
-    struct tl_load_options all = {0};
-    if (o)
-        memcpy(&all, o, o->struct_size && o->struct_size < sizeof all ? o->struct_size : sizeof all);
-    return all;
-}
-
 tl_status tl_module_load_state_with(tl_module *m, const tl_state *s, const struct tl_load_options *given)
 {
     if (!m || !s)
         return tl_fail(TL_ERR_ARGUMENT, "load_state: the %s is NULL", m ? "state" : "module");
-    const struct tl_load_options o = options_taken(given);
+    struct tl_load_options o;
+    options_taken(&o, sizeof o, given);
     struct loading l = {.state = s, .prefix = o.prefix ? o.prefix : parallel_prefix(m, s), .counted = has_counter(s), .assign = o.assign};
     struct string path = {0};
     tl_status status = each(m, &path, match, &l);

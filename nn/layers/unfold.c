@@ -44,7 +44,9 @@ static void fold_extra(const tl_module *m, char *buffer, size_t size)
 
 static tl_module *new(const struct tl_module_class *class, int64_t h, int64_t w, int64_t kernel, const struct tl_layer_options *options)
 {
-    struct tl_layer_options o = layer_options(options);
+    struct tl_layer_options o;
+    if (!layer_options(&o, options, class->name, HAS_STRIDE | HAS_PADDING | HAS_DILATION))
+        return NULL;
     struct fields f = {.kernel = kernel, .stride = layer_pair(o.stride, 1), .padding = layer_pair(o.padding, 0), .dilation = layer_pair(o.dilation, 1)};
     for (int i = 0; i < 2; i++)
         if (!layer_size(class->name, "kernel_size", kernel, 1) || !layer_size(class->name, "stride", f.stride.v[i], 1) ||
@@ -66,13 +68,13 @@ static tl_module *new(const struct tl_module_class *class, int64_t h, int64_t w,
 
 tl_module *tl_nn_unfold_with(int64_t kernel, const struct tl_layer_options *o)
 {
-    static const struct tl_module_class class = {sizeof class, "Unfold", unfold_forward, unfold_extra, NULL};
+    static const struct tl_module_class class = {sizeof class, "Unfold", unfold_forward, unfold_extra, NULL, 1};
     return new(&class, 0, 0, kernel, o);
 }
 
 tl_module *tl_nn_fold_with(int64_t h, int64_t w, int64_t kernel, const struct tl_layer_options *o)
 {
-    static const struct tl_module_class class = {sizeof class, "Fold", fold_forward, fold_extra, NULL};
+    static const struct tl_module_class class = {sizeof class, "Fold", fold_forward, fold_extra, NULL, 1};
     if (!layer_size(class.name, "output_size", h, 1) || !layer_size(class.name, "output_size", w, 1))
         return NULL;
     return new(&class, h, w, kernel, o);

@@ -159,7 +159,7 @@ tl_status tl_modules(tl_module *m, tl_status (*visit)(const char *name, tl_modul
 
 static void set_training(tl_module *m, bool on)
 {
-    m->training = on;
+    m->training = on && !m->held;
     for (size_t i = 0; i < m->n_children; i++)
         set_training(m->children[i].module, on);
 }
@@ -174,6 +174,16 @@ void tl_eval(tl_module *m)
 {
     if (m)
         set_training(m, false);
+}
+
+void tl_hold_eval(tl_module *m, bool hold)
+{
+    if (!m)
+        return;
+    m->held = hold;
+    m->training = m->training && !hold;
+    for (size_t i = 0; i < m->n_children; i++)
+        tl_hold_eval(m->children[i].module, hold);
 }
 
 bool tl_is_training(const tl_module *m)

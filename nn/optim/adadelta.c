@@ -26,7 +26,7 @@ const struct algorithm algorithm_adadelta = {
 tl_optimizer *tl_adadelta_with(tl_module *m, double lr, const struct tl_adadelta_options *options)
 {
     struct tl_adadelta_options o;
-    optimizer_options(&o, sizeof o, options);
+    options_taken(&o, sizeof o, options);
     struct settings s = {.decay = optimizer_option(o.rho, 0.9), .eps = optimizer_option(o.eps, 1e-6), .maximize = o.maximize};
     if (!optimizer_range("adadelta", "rho", s.decay, 0, 1) || !optimizer_range("adadelta", "eps", s.eps, 0, INFINITY))
         return NULL;

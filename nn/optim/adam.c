@@ -41,7 +41,7 @@ static tl_optimizer *adam_new(const struct algorithm *a, tl_module *m, double lr
                               double decay)
 {
     struct tl_adam_options o;
-    optimizer_options(&o, sizeof o, options);
+    options_taken(&o, sizeof o, options);
     struct rates r = {
         .lr = lr, .weight_decay = optimizer_option(o.weight_decay, decay), .momentum = optimizer_option(o.beta1, 0.9)};
     struct settings s = {

@@ -8,8 +8,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-tl_early_stopping *tl_early_stopping_with(struct tl_early_stopping_options o)
+#include "nn/options.h"
+
+tl_early_stopping *tl_early_stopping_with(const struct tl_early_stopping_options *given)
 {
+    struct tl_early_stopping_options o;
+    options_taken(&o, sizeof o, given);
     if (o.patience < 0 || !(o.min_delta >= 0)) {
         tl_fail(TL_ERR_ARGUMENT, "early stopping: patience is %lld and min_delta %g; they must not be negative",
                 (long long)o.patience, o.min_delta);

@@ -78,7 +78,7 @@ tl_schedule *tl_one_cycle_lr_with(tl_optimizer *o, double max_lr, int64_t total_
 {
     static const struct schedule_kind kind = {"one-cycle", false, move};
     struct tl_one_cycle_options c;
-    optimizer_options(&c, sizeof c, options);
+    options_taken(&c, sizeof c, options);
     c.pct_start = optimizer_option(c.pct_start, 0.3);
     c.div_factor = optimizer_option(c.div_factor, 25);
     c.final_div_factor = optimizer_option(c.final_div_factor, 1e4);

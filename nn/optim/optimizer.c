@@ -25,16 +25,6 @@ bool optimizer_range(const char *who, const char *what, double value, double low
     return false;
 }
 
-void optimizer_options(void *copy, size_t size, const void *options)
-{
-    memset(copy, 0, size);
-    if (!options)
-        return;
-    size_t given;
-    memcpy(&given, options, sizeof given);
-    memcpy(copy, options, given && given < size ? given : size);
-}
-
 /* ---- Making and freeing --------------------------------------------------------------------------------------------- */
 
 static bool has_parameter(const tl_optimizer *o, const tl_tensor *t)

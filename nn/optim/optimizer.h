@@ -10,6 +10,7 @@
 #include <telar/op.h>
 
 #include "nn/optim/steps/steps.h"
+#include "nn/options.h"
 
 /* A parameter with what is remembered about it. */
 struct slot {
@@ -58,8 +59,6 @@ tl_optimizer *optimizer_new(const struct algorithm *a, tl_module *m, tl_tensor *
 double optimizer_option(double value, double fallback);
 /* Is low <= value < high? Else an error. */
 bool optimizer_range(const char *who, const char *what, double value, double low, double high);
-/* A copy of `size` bytes at most of an options struct whose first member is its size. */
-void optimizer_options(void *copy, size_t size, const void *options);
 
 /* Is t in host memory, contiguous, and f32 or f64? Then loops may run over its bytes. */
 bool optimizer_plain(const tl_tensor *t);

@@ -51,7 +51,7 @@ tl_schedule *tl_plateau_lr_with(tl_optimizer *o, const struct tl_plateau_options
 {
     static const struct schedule_kind kind = {"plateau", true, move};
     struct tl_plateau_options p;
-    optimizer_options(&p, sizeof p, options);
+    options_taken(&p, sizeof p, options);
     p.factor = optimizer_option(p.factor, 0.1);
     p.threshold = optimizer_option(p.threshold, 1e-4);
     p.eps = optimizer_option(p.eps, 1e-8);

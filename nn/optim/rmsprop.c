@@ -27,7 +27,7 @@ const struct algorithm algorithm_rmsprop = {
 tl_optimizer *tl_rmsprop_with(tl_module *m, double lr, const struct tl_rmsprop_options *options)
 {
     struct tl_rmsprop_options o;
-    optimizer_options(&o, sizeof o, options);
+    options_taken(&o, sizeof o, options);
     struct rates r = {.lr = lr, .weight_decay = o.weight_decay, .momentum = o.momentum};
     struct settings s = {
         .decay = optimizer_option(o.alpha, 0.99),

@@ -25,7 +25,7 @@ const struct algorithm algorithm_sgd = {
 tl_optimizer *tl_sgd_with(tl_module *m, double lr, const struct tl_sgd_options *options)
 {
     struct tl_sgd_options o;
-    optimizer_options(&o, sizeof o, options);
+    options_taken(&o, sizeof o, options);
     if (!optimizer_range("sgd", "momentum", o.momentum, 0, INFINITY))
         return NULL;
     if (!isfinite(o.dampening)) {

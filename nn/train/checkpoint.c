@@ -207,8 +207,8 @@ tl_status checkpoint_save(const struct tl_checkpoint *c, const struct position *
 
 struct tl_checkpoint checkpoint_taken(const struct tl_checkpoint *c)
 {
-    struct tl_checkpoint all = {0};
-    memcpy(&all, c, c->struct_size && c->struct_size < sizeof all ? c->struct_size : sizeof all);
+    struct tl_checkpoint all;
+    options_taken(&all, sizeof all, c);
     return all;
 }
 

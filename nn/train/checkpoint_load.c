@@ -252,8 +252,3 @@ tl_state *tl_state_weights(const tl_state *s)
     tl_fail(TL_ERR_ARGUMENT, "state: there is none to take weights from");
     return NULL;
 }
-
-tl_status tl_module_load_weights(tl_module *m, const char *path)
-{
-    return !m || !path ? tl_fail(TL_ERR_ARGUMENT, "weights: missing argument") : tl_module_load_with(m, path, NULL);
-}

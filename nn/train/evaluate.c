@@ -74,15 +74,16 @@ static tl_status evaluate_all(struct evaluation *e, tl_loader *loader)
     return s;
 }
 
-tl_status tl_evaluate(tl_module *m, tl_loader *loader, const struct tl_fit_options *o,
+tl_status tl_evaluate(tl_module *m, tl_loader *loader, const struct tl_fit_options *given,
                       tl_status (*each)(tl_tensor *output, tl_tensor *const *batch, int n, void *ctx), void *ctx,
                       struct tl_evaluation *result)
 {
-    static const struct tl_fit_options none;
+    struct tl_fit_options o;
+    options_taken(&o, sizeof o, given);
     if (!m || !loader)
         return tl_fail(TL_ERR_ARGUMENT, "evaluate: missing argument");
     double begun = clock_seconds();
-    struct evaluation e = {.module = m, .o = o ? o : &none, .each = each, .ctx = ctx};
+    struct evaluation e = {.module = m, .o = &o, .each = each, .ctx = ctx};
     e.fields = tl_dataset_info(tl_loader_dataset(loader))->n_fields;
     bool training = tl_is_training(m), recording = tl_set_grad_enabled(false);
     tl_eval(m);

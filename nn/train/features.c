@@ -168,9 +168,8 @@ static tl_dataset *as_dataset(struct extraction *e, tl_dataset *of)
 
 tl_dataset *tl_features_with(tl_module *m, const char *name, tl_dataset *d, const struct tl_feature_options *given)
 {
-    struct tl_feature_options o = {0};
-    if (given)
-        memcpy(&o, given, given->struct_size && given->struct_size < sizeof o ? given->struct_size : sizeof o);
+    struct tl_feature_options o;
+    options_taken(&o, sizeof o, given);
     if (!m || !name || !d) {
         tl_fail(TL_ERR_ARGUMENT, "features: the %s is NULL", !m ? "module" : name ? "data set" : "layer's name");
         return NULL;
@@ -182,7 +181,9 @@ tl_dataset *tl_features_with(tl_module *m, const char *name, tl_dataset *d, cons
         tl_fail(TL_ERR_ARGUMENT, "features: the data set is empty");
         return NULL;
     }
-    tl_loader *loader = tl_loader_new(d, .batch_size = o.batch > 0 ? o.batch : 64, .workers = o.workers);
+    /* A generator of its own, so that a training that follows shuffles as one without features would. */
+    tl_generator *g = tl_generator_new(0);
+    tl_loader *loader = g ? tl_loader_new(d, .batch_size = o.batch > 0 ? o.batch : 64, .workers = o.workers, .generator = g) : NULL;
     bool training = tl_is_training(m), recording = tl_set_grad_enabled(false);
     tl_eval(m);
     tl_status s = loader ? extract(&e, loader) : tl_error_code();
@@ -190,6 +191,7 @@ tl_dataset *tl_features_with(tl_module *m, const char *name, tl_dataset *d, cons
         tl_train(m);
     tl_set_grad_enabled(recording);
     tl_loader_free(loader);
+    tl_generator_free(g);
     tl_release(e.watch.input);
     tl_dataset *made = s == TL_OK ? as_dataset(&e, d) : NULL;
     for (int f = 0; f < e.fields; f++)

@@ -10,145 +10,7 @@
 
 #include "nn/optim/early_stopping.h"
 #include "nn/train/checkpoint.h"
-#include "nn/train/train.h"
-
-struct run {
-    tl_module *module;
-    tl_loader *train;
-    tl_optimizer *optimizer;
-    const struct tl_fit_options *o;
-    struct tl_checkpoint at;  /* where the run stands, as checkpoints keep it */
-    struct position position; /* and within an epoch */
-    tl_schedule **schedules;  /* all of them, NULL-terminated */
-    struct weighted loss, metric;
-    struct compiled compiled;
-    struct late_numbers late; /* losses and metrics that are still on the device */
-    bool reads_late;          /* nobody needs each batch's loss at once, and reading it would make the host wait for the device */
-    tl_history *history; /* the caller's, or own */
-    int fields, lines;
-    double epoch_begun;
-    bool stop; /* a callback asked for it */
-};
-
-/* ---- One step --------------------------------------------------------------------------------------------------------- */
-
-static struct tl_update update_of(struct run *r, bool descends)
-{
-    return (struct tl_update){.module = r->module, .optimizer = descends ? r->optimizer : NULL, .o = r->o, .late = r->reads_late};
-}
-
-/* Read what is still on the device. The step that a loss that is no number led to has been taken by now: weights are of no use after it. */
-static tl_status read_late(struct run *r)
-{
-    tl_status s = TL_OK;
-    for (int i = 0; s == TL_OK && i < r->late.n; i++) {
-        const struct late_number *l = &r->late.list[i];
-        double loss = tl_item(l->loss), metric = l->metric ? tl_item(l->metric) : 0;
-        const struct tl_update u = update_of(r, true);
-        s = update_check(&u, loss);
-        if (s != TL_OK)
-            tl_error_prefix("batch %lld: ", (long long)l->batch);
-        if (s == TL_OK && l->metric)
-            weighted_add(&r->metric, metric, l->samples);
-        if (s == TL_OK)
-            weighted_add(&r->loss, loss, l->samples);
-    }
-    late_numbers_clear(&r->late);
-    return s;
-}
-
-static tl_status step_schedules(struct run *r, double metric)
-{
-    tl_status s = TL_OK;
-    for (size_t i = 0; s == TL_OK && r->schedules[i]; i++)
-        s = tl_schedule_step(r->schedules[i], metric);
-    return s;
-}
-
-/* What the batch is counted with: `loss` and `metric`, or computed again after the step. */
-static tl_status measure(struct run *r, tl_tensor **batch, tl_tensor *output, tl_tensor *loss, tl_tensor *metric, double *known,
-                         int64_t samples)
-{
-    const struct tl_fit_options *o = r->o;
-    bool recording = tl_set_grad_enabled(false);
-    if (o->measure_after_step) {
-        struct tl_update u = update_of(r, false);
-        loss = update_loss(&u, batch, r->fields, &output);
-        metric = u.metric;
-    }
-    if (tl_error_code() == TL_OK && o->metric && (o->step || o->update)) { /* these do not tell their output */
-        tl_eval(r->module);
-        output = forward_batch(r->module, batch, r->fields, o);
-        tl_train(r->module);
-    }
-    if (tl_error_code() == TL_OK && o->metric && output)
-        metric = result_of("metric", o->metric(tl_detach(output), batch, r->fields, o->function_ctx));
-    tl_status s = tl_error_code();
-    if (s == TL_OK && r->reads_late) {
-        s = late_numbers_add(&r->late, loss, metric, samples, r->position.batch + 1);
-    } else if (s == TL_OK) {
-        if (o->measure_after_step)
-            *known = tl_item(loss);
-        if (metric)
-            weighted_add(&r->metric, tl_item(metric), samples);
-        if ((s = tl_error_code()) == TL_OK)
-            weighted_add(&r->loss, *known, samples);
-    }
-    tl_set_grad_enabled(recording);
-    return s;
-}
-
-/* The same by the program. Its step is taken when the loss can be looked at. */
-static tl_status train_compiled(struct run *r, tl_tensor **batch, int64_t samples, double *loss)
-{
-    const struct tl_fit_options *o = r->o;
-    tl_tensor *value, *metric;
-    struct tl_update u = update_of(r, true);
-    tl_status s = compiled_step(&r->compiled, batch, r->fields, &value, &metric);
-    if (s == TL_OK && !r->reads_late) {
-        *loss = tl_item(value);
-        s = update_check(&u, *loss);
-    }
-    if (s == TL_OK && o->schedule_by_batch)
-        s = step_schedules(r, *loss);
-    if (s != TL_OK)
-        return s;
-    r->at.step++;
-    if ((o->measure_after_step || (o->metric && !r->compiled.has_metric)) && o->prepare &&
-        !(batch[0] = result_of("prepare", o->prepare(batch[0], o->function_ctx))))
-        return tl_error_code();
-    return measure(r, batch, NULL, value, metric, loss, samples);
-}
-
-/* Forward, backward, step and measurement of one batch; *loss is what it cost, left alone where that is read late. */
-static tl_status train_batch(struct run *r, tl_tensor **batch, double *loss)
-{
-    const struct tl_fit_options *o = r->o;
-    tl_status s = batch_to_device(batch, r->fields, module_device(r->module));
-    if (s != TL_OK)
-        return s;
-    int64_t samples = tl_size(batch[0], 0);
-    if (r->compiled.program)
-        return train_compiled(r, batch, samples, loss);
-    if (o->prepare && !(batch[0] = result_of("prepare", o->prepare(batch[0], o->function_ctx))))
-        return tl_error_code();
-    struct tl_update u = update_of(r, true);
-    tl_tensor *output = NULL, *value = update_loss(&u, batch, r->fields, &output);
-    if (!value)
-        return tl_error_code();
-    s = o->update ? TL_OK : tl_update_descend(&u, value, NULL);
-    if (s == TL_OK && !r->reads_late) {
-        *loss = tl_item(value);
-        s = update_check(&u, *loss);
-    }
-    if (s == TL_OK && o->schedule_by_batch)
-        s = step_schedules(r, *loss);
-    if (s == TL_OK) {
-        r->at.step++;
-        s = measure(r, batch, output, value, u.metric, loss, samples);
-    }
-    return s;
-}
+#include "nn/train/fit.h"
 
 static tl_status call_back(struct run *r, tl_fit_callback callback, double loss, const struct tl_epoch *record)
 {
@@ -265,34 +127,6 @@ static tl_status train_epoch(struct run *r)
 
 /* ---- Between epochs --------------------------------------------------------------------------------------------------- */
 
-/* A table of epochs: what is not measured has no column. */
-static void print_number(FILE *to, int width, double x, bool wanted)
-{
-    if (wanted)
-        fprintf(to, "%*.4f", width, x);
-}
-
-static void print_epoch(FILE *to, const struct tl_epoch *e, const struct tl_fit_options *o, bool first, const char *metric)
-{
-    bool measured = update_has_metric(o), validated = o->validation != NULL;
-    int width = (int)strlen(metric) + 2 > 10 ? (int)strlen(metric) + 2 : 10;
-    char epoch[48];
-    if (first) {
-        fprintf(to, "%9s%12s%*s", "epoch", "train loss", measured ? width : 0, measured ? metric : "");
-        if (validated)
-            fprintf(to, "%17s%*s", "validation loss", measured ? width : 0, measured ? metric : "");
-        fprintf(to, "%10s%9s\n", "rate", "time");
-    }
-    snprintf(epoch, sizeof epoch, "%lld/%lld", (long long)e->epoch, (long long)o->epochs);
-    fprintf(to, "%9s", epoch);
-    print_number(to, 12, e->train_loss, true);
-    print_number(to, width, e->train_metric, measured);
-    print_number(to, 17, e->validation_loss, validated);
-    print_number(to, width, e->validation_metric, validated && measured);
-    fprintf(to, "%10.3g%7.1f s\n", e->learning_rate, e->seconds);
-    fflush(to);
-}
-
 static double watched(const struct tl_fit_options *o, const struct tl_epoch *e)
 {
     if (o->watch_metric)
@@ -353,14 +187,6 @@ static tl_status finish_epoch(struct run *r)
     return s;
 }
 
-static void print_resumed(const struct run *r)
-{
-    if (r->position.batch > 0)
-        fprintf(r->o->lines, "resumed in epoch %lld, after batch %lld\n", (long long)r->at.epoch + 1, (long long)r->position.batch);
-    else
-        fprintf(r->o->lines, "resumed after epoch %lld\n", (long long)r->at.epoch);
-}
-
 /* A checkpoint that cannot be written (no folder, no room, a format that does not hold such a state) is told before an epoch is lost by it. */
 static tl_status try_checkpoint(const struct run *r)
 {
@@ -412,8 +238,6 @@ static tl_status check_options(tl_module *m, tl_loader *train, tl_optimizer *opt
         return tl_fail(TL_ERR_ARGUMENT, "fit: %lld epochs; expected at least 1", (long long)o->epochs);
     if (o->watch_metric && !update_has_metric(o))
         return tl_fail(TL_ERR_ARGUMENT, "fit: watch_metric is set, but there is no metric");
-    if (tl_dataset_info(tl_loader_dataset(train))->n_fields > TL_MAX_FIELDS)
-        return tl_fail(TL_ERR_LIMIT, "fit: samples have more than %d tensors", TL_MAX_FIELDS);
     return TL_OK;
 }
 
@@ -482,7 +306,8 @@ static tl_status prepare(struct run *r)
 
 tl_status tl_fit_with(tl_module *m, tl_loader *train, tl_optimizer *optimizer, const struct tl_fit_options *given)
 {
-    struct tl_fit_options o = given ? *given : (struct tl_fit_options){0};
+    struct tl_fit_options o;
+    options_taken(&o, sizeof o, given);
     o.epochs = o.epochs ? o.epochs : 1;
     tl_status s = check_options(m, train, optimizer, &o);
     if (s != TL_OK)

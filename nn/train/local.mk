@@ -7,10 +7,14 @@ nn_libtelar_nn_la_SOURCES += \
 	%D%/evaluate.c \
 	%D%/features.c \
 	%D%/fit.c \
+	%D%/fit.h \
+	%D%/fit_batch.c \
+	%D%/fit_lines.c \
 	%D%/functions.c \
 	%D%/history.c \
 	%D%/late.c \
 	%D%/model.c \
+	%D%/model_list.c \
 	%D%/plot.c \
 	%D%/progress.c \
 	%D%/regression.c \

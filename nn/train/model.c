@@ -1,173 +1,37 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Models by name. Every model plugin is opened once and its models are listed, in the order in which plugins are found; of
- * two models with one name, the first counts. A model is judged before it is listed, so that what is listed can be used.
+ * What programs do with a model: configure it, build it, bring inputs into its form, and run it. Its slots are plugins' code, so what they give is
+ * compared with what they promised.
  */
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <telar/model.h>
-#include <telar/registry.h>
 
 #include "nn/data/internal.h"
 #include "nn/train/train.h"
 
-enum { MAX_PLUGINS = 256, MAX_MODELS = 1024 };
-
-/* ---- The list ------------------------------------------------------------------------------------------------- */
-
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static const struct tl_model *models[MAX_MODELS];
-static size_t n_models;
-static bool listed;
-
-static const struct tl_model *find_listed(const char *name)
-{
-    for (size_t i = 0; i < n_models; i++)
-        if (strcmp(models[i]->name, name) == 0)
-            return models[i];
-    return NULL;
-}
-
-/* Digests that a file's can be compared with: the whole, or at least the first eight digits. */
-static const struct tl_model_weights *odd_digest(const struct tl_model_weights *w)
-{
-    for (; w && w->name; w++) {
-        size_t digits = w->sha256 ? strspn(w->sha256, "0123456789abcdefABCDEF") : 0;
-        if (w->sha256 && (w->sha256[digits] || digits < 8 || digits > 64))
-            return w;
-    }
-    return NULL;
-}
-
-/* NULL if the model can be used, else why not, in `why`. */
-static const char *judge(const struct tl_model *m, char *why, size_t size)
-{
-    const uint32_t known = TL_CLASSIFY | TL_LANGUAGE | TL_REGRESS | TL_RECONSTRUCT | TL_GENERATE;
-    char owner[120];
-    if (!MODEL_HAS(m, step)) {
-        snprintf(why, size, "struct_size is %u; .struct_size = sizeof(struct tl_model) is needed", m->struct_size);
-        return why;
-    }
-    if (!m->name || !m->name[0])
-        return "name is NULL or empty";
-    if (!m->input_shape)
-        return "input_shape is NULL";
-    if (!m->build)
-        return "build is NULL";
-    if (m->tasks == 0)
-        return "tasks is 0: at least one of TL_CLASSIFY, TL_LANGUAGE, TL_REGRESS, TL_RECONSTRUCT, TL_GENERATE is needed";
-    if (m->tasks & ~known) {
-        snprintf(why, size, "tasks has bits (0x%x) that this Telar does not know", (unsigned)(m->tasks & ~known));
-        return why;
-    }
-    if ((m->tasks & TL_GENERATE) && !m->step && !(MODEL_HAS(m, update) && m->update))
-        return "its task is to generate, so it needs a step or an update, but both are NULL";
-    if (MODEL_HAS(m, metric) && m->metric && !m->update)
-        return "it names a metric, which an update tells, but update is NULL";
-    const struct tl_model_weights *odd = odd_digest(m->weights);
-    if (odd) {
-        snprintf(why, size, "sha256 of the weights %s is \"%.70s\": expected the 64 hexadecimal digits of a digest, or its first 8 or more", odd->name,
-                 odd->sha256);
-        return why;
-    }
-    snprintf(owner, sizeof owner, "model %s", m->name);
-    if (tl_config_check(owner, m->options) == TL_OK)
-        return NULL;
-    snprintf(why, size, "%s", tl_error_message());
-    tl_error_clear();
-    return why;
-}
-
-static void list_plugin(const char *plugin)
-{
-    const struct tl_model_plugin *p = tl_plugin_open("model", plugin, TL_MODEL_ABI);
-    char why[600], name[40];
-    if (!p) { /* a broken plugin must not hide the others */
-        tl_error_clear();
-        tl_plugin_left_out("model", plugin, NULL);
-        return;
-    }
-    if (p->struct_size < sizeof *p || !p->models || !p->models[0])
-        tl_plugin_left_out("model", plugin, "its table lists no model");
-    for (size_t i = 0; p->struct_size >= sizeof *p && p->models && p->models[i]; i++) {
-        const struct tl_model *m = p->models[i];
-        const char *flaw = judge(m, why, sizeof why);
-        if (m->name)
-            snprintf(name, sizeof name, "'%.30s'", m->name);
-        else
-            snprintf(name, sizeof name, "%zu of its list", i + 1);
-        if (flaw)
-            tl_plugin_left_out("model", plugin, "model %s: %s", name, flaw);
-        else if (find_listed(m->name))
-            tl_plugin_remark_add("model %s of the plugin %s is hidden by another of that name", m->name, plugin);
-        else if (n_models < MAX_MODELS)
-            models[n_models++] = m;
-    }
-}
-
-static void list_models(void)
-{
-    pthread_mutex_lock(&lock);
-    if (!listed) {
-        static struct tl_plugin_info found[MAX_PLUGINS];
-        bool clear = tl_error_code() == TL_OK;
-        size_t n = tl_plugins("model", false, found, MAX_PLUGINS);
-        for (size_t i = 0; clear && i < n && i < MAX_PLUGINS; i++)
-            list_plugin(found[i].name);
-        listed = clear;
-    }
-    pthread_mutex_unlock(&lock);
-}
-
-size_t tl_models(const struct tl_model **list, size_t capacity)
-{
-    list_models();
-    for (size_t i = 0; list && i < n_models && i < capacity; i++)
-        list[i] = models[i];
-    return n_models;
-}
-
-const struct tl_model *tl_model_find(const char *name)
-{
-    if (!name) {
-        tl_fail(TL_ERR_ARGUMENT, "model: no name given");
-        return NULL;
-    }
-    list_models();
-    const struct tl_model *m = find_listed(name);
-    if (m)
-        return m;
-    if (plugin_is_broken("model", name))
-        return NULL;
-    const char *names[MAX_MODELS];
-    char all[600] = "";
-    for (size_t i = 0; i < n_models; i++) {
-        names[i] = models[i]->name;
-        size_t used = strlen(all);
-        snprintf(all + used, sizeof all - used, "%s%s", i ? ", " : "", names[i]);
-    }
-    const char *near = tl_nearest_name(name, names, n_models);
-    if (n_models == 0)
-        tl_fail(TL_ERR_NOT_FOUND, "no model \"%s\": no model plugin was found (see telar doctor)", name);
-    else
-        tl_fail(TL_ERR_NOT_FOUND, "no model \"%s\"%s%s%s; there are: %s", name, near ? "; did you mean \"" : "", near ? near : "",
-                near ? "\"?" : "", all);
-    return NULL;
-}
-
 /* ---- Configuring and building ---------------------------------------------------------------------------------------- */
 
 struct tl_config *tl_model_configure(const struct tl_model *m, const char *options)
+{
+    return tl_model_configure_for(m, NULL, options);
+}
+
+struct tl_config *tl_model_configure_for(const struct tl_model *m, const struct tl_model_weights *weights, const char *options)
 {
     char owner[120];
     if (!m) {
         tl_fail(TL_ERR_ARGUMENT, "model_configure: the model is NULL");
         return NULL;
     }
+    char *text = tl_config_join(weights ? weights->options : NULL, options);
     snprintf(owner, sizeof owner, "model %s", m->name);
-    return tl_config_new(owner, m->options, options);
+    struct tl_config *c = text ? tl_config_new(owner, m->options, text) : NULL;
+    if (c && weights)
+        config_set_pictures(c, weights->pictures);
+    free(text);
+    return c;
 }
 
 /* What a role asks of the data; 0 if they do not tell. */
@@ -281,24 +145,57 @@ int model_input_shape(const struct tl_model *m, const struct tl_config *c, int64
     return ndim;
 }
 
-tl_status model_refuses_size(const struct tl_model *m, int ndim, const int64_t *shape, int64_t values, int64_t came)
+/* "3 x 224 x 224". */
+static void sizes_text(char *text, size_t size, int ndim, const int64_t *shape)
 {
-    char text[160] = "";
+    text[0] = 0;
     for (int i = 0; i < ndim; i++) {
         size_t used = strlen(text);
-        snprintf(text + used, sizeof text - used, "%s%lld", i > 0 ? " x " : "", (long long)shape[i]);
+        snprintf(text + used, size - used, "%s%lld", i > 0 ? " x " : "", (long long)shape[i]);
     }
+}
+
+tl_status model_refuses_size(const struct tl_model *m, int ndim, const int64_t *shape, int64_t values, int64_t came)
+{
+    char text[160];
+    sizes_text(text, sizeof text, ndim, shape);
     return tl_fail(TL_ERR_SHAPE, "model %s: its inputs are [%s], %lld values a sample; the data have %lld", m->name, text, (long long)values,
                    (long long)came);
 }
 
-const struct tl_picture_form *tl_model_pictures(const struct tl_model *m)
+const struct tl_picture_form *tl_model_pictures(const struct tl_model *m, const struct tl_config *c)
 {
-    if (!m) {
-        tl_fail(TL_ERR_ARGUMENT, "model_pictures: the model is NULL");
+    if (!m || !c) {
+        tl_fail(TL_ERR_ARGUMENT, "model_pictures: a model and its configuration are needed");
         return NULL;
     }
-    return MODEL_HAS(m, pictures) ? m->pictures : NULL;
+    const struct tl_picture_form *form = config_pictures(c);
+    return form ? form : m->pictures;
+}
+
+char *tl_model_picture_options(const struct tl_model *m, const struct tl_config *c)
+{
+    int64_t shape[TL_MAX_DIMS], values;
+    char text[120], input[160];
+    const struct tl_picture_form *form = tl_model_pictures(m, c);
+    int n = m && c ? model_input_shape(m, c, shape, &values) : -1;
+    if (n < 0)
+        return NULL;
+    if (n != 3 || (shape[0] != 1 && shape[0] != 3)) {
+        sizes_text(input, sizeof input, n, shape);
+        tl_fail(TL_ERR_UNSUPPORTED, "model %s does not take pictures: its input is [%s], not one or three channels of height and width", m->name, input);
+        return NULL;
+    }
+    const char *grey = shape[0] == 1 ? ",grey" : "";
+    if (form && form->crop > 0 && form->resize >= form->crop && shape[1] == shape[2]) /* of another size, in the same proportion */
+        snprintf(text, sizeof text, "resize=%lld,crop=%lld%s", (long long)((shape[1] * form->resize + form->crop / 2) / form->crop), (long long)shape[1],
+                 grey);
+    else
+        snprintf(text, sizeof text, "height=%lld,width=%lld%s", (long long)shape[1], (long long)shape[2], grey);
+    char *options = strdup(text);
+    if (!options)
+        tl_fail(TL_ERR_NOMEM, "model_picture_options: out of memory");
+    return options;
 }
 
 const struct tl_model_training *tl_model_training(const struct tl_model *m)
@@ -307,10 +204,36 @@ const struct tl_model_training *tl_model_training(const struct tl_model *m)
         tl_fail(TL_ERR_ARGUMENT, "model_training: the model is NULL");
         return NULL;
     }
-    return MODEL_HAS(m, training) ? m->training : NULL;
+    return m->training;
+}
+
+tl_module *tl_model_pretrained(const struct tl_model *m, const char *weights, const char *options, struct tl_config **config)
+{
+    const struct tl_model_weights *w = tl_model_weights_find(m, weights);
+    struct tl_config *c = w ? tl_model_configure_for(m, w, options) : NULL;
+    char *path = c ? tl_model_weights_path(m, w->name) : NULL;
+    tl_module *net = path ? tl_model_build_with(m, c) : NULL;
+    if (net && tl_module_load(net, path) != TL_OK) {
+        tl_module_free(net);
+        net = NULL;
+    }
+    free(path);
+    if (net && config)
+        *config = c;
+    else
+        tl_config_free(c);
+    return net;
 }
 
 /* ---- Inputs and samples ------------------------------------------------------------------------------------------------ */
+
+/* What a slot gave: NULL without an error becomes one that says which slot it was. */
+static tl_tensor *slot_gave(const struct tl_model *m, const char *slot, tl_tensor *t)
+{
+    if (!t && tl_error_code() == TL_OK)
+        tl_fail(TL_ERR_PLUGIN, "model %s: %s() gave NULL without an error", m->name, slot);
+    return t;
+}
 
 /* (x - mean) / deviation, channel by channel. */
 static tl_tensor *scale_pictures(const struct tl_picture_form *form, tl_tensor *x)
@@ -345,7 +268,7 @@ static tl_tensor *shape_input(const struct tl_model *m, const struct tl_config *
     if (type == TL_I64 || type == TL_I32)
         return x;
     x = type == TL_F32 ? x : tl_cast(x, TL_F32);
-    const struct tl_picture_form *form = tl_model_pictures(m);
+    const struct tl_picture_form *form = tl_model_pictures(m, c);
     return x && form ? scale_pictures(form, x) : x;
 }
 
@@ -355,12 +278,9 @@ tl_tensor *tl_model_example(const struct tl_model *m, const struct tl_config *c,
         tl_fail(TL_ERR_ARGUMENT, "model_example: a model, its configuration and a shape are needed");
         return NULL;
     }
-    if (!MODEL_HAS(m, example) || !m->example)
+    if (!m->example)
         return tl_randn(ndim, shape, (struct tl_options){0});
-    tl_tensor *x = m->example(c, ndim, shape);
-    if (!x && tl_error_code() == TL_OK)
-        tl_fail(TL_ERR_PLUGIN, "model %s: example() gave NULL without an error", m->name);
-    return x;
+    return slot_gave(m, "example", m->example(c, ndim, shape));
 }
 
 tl_tensor *tl_model_preprocess(const struct tl_model *m, const struct tl_config *c, tl_tensor *input)
@@ -372,12 +292,32 @@ tl_tensor *tl_model_preprocess(const struct tl_model *m, const struct tl_config 
     if (!m->preprocess)
         return shape_input(m, c, input);
     bool clear = tl_error_code() == TL_OK;
-    tl_tensor *x = m->preprocess(c, input);
-    if (x && (!clear || tl_error_code() == TL_OK))
-        return x;
-    if (tl_error_code() == TL_OK)
-        tl_fail(TL_ERR_PLUGIN, "model %s: preprocess() gave NULL without an error", m->name);
-    return NULL;
+    tl_tensor *x = slot_gave(m, "preprocess", m->preprocess(c, input));
+    return x && (!clear || tl_error_code() == TL_OK) ? x : NULL;
+}
+
+/* ---- Running --------------------------------------------------------------------------------------------------------- */
+
+tl_tensor *tl_model_forward(const struct tl_model *m, const struct tl_config *c, tl_module *net, tl_tensor *const *batch, int n)
+{
+    if (!m || !c || !net || !batch || n < 1) {
+        tl_fail(TL_ERR_ARGUMENT, "model_forward: a model, its configuration, a module and a batch are needed");
+        return NULL;
+    }
+    return m->forward ? slot_gave(m, "forward", m->forward(c, net, batch, n)) : tl_forward(net, batch[0]);
+}
+
+tl_tensor *tl_model_advance(const struct tl_model *m, const struct tl_config *c, tl_module *net, tl_tensor *tokens, struct tl_rnn_state *state)
+{
+    if (!m || !c || !net || !tokens || !state) {
+        tl_fail(TL_ERR_ARGUMENT, "model_advance: a model, its configuration, a module, tokens and a state are needed");
+        return NULL;
+    }
+    if (!m->advance) {
+        tl_fail(TL_ERR_UNSUPPORTED, "model %s: it does not go on from a state", m->name);
+        return NULL;
+    }
+    return slot_gave(m, "advance", m->advance(c, net, tokens, state));
 }
 
 /* NULL and an error if the samples are not what input_shape says. */
@@ -402,17 +342,15 @@ tl_tensor *tl_model_generate(const struct tl_model *m, const struct tl_config *c
         tl_fail(TL_ERR_ARGUMENT, "model_generate: a model, its configuration, a module and at least one sample are needed");
         return NULL;
     }
-    if (!MODEL_HAS(m, generate) || !m->generate) {
+    if (!m->generate) {
         tl_fail(TL_ERR_UNSUPPORTED, "model %s: it does not generate samples", m->name);
         return NULL;
     }
     bool clear = tl_error_code() == TL_OK, training = tl_is_training(net), recording = tl_set_grad_enabled(false);
     tl_eval(net);
-    tl_tensor *samples = m->generate(c, net, n);
+    tl_tensor *samples = slot_gave(m, "generate", m->generate(c, net, n));
     if (training)
         tl_train(net);
     tl_set_grad_enabled(recording);
-    if (!samples && tl_error_code() == TL_OK)
-        tl_fail(TL_ERR_PLUGIN, "model %s: generate() gave NULL without an error", m->name);
     return samples && (!clear || tl_error_code() == TL_OK) ? check_samples(m, c, samples, n) : NULL;
 }

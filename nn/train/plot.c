@@ -243,10 +243,11 @@ static bool ends_with(const char *path, const char *ending)
     return n > e && strcmp(path + n - e, ending) == 0;
 }
 
-tl_status tl_history_plot_with(const tl_history *h, const char *path, const struct tl_plot_options *o)
+tl_status tl_history_plot_with(const tl_history *h, const char *path, const struct tl_plot_options *given)
 {
-    static const struct tl_plot_options none;
-    o = o ? o : &none;
+    struct tl_plot_options all;
+    const struct tl_plot_options *o = &all;
+    options_taken(&all, sizeof all, given);
     if (!h || !path)
         return tl_fail(TL_ERR_ARGUMENT, "plot: missing argument");
     bool png = ends_with(path, ".png");

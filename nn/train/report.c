@@ -260,20 +260,22 @@ static void write_report(FILE *to, const tl_confusion *c, int digits, double zer
     put_scores(to, "weighted avg", width, average(c, true, zero, all), digits);
 }
 
-char *tl_classification_report(const tl_confusion *c, const struct tl_report_options *o)
+char *tl_classification_report(const tl_confusion *c, const struct tl_report_options *given)
 {
+    struct tl_report_options o;
+    options_taken(&o, sizeof o, given);
     if (!c) {
         tl_fail(TL_ERR_ARGUMENT, "classification report: no confusion matrix");
         return NULL;
     }
-    int digits = o && o->digits > 0 ? o->digits : 2;
+    int digits = o.digits > 0 ? o.digits : 2;
     if (digits > 17)
         digits = 17;
     struct text text;
     if (!text_open(&text))
         return NULL;
     struct plain_numbers plain = plain_numbers_begin();
-    write_report(text.to, c, digits, o ? o->zero_division : 0, o && o->all_classes);
+    write_report(text.to, c, digits, o.zero_division, o.all_classes);
     plain_numbers_end(&plain);
     return text_close(&text);
 }

@@ -185,7 +185,7 @@ static tl_tensor *step(tl_module *m, tl_tensor *const *batch, int n, void *ctx)
 static tl_tensor *forward(tl_module *m, tl_tensor *const *batch, int n, void *ctx)
 {
     const struct tl_job *j = ctx;
-    return j->model->forward(j->config, m, batch, n);
+    return tl_model_forward(j->model, j->config, m, batch, n);
 }
 
 static tl_tensor *update(tl_module *m, tl_tensor *const *batch, int n, tl_update *u, void *ctx)
@@ -206,10 +206,10 @@ void tl_job_fit_options(struct tl_job *j, struct tl_fit_options *o)
     o->function_ctx = j;
     o->prepare = prepare;
     o->step = j->model->step ? step : NULL;
-    o->forward = MODEL_HAS(j->model, forward) && j->model->forward ? forward : NULL;
-    o->update = MODEL_HAS(j->model, update) && j->model->update ? update : NULL;
+    o->forward = j->model->forward ? forward : NULL;
+    o->update = j->model->update ? update : NULL;
     o->loss = loss;
-    if (o->update && MODEL_HAS(j->model, metric) && j->model->metric) {
+    if (o->update && j->model->metric) {
         o->metric_name = j->model->metric;
         o->metric_falls = true;
         return;

@@ -8,6 +8,8 @@
 #include <stdio.h>
 #include <telar/nn.h>
 
+#include "nn/options.h"
+
 /* A string in the making: print to `to`. */
 struct text {
     FILE *to;
@@ -109,9 +111,6 @@ tl_tensor *forward_batch(tl_module *m, tl_tensor *const *batch, int n, const str
 tl_tensor *match_target(tl_tensor *output, tl_tensor *target);
 /* "[64 x 1]". */
 void shape_text(char *text, size_t size, const tl_tensor *t);
-
-/* What the first version of the table of models has; later members are asked for one by one. */
-#define MODEL_HAS(m, slot) ((m)->struct_size >= offsetof(struct tl_model, slot) + sizeof((m)->slot))
 
 struct tl_model;
 struct tl_config;

@@ -124,16 +124,17 @@ tl_status tl_update_metric(tl_update *u, tl_tensor *value)
     return tl_error_code();
 }
 
-tl_tensor *tl_fit_step(tl_module *m, tl_optimizer *optimizer, tl_tensor *const *batch, int n, const struct tl_fit_options *o)
+tl_tensor *tl_fit_step(tl_module *m, tl_optimizer *optimizer, tl_tensor *const *batch, int n, const struct tl_fit_options *given)
 {
-    static const struct tl_fit_options none;
+    struct tl_fit_options o;
     tl_tensor *fields[TL_MAX_FIELDS];
     if (!m || !optimizer || !batch || n < 1 || n > TL_MAX_FIELDS) {
         tl_fail(TL_ERR_ARGUMENT, "fit_step: a module, an optimizer and a batch of 1 to %d tensors are needed", TL_MAX_FIELDS);
         return NULL;
     }
     memcpy(fields, batch, (size_t)n * sizeof(tl_tensor *));
-    struct tl_update u = {.module = m, .optimizer = optimizer, .o = o ? o : &none, .late = true};
+    options_taken(&o, sizeof o, given);
+    struct tl_update u = {.module = m, .optimizer = optimizer, .o = &o, .late = true};
     if (u.o->prepare && !(fields[0] = result_of("prepare", u.o->prepare(fields[0], u.o->function_ctx))))
         return NULL;
     tl_tensor *output = NULL, *loss = update_loss(&u, fields, n, &output);

@@ -21,14 +21,21 @@ static void list_names(const struct tl_model *m, char *text, size_t size)
     }
 }
 
-static const struct tl_model_weights *find(const struct tl_model *m, const char *name)
+const struct tl_model_weights *tl_model_weights_find(const struct tl_model *m, const char *name)
 {
     char all[400];
+    if (!m) {
+        tl_fail(TL_ERR_ARGUMENT, "model_weights_find: the model is NULL");
+        return NULL;
+    }
     for (const struct tl_model_weights *w = m->weights; w && w->name; w++)
-        if (strcmp(w->name, name) == 0)
+        if (!name || strcmp(w->name, name) == 0)
             return w;
     list_names(m, all, sizeof all);
-    tl_fail(TL_ERR_NOT_FOUND, "model %s lists no weights \"%s\"%s%s", m->name, name, all[0] ? "; it has: " : ", nor any others", all);
+    if (name)
+        tl_fail(TL_ERR_NOT_FOUND, "model %s lists no weights \"%s\"%s%s", m->name, name, all[0] ? "; it has: " : ", nor any others", all);
+    else
+        tl_fail(TL_ERR_NOT_FOUND, "model %s lists no weights", m->name);
     return NULL;
 }
 
@@ -68,7 +75,7 @@ tl_status tl_model_weights_check(const struct tl_model *m, const char *name, con
 {
     if (!m || !name || !path)
         return tl_fail(TL_ERR_ARGUMENT, "model_weights_check: a model, a name and a path are needed");
-    const struct tl_model_weights *w = find(m, name);
+    const struct tl_model_weights *w = tl_model_weights_find(m, name);
     return w ? check_sum(m, w, path) : tl_error_code();
 }
 
@@ -79,7 +86,7 @@ char *tl_model_weights_place(const struct tl_model *m, const char *name)
         tl_fail(TL_ERR_ARGUMENT, "model_weights_place: a model and a name are needed");
         return NULL;
     }
-    const struct tl_model_weights *w = find(m, name);
+    const struct tl_model_weights *w = tl_model_weights_find(m, name);
     char *folder = w ? tl_user_data_folder() : NULL;
     if (!folder)
         return NULL;
@@ -104,7 +111,7 @@ char *tl_model_weights_path(const struct tl_model *m, const char *name)
         tl_fail(TL_ERR_ARGUMENT, "model_weights_path: a model and a name are needed");
         return NULL;
     }
-    const struct tl_model_weights *w = find(m, name);
+    const struct tl_model_weights *w = tl_model_weights_find(m, name);
     if (!w)
         return NULL;
     file_name(w, file, sizeof file);

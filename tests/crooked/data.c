@@ -131,6 +131,19 @@ static const struct tl_plugin_option options[] = {
 SOURCE(no_open, "d-no-open", NULL, .summary = "");
 SOURCE(flags, "d-flags", open_good, .flags = 1u << 30);
 SOURCE(good, "d-good", open_good, .options = options);
+static const char *const endings[] = {".good", ".more.good", NULL}, *const longer[] = {".even.more.good", ".GOODS", "re.good", NULL};
+static enum tl_folder knows(const char *path)
+{
+    return strstr(path, "known") ? TL_FOLDER_KNOWN : TL_FOLDER_NO;
+}
+static enum tl_folder takes_any(const char *path)
+{
+    return strstr(path, "known") || strstr(path, "any") ? TL_FOLDER_ANY : TL_FOLDER_NO;
+}
+SOURCE(by_ending, "d-by-ending", open_good, .options = options, .endings = endings, .reads_folder = takes_any);
+SOURCE(by_longer, "d-by-longer", open_good, .options = options, .endings = longer, .reads_folder = knows);
+static const struct tl_data_source first_version = {.struct_size = offsetof(struct tl_data_source, endings), .name = "d-first-version", .open = open_good,
+                                                    .options = options, .endings = longer, .reads_folder = knows};
 SOURCE(ordered, "d-ordered", open_ordered, .flags = TL_DATA_OWN_SPLIT);
 SOURCE(tokens, "d-tokens", open_tokens, .summary = "");
 SOURCE(null, "d-null", open_null, .summary = "");
@@ -144,4 +157,4 @@ SOURCE(range, "d-range", open_crooked, .summary = "");
 SOURCE(wide, "d-wide", open_crooked, .summary = "");
 
 TL_DATA_PLUGIN("crooked", "0", "data sets for tests", &no_open, &flags, &good, &ordered, &tokens, &null, &quiet, &careless, &one_field, &shape,
-               &f32, &column, &range, &wide);
+               &f32, &column, &range, &wide, &first_version, &by_longer, &by_ending);

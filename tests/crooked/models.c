@@ -120,7 +120,8 @@ static const struct tl_plugin_option scale[] = {{.name = "scale", .kind = TL_OPT
 static const struct tl_plugin_option words[] = {
     {.name = "vocabulary", .kind = TL_OPTION_INT, .fallback = "2", .low = 1, .high = 100, .role = TL_ROLE_CLASSES}, {0}};
 static const struct tl_plugin_option small[] = {
-    {.name = "in", .kind = TL_OPTION_INT, .fallback = "4", .low = 1, .high = 5, .role = TL_ROLE_FEATURES}, {0}};
+    {.name = "in", .kind = TL_OPTION_INT, .fallback = "4", .low = 1, .high = 5, .role = TL_ROLE_FEATURES},
+    {.name = "more", .kind = TL_OPTION_INT, .fallback = "0"}, {0}};
 
 /* The sum is that of the file "abc" that the test writes. */
 static const struct tl_model_weights weights[] = {
@@ -185,6 +186,43 @@ MODEL(null_preprocess, "null-preprocess", TL_CLASSIFY, .build = build, .preproce
 MODEL(null_step, "null-step", TL_CLASSIFY, .build = build, .step = step_null);
 MODEL(tight, "tight", TL_CLASSIFY, .build = build, .options = small, .weights = narrow);
 
+/* Weights that want other options and another form of pictures than the model has by itself; and an output of two inputs. */
+static int shape_picture(const struct tl_config *c, int64_t s[TL_MAX_DIMS])
+{
+    (void)c;
+    s[0] = 3, s[1] = s[2] = 4;
+    return 3;
+}
+
+static tl_module *build_picture(const struct tl_config *c)
+{
+    tl_module *m = tl_sequential_new();
+    tl_sequential_append(m, tl_nn_flatten());
+    tl_sequential_append(m, tl_nn_linear(48, tl_config_int(c, "out")));
+    return m;
+}
+
+static tl_tensor *forward_pair(const struct tl_config *c, tl_module *m, tl_tensor *const *batch, int n)
+{
+    (void)c;
+    return n == 2 ? tl_sub(tl_forward(m, batch[0]), tl_forward(m, batch[1])) : NULL;
+}
+
+static const struct tl_picture_form own_form = {8, 4, {0, 0, 0}, {1, 1, 1}}, other_form = {6, 4, {0.5, 0.5, 0.5}, {0.25, 0.25, 0.25}};
+static const struct tl_plugin_option of_picture[] = {{.name = "out", .kind = TL_OPTION_INT, .fallback = "2", .low = 1, .high = 9},
+                                                     {.name = "more", .kind = TL_OPTION_INT, .fallback = "0"}, {0}};
+static const struct tl_model_weights of_form[] = {
+    {.name = "wide", .url = "https://example.org/wide.safetensors", .options = "out=4,more=1", .pictures = &other_form},
+    {.name = "plain", .url = "https://example.org/plain.safetensors"},
+    {0},
+};
+static const struct tl_model formed = {.struct_size = sizeof(struct tl_model), .tasks = TL_CLASSIFY, .name = "formed", .input_shape = shape_picture,
+                                       .build = build_picture, .options = of_picture, .weights = of_form, .pictures = &own_form};
+MODEL(paired, "paired", TL_CLASSIFY, .build = build_picture, .options = of_picture, .forward = forward_pair);
+/* A table of the first version: what lies behind it is not the host's business. */
+static const struct tl_model early = {.struct_size = offsetof(struct tl_model, pictures), .tasks = TL_CLASSIFY, .name = "early", .input_shape = shape_picture,
+                                      .build = build_picture, .options = of_picture, .pictures = &own_form, .forward = forward_pair};
+
 MODEL(distant, "distant", TL_CLASSIFY, .build = build, .weights = far);
 MODEL(three, "three", TL_CLASSIFY, .build = build, .weights = weights);
 MODEL(one, "one", TL_REGRESS, .build = build_one);
@@ -196,4 +234,4 @@ static const struct tl_model tokens = {.struct_size = sizeof(struct tl_model), .
                                        .input_shape = shape_tokens, .build = build_tokens, .options = words};
 
 TL_MODEL_PLUGIN("crooked", "0", "models for tests", &no_size, &no_build, &no_task, &new_task, &no_step, &default_, &role, &digest, &no_update, &twin, &nothing, &thin, &null_build,
-                &wrong_kind, &failing, &null_preprocess, &null_step, &tight, &distant, &three, &one, &flat, &triple, &again, &scaled, &tokens);
+                &wrong_kind, &failing, &null_preprocess, &null_step, &tight, &distant, &three, &one, &flat, &triple, &again, &scaled, &tokens, &formed, &paired, &early);

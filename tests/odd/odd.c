@@ -58,6 +58,42 @@ static tl_tensor *failing_step(const struct tl_config *c, tl_module *m, tl_tenso
     return NULL;
 }
 
+/* A classifier whose step asks for a layer by its name. */
+static tl_tensor *forward_classes(tl_module *m, tl_tensor *x, void *ctx)
+{
+    (void)ctx;
+    return tl_forward_child(m, "last", tl_forward_child(m, "first", tl_flatten(x, 1, -1)));
+}
+
+static tl_module *build_classes(const struct tl_config *c)
+{
+    (void)c;
+    tl_module *m = tl_module_from("Classes", forward_classes, NULL);
+    tl_module_add(m, "first", tl_nn_linear(64, 8));
+    tl_module_add(m, "last", tl_nn_linear(8, 10));
+    return m;
+}
+
+static tl_tensor *step_by_name(const struct tl_config *c, tl_module *m, tl_tensor *const *batch, int n)
+{
+    (void)c;
+    return tl_module_child(m, "first") ? tl_cross_entropy(tl_forward(m, batch[0]), batch[n - 1]) : NULL;
+}
+
+static tl_tensor *failing_update(const struct tl_config *c, tl_module *m, tl_tensor *const *batch, int n, tl_update *u)
+{
+    (void)c, (void)m, (void)batch, (void)n, (void)u;
+    tl_fail(TL_ERR_STATE, "the update slot was called");
+    return NULL;
+}
+
+static tl_tensor *failing_forward(const struct tl_config *c, tl_module *m, tl_tensor *const *batch, int n)
+{
+    (void)c, (void)m, (void)batch;
+    tl_fail(TL_ERR_STATE, "the forward slot was called with %d tensors", n);
+    return NULL;
+}
+
 #define MODEL(variable, name_, build_, preprocess_, step_)                                                                              \
     static const struct tl_model variable = {.struct_size = sizeof(struct tl_model), .tasks = TL_RECONSTRUCT, .name = name_, .data = "digits", \
                                              .input_shape = input_shape, .build = build_, .preprocess = preprocess_, .step = step_}
@@ -65,5 +101,12 @@ MODEL(mirror, "odd-mirror", build, preprocess, step);
 MODEL(empty, "odd-empty", build_nothing, preprocess, step);
 MODEL(stepping, "odd-step", build, preprocess, failing_step);
 MODEL(picky, "odd-preprocess", build, failing_preprocess, NULL);
+static const struct tl_model looking = {.struct_size = sizeof(struct tl_model), .tasks = TL_RECONSTRUCT, .name = "odd-forward", .data = "digits",
+                                        .input_shape = input_shape, .build = build, .forward = failing_forward};
+#define CLASSIFIER(variable, name_, ...)                                                                                                      \
+    static const struct tl_model variable = {.struct_size = sizeof(struct tl_model), .tasks = TL_CLASSIFY, .name = name_, .data = "digits",   \
+                                             .input_shape = input_shape, .build = build_classes, __VA_ARGS__}
+CLASSIFIER(named, "odd-named", .step = step_by_name);
+CLASSIFIER(updating, "odd-update", .update = failing_update);
 
-TL_MODEL_PLUGIN("odd", "1.0", "models for tests", &mirror, &empty, &stepping, &picky);
+TL_MODEL_PLUGIN("odd", "1.0", "models for tests", &mirror, &empty, &stepping, &picky, &looking, &named, &updating);

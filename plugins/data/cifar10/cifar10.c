@@ -124,30 +124,36 @@ static tl_dataset *open_path(const char *path, const struct tl_data_request *q, 
     return tl_data_split(rows_dataset(r), q);
 }
 
+static bool is_there(const char *folder, const char *name)
+{
+    (void)name;
+    return files_exists(folder);
+}
+
 static tl_dataset *cifar10_open(const struct tl_data_request *q)
 {
     static const char *const sets[] = {"cifar10", "cifar-10-batches-bin"};
     struct rows r = {.ndim = 3, .shape = {3, 32, 32}, .raw = tl_config_bool(q->config, "raw"), .byte_scale = 255, .n_classes = 10,
                      .classes = classes};
-    char looked[600] = "", *folder;
+    char looked[600] = "", *folder = NULL;
 
     if (q->path)
         return open_path(q->path, q, &r);
-    for (size_t k = 0; k < 2; k++)
-        for (int i = 0; (folder = files_place(i, sets[k])); i++) {
-            size_t used = strlen(looked);
-            snprintf(looked + used, sizeof looked - used, "%s%s", used ? ", " : "", folder);
-            tl_dataset *d = NULL;
-            bool here = files_exists(folder);
-            if (here)
-                d = open_folder(folder, q, &r);
-            free(folder);
-            if (here)
-                return d;
-        }
-    tl_fail(TL_ERR_NOT_FOUND, "cifar10: none of these folders is there: %s; unpack the binary version there, or set TELAR_DATA", looked);
-    return NULL;
+    for (size_t k = 0; k < 2 && !folder; k++)
+        folder = files_find(sets[k], is_there, NULL, looked, sizeof looked);
+    tl_dataset *d = folder ? open_folder(folder, q, &r) : NULL;
+    if (!folder)
+        tl_fail(TL_ERR_NOT_FOUND, "cifar10: none of these folders is there: %s; unpack the binary version there, or set TELAR_DATA", looked);
+    free(folder);
+    return d;
 }
+
+static enum tl_folder reads_folder(const char *path)
+{
+    return files_some_like(path, "*_batch.bin") || files_some_like(path, "data_batch_*") ? TL_FOLDER_KNOWN : TL_FOLDER_NO;
+}
+
+static const char *const endings[] = {".bin", NULL};
 
 static const struct tl_plugin_option options[] = {ROWS_OPTION_RAW, {0}};
 
@@ -158,6 +164,8 @@ static const struct tl_data_source cifar10 = {
     .summary = "60,000 colour pictures of 32 x 32, 10 classes (binary version in $TELAR_DATA/cifar10)",
     .options = options,
     .open = cifar10_open,
+    .endings = endings,
+    .reads_folder = reads_folder,
 };
 
 TL_DATA_PLUGIN("cifar10", "1.0", "CIFAR-10, binary version", &cifar10);

@@ -10,8 +10,10 @@
 
 #include <telar/registry.h>
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <fnmatch.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -186,10 +188,30 @@ bool files_exists(const char *path)
     return stat(path, &st) == 0;
 }
 
-char *files_place(int i, const char *set)
+bool files_some_like(const char *folder, const char *pattern)
 {
-    char *folder = tl_data_folder(i), *place = folder ? join3(folder, set, "") : NULL;
+    DIR *dir = opendir(folder);
+    struct dirent *e = NULL;
 
-    free(folder);
-    return place;
+    while (dir && (e = readdir(dir)) && fnmatch(pattern, e->d_name, 0) != 0)
+        continue;
+    if (dir)
+        closedir(dir);
+    return e != NULL;
+}
+
+char *files_find(const char *set, bool (*holds)(const char *folder, const char *name), const char *name, char *looked, size_t size)
+{
+    char *folder;
+
+    for (int i = 0; (folder = tl_data_folder(i)); i++) {
+        char *place = join3(folder, set, "");
+        size_t used = strlen(looked);
+        free(folder);
+        if (place && holds(place, name))
+            return place;
+        snprintf(looked + used, size - used, "%s%s", used ? ", " : "", place ? place : "");
+        free(place);
+    }
+    return NULL;
 }

@@ -458,10 +458,10 @@ static tl_dataset *open_file(const char *path, const struct tl_data_request *q)
 /* folder/name.csv or folder/name.csv.gz, malloc()ed, if it is there; else NULL. */
 static char *table_in(const char *folder, const char *name)
 {
-    static const char *const endings[] = {".csv", ".csv.gz"};
+    static const char *const suffixes[] = {".csv", ".csv.gz"};
 
     for (size_t i = 0; i < 2; i++) {
-        char *path = files_join(folder, name, endings[i]);
+        char *path = files_join(folder, name, suffixes[i]);
         if (path && files_exists(path))
             return path;
         free(path);
@@ -469,22 +469,24 @@ static char *table_in(const char *folder, const char *name)
     return NULL;
 }
 
+static bool holds_table(const char *folder, const char *name)
+{
+    char *path = table_in(folder, name);
+    bool found = path != NULL;
+    free(path);
+    return found;
+}
+
 /* A table by name, where data are looked for. */
 static tl_dataset *open_named(const struct tl_data_request *q)
 {
-    char *folder, *path = NULL, looked[600] = "";
+    char looked[600] = "";
+    char *folder = files_find("", holds_table, q->name, looked, sizeof looked), *path = folder ? table_in(folder, q->name) : NULL;
+    tl_dataset *d = path ? open_file(path, q) : NULL;
 
-    for (int i = 0; !path && (folder = files_place(i, "")); i++) {
-        size_t used = strlen(looked);
-        snprintf(looked + used, sizeof looked - used, "%s%s", used ? ", " : "", folder);
-        path = table_in(folder, q->name);
-        free(folder);
-    }
-    if (!path) {
+    if (!folder)
         tl_fail(TL_ERR_NOT_FOUND, "%s: no %s.csv or %s.csv.gz in %s", q->name, q->name, q->name, looked);
-        return NULL;
-    }
-    tl_dataset *d = open_file(path, q);
+    free(folder);
     free(path);
     return d;
 }
@@ -520,10 +522,12 @@ static const struct tl_plugin_option table_options[] = {
 
 static const struct tl_plugin_option digits_options[] = {ROWS_OPTION_RAW, STANDARDIZE, {0}};
 
-#define TABLE_SOURCE(variable, name_, summary_, options_) \
+static const char *const endings[] = {".csv", ".csv.gz", ".tsv", ".tsv.gz", ".txt", NULL};
+
+#define TABLE_SOURCE(variable, name_, summary_, ...) \
     static const struct tl_data_source variable = {.struct_size = sizeof(struct tl_data_source), .flags = TL_DATA_OWN_SPLIT, \
-                                                   .name = name_, .summary = summary_, .options = options_, .open = csv_open}
-TABLE_SOURCE(csv, "csv", "any table of numbers with a label column (.csv, .tsv, also compressed)", table_options);
+                                                   .name = name_, .summary = summary_, .open = csv_open, .options = __VA_ARGS__}
+TABLE_SOURCE(csv, "csv", "any table of numbers with a label column (.csv, .tsv, also compressed)", table_options, .endings = endings);
 TABLE_SOURCE(digits, "digits", "1,797 handwritten digits of 8 x 8 (UCI, installed with Telar)", digits_options);
 TABLE_SOURCE(wine, "wine", "178 wines, 13 measurements, 3 cultivars (UCI, installed with Telar)", table_options);
 

@@ -382,6 +382,14 @@ static const struct tl_plugin_option options[] = {
     {0},
 };
 
+static enum tl_folder reads_folder(const char *path)
+{
+    (void)path;
+    return TL_FOLDER_ANY;
+}
+
+static const char *const endings[] = {".png", ".jpg", ".jpeg", NULL};
+
 static const struct tl_data_source folder = {
     .struct_size = sizeof(struct tl_data_source),
     .flags = TL_DATA_OWN_SPLIT,
@@ -389,6 +397,8 @@ static const struct tl_data_source folder = {
     .summary = "pictures (JPEG, PNG) in one subfolder a class; or one picture",
     .options = options,
     .open = folder_open,
+    .endings = endings,
+    .reads_folder = reads_folder,
 };
 
 TL_DATA_PLUGIN("folder", "1.0", "folders of JPEG and PNG pictures", &folder);

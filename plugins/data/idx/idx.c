@@ -203,8 +203,9 @@ static tl_dataset *open_path(const char *path, const struct tl_data_request *q, 
     return NULL;
 }
 
-static bool holds_pictures(const char *folder)
+static bool holds_pictures(const char *folder, const char *name)
 {
+    (void)name;
     char *train = find_file(folder, "train", "images"), *test = find_file(folder, "t10k", "images");
     bool found = train || test;
 
@@ -218,7 +219,7 @@ static tl_dataset *idx_open(const struct tl_data_request *q)
     bool fashion = strcmp(q->name, "fashion-mnist") == 0;
     struct rows r = {.ndim = 3, .raw = tl_config_bool(q->config, "raw"), .byte_scale = 255, .n_classes = 10,
                      .classes = fashion ? fashion_classes : mnist_classes};
-    char looked[600] = "", *folder;
+    char looked[600] = "";
 
     if (q->path)
         return open_path(q->path, q, &r);
@@ -226,26 +227,29 @@ static tl_dataset *idx_open(const struct tl_data_request *q)
         tl_fail(TL_ERR_ARGUMENT, "idx: give the path of a folder or a picture file");
         return NULL;
     }
-    for (int i = 0; (folder = files_place(i, q->name)); i++) {
-        size_t used = strlen(looked);
-        snprintf(looked + used, sizeof looked - used, "%s%s", used ? ", " : "", folder);
-        bool here = holds_pictures(folder);
-        tl_dataset *d = here ? open_folder(folder, q->split, &r) : NULL;
-        free(folder);
-        if (here)
-            return d;
-    }
-    tl_fail(TL_ERR_NOT_FOUND, "%s: no train-images-idx3-ubyte(.gz) in %s; put the four files there, or set TELAR_DATA", q->name, looked);
-    return NULL;
+    char *folder = files_find(q->name, holds_pictures, NULL, looked, sizeof looked);
+    tl_dataset *d = folder ? open_folder(folder, q->split, &r) : NULL;
+    if (!folder)
+        tl_fail(TL_ERR_NOT_FOUND, "%s: no train-images-idx3-ubyte(.gz) in %s; put the four files there, or set TELAR_DATA", q->name, looked);
+    free(folder);
+    return d;
 }
 
 static const struct tl_plugin_option options[] = {ROWS_OPTION_RAW, {0}};
 
-#define IDX_SOURCE(variable, name_, summary_) \
+/* Some file of it is enough: what is missing of the others, opening it tells. */
+static enum tl_folder reads_folder(const char *path)
+{
+    return files_some_like(path, "*-ubyte") || files_some_like(path, "*-ubyte.gz") ? TL_FOLDER_KNOWN : TL_FOLDER_NO;
+}
+
+static const char *const endings[] = {"-ubyte", "-ubyte.gz", NULL};
+
+#define IDX_SOURCE(variable, name_, ...) \
     static const struct tl_data_source variable = {.struct_size = sizeof(struct tl_data_source), .flags = TL_DATA_OWN_SPLIT, \
-                                                   .name = name_, .summary = summary_, .options = options, .open = idx_open}
+                                                   .name = name_, .options = options, .open = idx_open, .summary = __VA_ARGS__}
 IDX_SOURCE(mnist, "mnist", "70,000 handwritten digits of 28 x 28 (idx files in $TELAR_DATA/mnist)");
 IDX_SOURCE(fashion_mnist, "fashion-mnist", "70,000 pieces of clothing of 28 x 28 (idx files in $TELAR_DATA/fashion-mnist)");
-IDX_SOURCE(idx, "idx", "any pair of idx files: pictures and labels 0 to 9");
+IDX_SOURCE(idx, "idx", "any pair of idx files: pictures and labels 0 to 9", .endings = endings, .reads_folder = reads_folder);
 
 TL_DATA_PLUGIN("idx", "1.0", "MNIST, Fashion-MNIST and other idx files", &mnist, &fashion_mnist, &idx);
