@@ -294,6 +294,8 @@ static void test_arguments(void)
     refused("an input that is TL_NONE", tl_program_run(p, (tl_tensor *[]){TL_NONE, x}, 2, out), TL_ERR_ARGUMENT, "input 0 is NULL or TL_NONE");
     tl_tensor *leaf = tl_set_requires_grad(ramp(), true);
     refused("an input that needs a gradient", tl_program_run(p, (tl_tensor *[]){x, leaf}, 2, out), TL_ERR_STATE, "input 1 needs a gradient");
+    tl_tensor *shape = tl_ones(TL_SHAPE(3, 4), (struct tl_options){.device = "meta"});
+    refused("inputs without values", tl_program_run(p, (tl_tensor *[]){shape, shape}, 2, out), TL_ERR_STATE, "on meta");
     TL_NO_GRAD is_int(tl_program_run(p, (tl_tensor *[]){x, leaf}, 2, out), TL_OK, "but not under TL_NO_GRAD");
     tl_program_forget(p);
     is_int(tl_program_info(p).recordings, 0, "forgotten");
