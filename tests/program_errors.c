@@ -213,6 +213,27 @@ static void keeps_its_input(tl_tensor *const *in, tl_tensor **out)
     out[0] = out[1] = in[0];
 }
 
+static void keeps_a_result(tl_tensor *const *in, tl_tensor **out)
+{
+    out[0] = tl_exp(in[0]);
+    out[1] = tl_add(in[1], kept);
+    tl_release(kept);
+    kept = tl_keep(tl_tanh(out[1]));
+}
+
+static void keeps_an_output(tl_tensor *const *in, tl_tensor **out)
+{
+    out[0] = out[1] = kept = tl_keep(tl_exp(in[0]));
+}
+
+/* A tensor from outside becomes part of a history, which would go on from run to run. */
+static void keeps_a_history(tl_tensor *const *in, tl_tensor **out)
+{
+    tl_tensor *w = tl_set_requires_grad(tl_clone(in[0]), true);
+    tl_mul_(kept, tl_exp(w));
+    out[0] = out[1] = in[1];
+}
+
 static void uses_kept(tl_tensor *const *in, tl_tensor **out)
 {
     out[0] = out[1] = tl_add(tl_select(in[0], 0, 0), kept);
@@ -252,6 +273,14 @@ static void test_functions(void)
     fails("also in what is done once", runs_another_once, TL_ERR_STATE, "cannot run another one");
     tl_program_free(inner);
     inner = NULL;
+    tl_release(kept);
+    kept = tl_keep(ramp());
+    fails("a result that is kept for the next call", keeps_a_result, TL_ERR_STATE, "kept a result of tanh (48 bytes)");
+    tl_release(kept);
+    fails("an output that is kept", keeps_an_output, TL_ERR_STATE, "kept a result of exp");
+    tl_release(kept);
+    kept = tl_keep(ramp());
+    fails("a history that is kept", keeps_a_history, TL_ERR_STATE, "or a history that needs it");
     tl_release(kept);
 
     tl_tensor *out[1];
