@@ -25,6 +25,7 @@ nobase_dist_doc_DATA += \
 	%D%/adr/018-updates-descend-by-themselves.md \
 	%D%/adr/019-storages-without-values.md \
 	%D%/adr/020-loading-copies-or-assigns.md \
+	%D%/adr/021-programs-record-calls.md \
 	%D%/backends/cuda.md \
 	%D%/backends/opencl.md \
 	%D%/cplusplus.md \
@@ -43,6 +44,7 @@ nobase_dist_doc_DATA += \
 	%D%/models/vgg.md \
 	%D%/models/xception.md \
 	%D%/ops.md \
+	%D%/programs.md \
 	%D%/weights.md
 # end (kept by build-aux/update-sources)
 nobase_dist_doc_DATA += README.md NEWS.md CONTRIBUTING.md LICENSE %D%/learning-curve.svg plugins/data/tables/tables.md

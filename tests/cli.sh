@@ -374,5 +374,11 @@ run train lstm --data "text:$text" --data-option streams=4,seq=16 --batch 5; is 
 run train rnn; is 1 "a language without a file" "text: which file?"
 run train counting --epochs 40 --lr 0.02 --seed 1 --batch 20 --json; is 0 "counting is learnt" '"r2":1,'
 run train sequence-classifier --data digits -o cell=gru -o bidirectional --lr 0.01 --epochs 3 --seed 1 --json; is 0 "pictures row by row" '"accuracy":0.9'
+streams="train lstm --data text:$TEST_SRCDIR/README.md --data-option seq=20,streams=8 -o hidden=8,embedding=4 --batch 8 --epochs 2 --seed 1 --json --strict"
+# shellcheck disable=SC2086
+run $streams; eager=$(printf '%s\n' "$output" | sed 's/"seconds":[^,}]*//')
+# shellcheck disable=SC2086
+run $streams --compile; compiled=$(printf '%s\n' "$output" | sed 's/"seconds":[^,}]*//'); is 0 "a compiled step carries states on" '"perplexity":'
+[ "$eager" = "$compiled" ]; point $? "as one does that is not compiled"
 
 done_testing

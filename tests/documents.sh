@@ -27,7 +27,7 @@ done)
 [ -z "$unknown" ]; point $? "every Telar name of that table exists" "$unknown"
 
 if grep -q -e -fsanitize "$TEST_BUILDDIR/config.log"; then
-    for name in README.md from-pytorch.md; do
+    for name in README.md from-pytorch.md programs.md; do
         count=$((count + 1)); echo "ok $count - the C code of $name # SKIP the sanitizers' own libraries would have to be linked"
     done
     echo "1..$count"
@@ -45,8 +45,9 @@ export LD_LIBRARY_PATH
 
 examples "$TEST_SRCDIR/README.md" readme
 examples "$TEST_SRCDIR/docs/from-pytorch.md" pytorch
-[ -s "$work/readme1.c" ] && [ -s "$work/pytorch1.c" ]; point $? "README.md and from-pytorch.md have a program each"
-for source in "$work"/readme*.c "$work"/pytorch*.c; do
+examples "$TEST_SRCDIR/docs/programs.md" programs
+[ -s "$work/readme1.c" ] && [ -s "$work/pytorch1.c" ] && [ -s "$work/programs1.c" ]; point $? "README.md, from-pytorch.md and programs.md have a program each"
+for source in "$work"/readme*.c "$work"/pytorch*.c "$work"/programs*.c; do
     program=${source%.c}
     # shellcheck disable=SC2086
     words=$(compile "$source" -o "$program" $libraries); point $? "${program##*/} compiles" "$words"
@@ -57,4 +58,6 @@ losses=$(tr '\n' ' ' <"$work/pytorch1.out")
 [ "$losses" = "2.3029 2.2036 2.0311 " ] && grep -q '2.3029, 2.2036 and 2.0311' "$TEST_SRCDIR/docs/from-pytorch.md"
 point $? "it prints PyTorch's losses" "$losses"
 
+grep -q '^step 50, loss 0\.' "$work/programs1.out" && grep -q '^recordings: 1$' "$work/programs1.out"
+point $? "the program of programs.md learns, and is recorded once" "$(cat "$work/programs1.out")"
 echo "1..$count"

@@ -51,6 +51,7 @@ C_TESTS = \
 	%D%/program \
 	%D%/program_errors \
 	%D%/program_nn \
+	%D%/program_passes \
 	%D%/program_runs \
 	%D%/nn_function \
 	%D%/nn_layers \

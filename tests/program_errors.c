@@ -213,6 +213,27 @@ static void keeps_its_input(tl_tensor *const *in, tl_tensor **out)
     out[0] = out[1] = in[0];
 }
 
+static void keeps_a_result(tl_tensor *const *in, tl_tensor **out)
+{
+    out[0] = tl_exp(in[0]);
+    out[1] = tl_add(in[1], kept);
+    tl_release(kept);
+    kept = tl_keep(tl_tanh(out[1]));
+}
+
+static void keeps_an_output(tl_tensor *const *in, tl_tensor **out)
+{
+    out[0] = out[1] = kept = tl_keep(tl_exp(in[0]));
+}
+
+/* A tensor from outside becomes part of a history, which would go on from run to run. */
+static void keeps_a_history(tl_tensor *const *in, tl_tensor **out)
+{
+    tl_tensor *w = tl_set_requires_grad(tl_clone(in[0]), true);
+    tl_mul_(kept, tl_exp(w));
+    out[0] = out[1] = in[1];
+}
+
 static void uses_kept(tl_tensor *const *in, tl_tensor **out)
 {
     out[0] = out[1] = tl_add(tl_select(in[0], 0, 0), kept);
@@ -252,6 +273,14 @@ static void test_functions(void)
     fails("also in what is done once", runs_another_once, TL_ERR_STATE, "cannot run another one");
     tl_program_free(inner);
     inner = NULL;
+    tl_release(kept);
+    kept = tl_keep(ramp());
+    fails("a result that is kept for the next call", keeps_a_result, TL_ERR_STATE, "kept a result of tanh (48 bytes)");
+    tl_release(kept);
+    fails("an output that is kept", keeps_an_output, TL_ERR_STATE, "kept a result of exp");
+    tl_release(kept);
+    kept = tl_keep(ramp());
+    fails("a history that is kept", keeps_a_history, TL_ERR_STATE, "or a history that needs it");
     tl_release(kept);
 
     tl_tensor *out[1];
@@ -294,6 +323,8 @@ static void test_arguments(void)
     refused("an input that is TL_NONE", tl_program_run(p, (tl_tensor *[]){TL_NONE, x}, 2, out), TL_ERR_ARGUMENT, "input 0 is NULL or TL_NONE");
     tl_tensor *leaf = tl_set_requires_grad(ramp(), true);
     refused("an input that needs a gradient", tl_program_run(p, (tl_tensor *[]){x, leaf}, 2, out), TL_ERR_STATE, "input 1 needs a gradient");
+    tl_tensor *shape = tl_ones(TL_SHAPE(3, 4), (struct tl_options){.device = "meta"});
+    refused("inputs without values", tl_program_run(p, (tl_tensor *[]){shape, shape}, 2, out), TL_ERR_STATE, "on meta");
     TL_NO_GRAD is_int(tl_program_run(p, (tl_tensor *[]){x, leaf}, 2, out), TL_OK, "but not under TL_NO_GRAD");
     tl_program_forget(p);
     is_int(tl_program_info(p).recordings, 0, "forgotten");

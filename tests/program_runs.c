@@ -154,19 +154,6 @@ static void test_outputs(const char *backend)
 
 /* ---- Who ends first --------------------------------------------------------------------------------------------------------------- */
 
-static tl_tensor *stays;
-
-static tl_status keeps(void *ctx, tl_tensor *const *in, int n_in, tl_tensor **out, int n_out)
-{
-    (void)ctx, (void)n_in, (void)n_out;
-    tl_tensor *h = tl_exp(in[0]);
-    tl_release(stays);
-    stays = tl_keep(h);
-    out[0] = h;
-    out[1] = tl_add(h, weight);
-    return tl_error_code();
-}
-
 static void test_ends(const char *backend)
 {
     struct training t = {.net = small_net()};
@@ -185,21 +172,6 @@ static void test_ends(const char *backend)
     is_int(tl_program_run(p, in, 2, out), TL_ERR_STATE, "%s: a net that is freed before its program is noticed", backend);
     tl_error_clear();
     tl_program_free(p);
-
-    p = tl_compile(keeps, NULL, 2);
-    tl_tensor *x = rows(8), *y[2], *first;
-    is_int(tl_program_run(p, &x, 1, y), TL_OK, "%s: a result that the function keeps", backend);
-    ok(same_bits(tl_exp(x), stays, "kept") && same_bits(stays, y[0], "output"), "%s: has values, which are the output's", backend);
-    first = tl_clone(y[0]);
-    tl_mul_(x, tl_scalar(0.5));
-    tl_tensor *z[2];
-    is_int(tl_program_run(p, &x, 1, z), TL_OK, "%s: it runs again", backend);
-    ok(same_bits(tl_exp(x), stays, "kept") && same_bits(stays, z[0], "output"), "%s: what is kept has the values of the last run", backend);
-    ok(same_bits(first, y[0], "earlier"), "%s: an earlier output those of its own", backend);
-    tl_program_free(p);
-    ok(same_bits(tl_exp(x), stays, "kept"), "%s: it outlives the program", backend);
-    tl_release(stays);
-    stays = NULL;
 }
 
 /* ---- Threads ---------------------------------------------------------------------------------------------------------------------- */

@@ -537,30 +537,6 @@ static tl_status take_results(struct recorder *r, tl_tensor *const *out, int n_o
     return TL_OK;
 }
 
-/* A result that the function kept as well stays where it is from run to run; what is handed out is a copy, new each time. */
-static tl_status copy_held_outputs(struct recorder *r)
-{
-    struct graph *g = r->graph;
-    tl_status s = TL_OK;
-    for (int i = 0; i < g->n_out && s == TL_OK; i++) {
-        struct value *v = &g->values[g->out[i].value];
-        if ((v->kind != VALUE_OUTPUT && v->kind != VALUE_LOCAL) || atomic_load(&v->storage->refs) == 1)
-            continue;
-        v->kind = VALUE_LOCAL; /* keep_escaped() goes on */
-        TL_NO_GRAD TL_SCOPE
-        {
-            tl_tensor *kept = operand_tensor(g, &g->out[i]), *copy = kept ? tl_clone(kept) : NULL;
-            int value = copy ? value_read(r, copy) : -1;
-            if (value < 0)
-                return tl_error_code();
-            describe(&g->out[i], value, copy);
-            g->values[value].kind = VALUE_OUTPUT;
-            g->values[value].end = i;
-        }
-    }
-    return s;
-}
-
 static tl_status call_function(struct recorder *r, tl_program_fn fn, void *ctx, tl_tensor *const *in, int n_in, int n_out)
 {
     tl_tensor *placeholders[MAX_ENDS] = {0}, *out[MAX_ENDS] = {0};
@@ -582,16 +558,32 @@ static tl_status call_function(struct recorder *r, tl_program_fn fn, void *ctx, 
             s = tl_fail(TL_ERR_STATE, "program: the function kept input %d, or what it was computed from with a history; an input is there during a "
                                       "run only: tl_clone() it, tl_detach() what is kept",
                         i);
-    return s == TL_OK ? copy_held_outputs(r) : s;
+    return s;
 }
 
-/* What somebody outside still holds lasts: a gradient, mostly. It gets memory of its own. */
+static bool is_gradient(const struct graph *g, const storage *s)
+{
+    for (size_t i = 0; i < g->n_grads; i++)
+        if (g->grads[i].after && g->grads[i].after->storage == s)
+            return true;
+    return false;
+}
+
+/* A gradient lasts, and gets memory of its own. Whatever else the function keeps, it means to use the next time that it is called, and it is
+ * not called then. */
 static tl_status keep_escaped(struct graph *g)
 {
     for (size_t i = 0; i < g->n_values; i++) {
         struct value *v = &g->values[i];
-        if (v->kind != VALUE_LOCAL || atomic_load(&v->storage->refs) == 1)
+        if ((v->kind != VALUE_LOCAL && v->kind != VALUE_OUTPUT) || atomic_load(&v->storage->refs) == 1)
             continue;
+        if (!is_gradient(g, v->storage)) {
+            return tl_fail(TL_ERR_STATE, "program: the function kept a result of %s (%zu bytes), or a history that needs it; its next run would not see that, "
+                                         "since a function is called once: tl_copy_() it into a tensor that was there before, or tl_detach() what is kept",
+                           v->made_by ? v->made_by->op->name : "a call of the host", v->storage->bytes);
+        }
+        if (v->kind == VALUE_OUTPUT)
+            return tl_fail(TL_ERR_STATE, "program: output %d is a gradient of a tensor from outside as well; tl_clone() it", v->end);
         tl_status s = storage_give_memory(v->storage);
         if (s != TL_OK)
             return s;

@@ -49,7 +49,8 @@ TL_PUBLIC tl_program *tl_compile(tl_program_fn fn, void *ctx, int n_out);
  *  and the variant make a key; a new one records anew, and the last 16 are kept. The run that records has the effects of one run.
  *
  *  Fails with TL_ERR_STATE if fn read a value; if it returned an output that still has a history (call tl_backward() inside, or run under
- *  TL_NO_GRAD); if a tensor that it used was freed, or given other data (tl_set_data()), since the recording: tl_program_forget() then
+ *  TL_NO_GRAD), or kept a result or an input beyond its end (gradients aside); if an input wants a gradient, or shares memory with something that
+ *  is written; if a tensor that fn used was freed, or given other data (tl_set_data()), since the recording: tl_program_forget() then
  *  records anew; while something is recorded. An error of a kernel, such as a label out of range, leaves what was written before it
  *  written. p is used by one thread at a time: a second one waits. */
 TL_PUBLIC tl_status tl_program_run(tl_program *p, tl_tensor *const *in, int n_in, tl_tensor **out);

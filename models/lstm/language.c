@@ -10,12 +10,17 @@
 
 #include "lstm.h"
 
+enum { SIZES = 4 };
+
 struct language {
     double dropout;
     bool embedded;
     int64_t vocabulary;
-    struct tl_rnn_state state; /* at the end of the last batch, detached, kept */
-    tl_tensor *next;           /* i64 [n]: where the samples that go on begin; kept */
+    int64_t layers, hidden;
+    bool has_c; /* an LSTM */
+    struct carried {
+        tl_tensor *h, *c, *next; /* next, i64 [n]: where the samples that go on begin. References */
+    } carried[SIZES];            /* one for each size of batch; the first is that of the last batch */
 };
 
 static tl_tensor *drop(const tl_module *m, tl_tensor *x)
@@ -46,30 +51,50 @@ static tl_tensor *forward(tl_module *m, tl_tensor *const *x, int n)
 
 /* ---- A state that is carried on --------------------------------------------------------------------------------------- */
 
-static void hold(tl_tensor **held, tl_tensor *t)
+static void drop_carried(struct carried *k)
 {
-    tl_keep(t);
-    tl_release(*held);
-    *held = t;
+    tl_release(k->h);
+    tl_release(k->c);
+    tl_release(k->next);
+    *k = (struct carried){NULL, NULL, NULL};
 }
 
-/* The state before a batch: that of the last one, in the rows that it goes on with. */
-static struct tl_rnn_state state_before(const struct language *f, tl_tensor *start)
+static bool is_for(const struct carried *k, const tl_tensor *start, tl_dtype dtype)
 {
-    struct tl_rnn_state s = {NULL, NULL};
-    if (!f->next || !f->state.h || tl_numel(f->next) != tl_numel(start) || strcmp(tl_device_of(f->next), tl_device_of(start)) != 0)
-        return s;
-    tl_tensor *goes_on = tl_view(tl_eq(start, f->next), TL_SHAPE(tl_numel(start), 1));
-    s.h = tl_where(goes_on, f->state.h, tl_scalar(0));
-    if (!tl_is_none(f->state.c))
-        s.c = tl_where(goes_on, f->state.c, tl_scalar(0));
-    return s;
+    return k->next && tl_numel(k->next) == tl_numel(start) && tl_dtype_of(k->h) == dtype && strcmp(tl_device_of(k->h), tl_device_of(start)) == 0;
+}
+
+/* Tensors that stay where they are from batch to batch, so that a recorded step finds them; made with the first batch of a size. NULL and an
+ * error. */
+static struct carried *carried_for(tl_module *m, tl_tensor *start)
+{
+    struct language *f = tl_module_fields(m);
+    tl_tensor *bias = tl_module_get(m, "decoder.bias");
+    if (!bias)
+        return NULL;
+    tl_dtype dtype = tl_dtype_of(bias);
+    int i = 0;
+    while (i < SIZES - 1 && !is_for(&f->carried[i], start, dtype))
+        i++;
+    struct carried k = f->carried[i];
+    memmove(f->carried + 1, f->carried, (size_t)i * sizeof k);
+    f->carried[0] = k;
+    if (is_for(&k, start, dtype))
+        return &f->carried[0];
+    drop_carried(&f->carried[0]);
+    struct tl_options o = {.dtype = dtype, .device = tl_device_of(start)}, indices = {.dtype = TL_I64, .device = o.device};
+    const int64_t n = tl_numel(start), shape[3] = {f->layers, n, f->hidden};
+    TL_ONCE TL_SCOPE {
+        f->carried[0].h = tl_keep(tl_zeros(3, shape, o));
+        f->carried[0].c = f->has_c ? tl_keep(tl_zeros(3, shape, o)) : NULL;
+        f->carried[0].next = tl_keep(tl_full(1, &n, -1, indices));
+    }
+    return tl_error_code() == TL_OK ? &f->carried[0] : NULL;
 }
 
 static tl_tensor *forward_batch(const struct tl_config *c, tl_module *m, tl_tensor *const *batch, int n)
 {
     (void)c;
-    struct language *f = tl_module_fields(m);
     if (n < 3)
         return tl_forward(m, batch[0]);
     tl_tensor *start = tl_contiguous(batch[1]);
@@ -77,14 +102,20 @@ static tl_tensor *forward_batch(const struct tl_config *c, tl_module *m, tl_tens
         tl_fail(TL_ERR_SHAPE, "%s: the field between tokens and targets must say where each sample begins, one number a sample", tl_module_name(m));
         return NULL;
     }
-    struct tl_rnn_state s = state_before(f, start);
-    tl_tensor *y = run(m, batch[0], &s);
-    tl_tensor *next = y ? tl_add_s(start, tl_size(batch[0], 1)) : NULL;
-    if (!next)
+    struct carried *k = carried_for(m, start);
+    if (!k)
         return NULL;
-    hold(&f->state.h, tl_detach(s.h));
-    hold(&f->state.c, s.c && !tl_is_none(s.c) ? tl_detach(s.c) : TL_NONE);
-    hold(&f->next, next);
+    tl_tensor *goes_on = tl_view(tl_eq(start, k->next), TL_SHAPE(tl_numel(start), 1));
+    struct tl_rnn_state s = {tl_where(goes_on, k->h, tl_scalar(0)), k->c ? tl_where(goes_on, k->c, tl_scalar(0)) : NULL};
+    tl_tensor *y = run(m, batch[0], &s);
+    if (!y)
+        return NULL;
+    TL_NO_GRAD {
+        tl_copy_(k->h, s.h);
+        if (k->c)
+            tl_copy_(k->c, s.c);
+        tl_copy_(k->next, tl_add_s(start, (double)tl_size(batch[0], 1)));
+    }
     return y;
 }
 
@@ -97,9 +128,8 @@ static tl_tensor *advance(const struct tl_config *c, tl_module *m, tl_tensor *to
 static void destroy(tl_module *m)
 {
     struct language *f = tl_module_fields(m);
-    tl_release(f->state.h);
-    tl_release(f->state.c);
-    tl_release(f->next);
+    for (int i = 0; i < SIZES; i++)
+        drop_carried(&f->carried[i]);
 }
 
 /* ---- Tied weights ------------------------------------------------------------------------------------------------------- */
@@ -130,7 +160,7 @@ static tl_module *tied_decoder(tl_tensor *table, int64_t hidden, int64_t vocabul
 
 /* ---- Building ----------------------------------------------------------------------------------------------------------- */
 
-static tl_module *build_with(const struct tl_config *c,
+static tl_module *build_with(const struct tl_config *c, bool has_c,
                              tl_module *(*layers)(int64_t features, int64_t hidden, const struct tl_layer_options *o))
 {
     static const struct tl_module_class class = {sizeof class, "Language", forward, NULL, destroy, 1};
@@ -147,7 +177,8 @@ static tl_module *build_with(const struct tl_config *c,
     tl_module *m = tl_module_new(&class, sizeof(struct language));
     if (!m)
         return NULL;
-    *(struct language *)tl_module_fields(m) = (struct language){.dropout = dropout, .embedded = embedding > 0, .vocabulary = vocabulary};
+    *(struct language *)tl_module_fields(m) = (struct language){.dropout = dropout, .embedded = embedding > 0, .vocabulary = vocabulary,
+                                                             .layers = o.num_layers, .hidden = hidden, .has_c = has_c};
     if (embedding > 0)
         tl_module_add(m, "encoder", tl_nn_embedding(vocabulary, embedding));
     tl_module_add(m, "rnn", layers(embedding > 0 ? embedding : vocabulary, hidden, &o));
@@ -196,7 +227,7 @@ static const struct tl_plugin_option options[] = {
 #define LANGUAGE(variable, name_, layers, summary_)                                 \
     static tl_module *build_##variable(const struct tl_config *c)                   \
     {                                                                               \
-        return build_with(c, layers);                                               \
+        return build_with(c, layers == tl_nn_lstm_with, layers);                      \
     }                                                                               \
     const struct tl_model lstm_##variable = {                                       \
         .struct_size = sizeof(struct tl_model),                                     \
