@@ -16,17 +16,17 @@ struct table {
     char (*cells)[COLUMNS][CELL];
     size_t n, capacity;
     bool failed;
+    char none[COLUMNS][CELL]; /* where a row goes that there is no memory for */
 };
 
 static char (*row_add(struct table *t))[CELL]
 {
-    static _Thread_local char none[COLUMNS][CELL];
     if (t->n == t->capacity) {
         size_t capacity = t->capacity ? 2 * t->capacity : 64;
         void *cells = realloc(t->cells, capacity * sizeof *t->cells);
         if (!cells) {
             t->failed = true;
-            return none;
+            return t->none;
         }
         t->cells = cells;
         t->capacity = capacity;

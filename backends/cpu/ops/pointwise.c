@@ -131,7 +131,7 @@ static const char *refuses_chain(const struct tl_call *call)
 struct operand {
     const char *data;
     bool number;
-    char filled[BLOCK * 8];
+    _Alignas(64) char filled[BLOCK * 8];
 };
 
 static const void *part_of(const struct operand *o, int64_t from, size_t size)
