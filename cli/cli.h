@@ -154,6 +154,7 @@ struct job {
     char *data_text; /* data_options.options */
     const char *data_name; /* borrowed of the command line, the weights' notes or the model */
     tl_dataset *train, *test;
+    bool only_run;     /* the network is not trained: it may take the file's own tensors over */
     tl_state *weights; /* of --weights or --resume: its notes say what was trained on what */
     const struct tl_model_weights *listed; /* of the model's table, by which they were asked for, or which they began as; NULL: none */
     char *class_text;  /* of a note, cut into class_names */

@@ -29,7 +29,7 @@ int run_eval(const struct invocation *v)
 {
     if (!v->set.weights)
         return misused(v, "eval: which weights? --weights FILE");
-    struct job j = {0};
+    struct job j = {.only_run = true};
     struct measured m = {0};
     tl_status s = set_device(v);
     if (s == TL_OK)

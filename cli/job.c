@@ -150,9 +150,11 @@ static tl_status fit_options_to_data(struct job *j)
     return TL_OK;
 }
 
+/* The file's own tensors, where the network has none yet. */
 static tl_status load_own_weights(struct job *j, const struct invocation *v)
 {
-    tl_status s = tl_module_load_state(j->net, j->weights, true);
+    const struct tl_load_options o = {.struct_size = sizeof o, .assign = j->only_run};
+    tl_status s = tl_module_load_state_with(j->net, j->weights, &o);
     if (s != TL_OK)
         tl_error_prefix("%s: ", weight_file(v));
     return s;
@@ -188,7 +190,11 @@ tl_status job_net(struct job *j, const struct invocation *v)
         tl_error_prefix("data set %s: ", j->data_name ? j->data_name : "");
         return tl_error_code();
     }
-    if (!(j->net = tl_model_build_with(j->model, j->config)))
+    if (j->only_run && j->weights) /* what the file has need not be drawn before, nor be in memory twice */
+        TL_DEVICE("meta") j->net = tl_model_build_with(j->model, j->config);
+    else
+        j->net = tl_model_build_with(j->model, j->config);
+    if (!j->net)
         return tl_error_code();
     const char *device = tl_default_device();
     s = device ? shape_net(j, v) : tl_error_code();

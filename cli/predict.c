@@ -136,7 +136,7 @@ int run_predict(const struct invocation *v)
 {
     int first = v->n_arguments && !names_pictures(v->arguments[0]), code = check_line(v, first);
     bool pictures = first < v->n_arguments;
-    struct job j = {0};
+    struct job j = {.only_run = true};
     struct grid pairs = {0};
     if (code != EXIT_OK)
         return code;

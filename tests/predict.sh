@@ -75,6 +75,19 @@ output=$(printf '%s\n' "$output" | grep '^sample'); want=$output
 run predict --weights small.safetensors --count 5 --seed 1 --batch 64 --quiet
 output=$(printf '%s\n' "$output" | grep '^sample'); [ "$output" = "$want" ]; point $? "the same as in one"
 
+# ---- Accuracies that are known of weights -------------------------------------------------------------------------------------------
+# FILE MODEL DATA PART ACCURACY
+known() {
+    if [ -z "$data" ] || [ ! -f "$data/weights/$1" ] || [ ! -d "$data/$3" ]; then
+        skip "accuracy of $1" "no weights/$1 or no $3 in TELAR_DATA: the accuracy was NOT measured"
+        return
+    fi
+    output=$(TELAR_DATA=$data "$telar" eval "$2" --weights "$data/weights/$1" --data "$3" --split "$4" --json 2>&1); status=$?
+    is 0 "$2 on $3 with $1" "\"accuracy\":$5,"
+}
+known lenet5_mnist_acc0.991.pth lenet5 mnist test 0.9861
+known resnet20_cifar10-12fca82f.th resnet20 cifar10 all 0.998
+
 # ---- As PyTorch ---------------------------------------------------------------------------------------------------------------------
 weights=$data/weights/mobilenetV1X0.25_imagenet.tar
 if [ -z "$data" ] || [ ! -f "$weights" ] || [ ! -d "$data/pictures/imagenet" ]; then

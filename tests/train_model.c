@@ -18,8 +18,8 @@ static void test_registry(void)
     const struct tl_model *list[64];
     size_t n = tl_models(list, 64);
     ok(n >= 4, "models: at least four (%zu)", n);
-    const char *names[] = {"digits-cnn", "lenet", "mnist-cnn", "mlp"};
-    for (size_t i = 0; i < 4; i++) {
+    const char *names[] = {"digits-cnn", "lenet", "lenet5", "mnist-cnn", "mlp"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         const struct tl_model *m = tl_model_find(names[i]);
         ok(m && strcmp(m->name, names[i]) == 0 && m->summary, "models: there is %s", names[i]);
     }
@@ -84,6 +84,7 @@ static void test_models(void)
         const char *parameter;
     } cases[] = {{"lenet", "input=32", 61706, 10, "fc1.weight"},
                  {"lenet", "input=28", 61706, 10, "conv2.bias"},
+                 {"lenet5", "input=32", 61706, 10, "convnet.c5.weight"},
                  {"mnist-cnn", "", 320 + 9248 + 578 + 10050 + 510, 10, "linear2.weight"},
                  {"mnist-cnn", "relu-output=yes", 20706, 10, "conv3.bias"},
                  {"digits-cnn", "", -1, 10, "bn3.running_var"},

@@ -1,4 +1,4 @@
-# Convolutional networks for handwritten digits: digits-cnn, lenet, mnist-cnn.
+# Convolutional networks for handwritten digits: digits-cnn, lenet, lenet5, mnist-cnn.
 models_LTLIBRARIES += %D%/mnist.la
 models_mnist_mnist_la_SOURCES =
 models_mnist_mnist_la_LDFLAGS = $(PLUGIN_LDFLAGS)
@@ -8,6 +8,7 @@ models_mnist_mnist_la_LIBADD = nn/libtelar-nn.la core/libtelar.la $(LIBM)
 models_mnist_mnist_la_SOURCES += \
 	%D%/digits_cnn.c \
 	%D%/lenet.c \
+	%D%/lenet5.c \
 	%D%/mnist.c \
 	%D%/mnist.h \
 	%D%/mnist_cnn.c

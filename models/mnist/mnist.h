@@ -7,7 +7,7 @@
 
 #include <telar/model.h>
 
-extern const struct tl_model digits_cnn, lenet, mnist_cnn;
+extern const struct tl_model digits_cnn, lenet, lenet5, mnist_cnn;
 
 /* "0" … "9". */
 extern const char *const digit_names[];
