@@ -52,7 +52,8 @@ tl_status pass_dead(struct graph *g)
         }
         g->nodes.v[--kept] = n;
     }
-    memmove(g->nodes.v, g->nodes.v + kept, (g->nodes.n - kept) * sizeof(struct node *));
+    if (kept > 0) /* else there may be no list at all */
+        memmove(g->nodes.v, g->nodes.v + kept, (g->nodes.n - kept) * sizeof(struct node *));
     g->nodes.n -= kept;
     free(read);
     return TL_OK;

@@ -146,7 +146,8 @@ tl_status program_plan_memory(struct program *p)
         s = place_buffers(p);
     if (s != TL_OK)
         return s;
-    qsort(p->references, p->n_references, sizeof *p->references, by_value);
+    if (p->n_references)
+        qsort(p->references, p->n_references, sizeof *p->references, by_value);
     for (size_t i = 0; i < p->n_buffers; i++) {
         const struct buffer *b = &p->buffers[i];
         if (b->first < 0 || b->value < 0)

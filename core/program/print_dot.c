@@ -206,7 +206,7 @@ static void draw_node(struct picture *p, size_t i, const struct node *n, const c
         arrow(p, n->residual_in, i, " [style=dashed, color=\"#999999\"]");
     for (int k = 0; k < n->n_out; k++)
         if (n->out[k].value >= 0) {
-            if (!(n->fresh >> k & 1))
+            if (k >= 32 || !(n->fresh >> k & 1))
                 arrow(p, n->out[k].value, i, " [style=dotted]"); /* it comes after who wrote before */
             p->made_at[n->out[k].value] = (int)i;
         }
