@@ -37,6 +37,8 @@ nobase_dist_doc_DATA += \
 	%D%/models/gan.md \
 	%D%/models/inception.md \
 	%D%/models/lstm.md \
+	%D%/models/mlp.md \
+	%D%/models/mnist.md \
 	%D%/models/mobilenet.md \
 	%D%/models/resnet-cifar.md \
 	%D%/models/resnet.md \
