@@ -52,6 +52,29 @@ static inline bool cpu_contiguous(const struct tl_view *v)
     return true;
 }
 
+/** kernel_<op>, of a file that has refuses(call, variant), prepare(call, prep, variant) and run(call, workspace, variant). */
+#define CPU_KERNEL(op_, variant, how, maker_)                                                                         \
+    static const char *refuses_##op_(const struct tl_device *device, const struct tl_call *call)                      \
+    {                                                                                                                 \
+        (void)device;                                                                                                 \
+        return refuses(call, variant);                                                                                \
+    }                                                                                                                 \
+    static tl_status prepare_##op_(const struct tl_device *device, const struct tl_call *call, struct tl_prep *prep)  \
+    {                                                                                                                 \
+        (void)device;                                                                                                 \
+        return prepare(call, prep, variant);                                                                          \
+    }                                                                                                                 \
+    static tl_status run_##op_(struct tl_stream *stream, const void *plan, const struct tl_call *call,                \
+                               struct tl_mem workspace)                                                               \
+    {                                                                                                                 \
+        (void)stream, (void)plan;                                                                                     \
+        return run(call, workspace, variant);                                                                         \
+    }                                                                                                                 \
+    static const struct tl_kernel kernel_##op_ = {                                                                    \
+        .struct_size = sizeof(struct tl_kernel), .flags = how, .op = #op_, .maker = maker_, .refuses = refuses_##op_, \
+        .prepare = prepare_##op_, .run = run_##op_,                                                                   \
+    };
+
 /** A kernel table under construction. */
 struct cpu_table {
     const struct tl_kernel **kernels;

@@ -8,7 +8,6 @@ models_mnist_mnist_la_LIBADD = nn/libtelar-nn.la core/libtelar.la $(LIBM)
 models_mnist_mnist_la_SOURCES += \
 	%D%/digits_cnn.c \
 	%D%/lenet.c \
-	%D%/lenet5.c \
 	%D%/mnist.c \
 	%D%/mnist.h \
 	%D%/mnist_cnn.c

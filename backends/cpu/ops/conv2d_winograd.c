@@ -284,30 +284,8 @@ static tl_status run(const struct tl_call *call, struct tl_mem workspace, bool t
     return TL_OK;
 }
 
-#define KERNEL(op_, turned, how)                                                                                       \
-    static const char *refuses_##op_(const struct tl_device *device, const struct tl_call *call)                       \
-    {                                                                                                                  \
-        (void)device;                                                                                                  \
-        return refuses(call, turned);                                                                                  \
-    }                                                                                                                  \
-    static tl_status prepare_##op_(const struct tl_device *device, const struct tl_call *call, struct tl_prep *prep)   \
-    {                                                                                                                  \
-        (void)device;                                                                                                  \
-        return prepare(call, prep, turned);                                                                            \
-    }                                                                                                                  \
-    static tl_status run_##op_(struct tl_stream *stream, const void *plan, const struct tl_call *call,                 \
-                               struct tl_mem workspace)                                                                \
-    {                                                                                                                  \
-        (void)stream, (void)plan;                                                                                      \
-        return run(call, workspace, turned);                                                                           \
-    }                                                                                                                  \
-    static const struct tl_kernel kernel_##op_ = {                                                                     \
-        .struct_size = sizeof(struct tl_kernel), .flags = how, .op = #op_, .maker = "cpu:winograd",                    \
-        .refuses = refuses_##op_, .prepare = prepare_##op_, .run = run_##op_,                                          \
-    };
-
-KERNEL(conv2d, false, TL_KERNEL_EPILOGUE)
-KERNEL(conv2d_grad_input, true, 0)
+CPU_KERNEL(conv2d, false, TL_KERNEL_EPILOGUE, "cpu:winograd")
+CPU_KERNEL(conv2d_grad_input, true, 0, "cpu:winograd")
 
 bool cpu_add_conv2d_winograd(struct cpu_table *table)
 {
