@@ -223,7 +223,7 @@ static inline const char *tl_device_flaw(const struct tl_device *d)
     return NULL;
 }
 
-struct tl_program; /* a recorded program; the core records none yet */
+struct tl_program; /* a recorded program: <telar/program.h> */
 
 /** The table of a backend. All slots are required unless marked optional. A backend whose devices have TL_DEVICE_HOST_MEMORY may
  *  leave out more: the core allocates and copies their memory by itself, and a backend that is done when run() returns needs no
@@ -272,7 +272,7 @@ struct tl_backend {
     /** Kernels, NULL-terminated; of two for one op, the better first. */
     const struct tl_kernel *const *kernels;
 
-    /** Reserved for recorded programs, which a backend may take whole: the core records none yet. NULL. */
+    /** Reserved: a backend will be able to take a recorded program whole. The core runs all of them step by step and never calls this. NULL. */
     tl_status (*lower)(const struct tl_device *device, struct tl_program *program);
 };
 
