@@ -17,6 +17,7 @@ struct bench {
     int fields;
     bool of_data;            /* the batch is one of the data set, which preprocessing and loss are made for */
     tl_optimizer *optimizer; /* training only */
+    tl_program *program;     /* of the pass or step; NULL: eager */
     int64_t multiply_adds;
     double *times; /* in milliseconds */
     int runs;
@@ -56,9 +57,22 @@ static tl_status take_batch(struct bench *b, int64_t n)
     return s;
 }
 
-static tl_status train_step(struct bench *b)
+static tl_status train_step(void *ctx, tl_tensor *const *in, int n_in, tl_tensor **out, int n_out)
 {
-    return tl_fit_step(b->job.net, b->optimizer, b->batch, b->fields, &b->how) ? TL_OK : tl_error_code();
+    struct bench *b = ctx;
+    (void)n_out;
+    out[0] = tl_fit_step(b->job.net, b->optimizer, in, n_in, &b->how);
+    out[0] = out[0] ? tl_detach(out[0]) : NULL;
+    return out[0] ? TL_OK : tl_error_code();
+}
+
+static tl_status forward_pass(void *ctx, tl_tensor *const *in, int n_in, tl_tensor **out, int n_out)
+{
+    struct bench *b = ctx;
+    tl_tensor *x = b->how.prepare ? b->how.prepare(in[0], b->how.function_ctx) : in[0];
+    (void)n_in, (void)n_out;
+    out[0] = x ? tl_forward(b->job.net, x) : NULL;
+    return out[0] ? TL_OK : tl_error_code();
 }
 
 static tl_status run_once(struct bench *b, double *milliseconds)
@@ -66,11 +80,13 @@ static tl_status run_once(struct bench *b, double *milliseconds)
     tl_status s = TL_OK;
     double begun = now();
     TL_SCOPE {
-        if (b->optimizer) {
-            s = train_step(b);
-        } else {
-            TL_NO_GRAD s = tl_forward(b->job.net, input_of(b)) ? TL_OK : tl_error_code();
-        }
+        tl_tensor *out = NULL;
+        bool recording = tl_set_grad_enabled(b->optimizer != NULL);
+        if (b->program)
+            s = tl_program_run(b->program, b->batch, b->optimizer ? b->fields : 1, &out);
+        else
+            s = b->optimizer ? train_step(b, b->batch, b->fields, &out, 1) : forward_pass(b, b->batch, 1, &out, 1);
+        tl_set_grad_enabled(recording);
         if (s == TL_OK)
             s = tl_synchronize(NULL);
         *milliseconds = now() - begun;
@@ -88,6 +104,8 @@ static tl_status measure(struct bench *b, const struct invocation *v)
 {
     tl_status s = TL_OK;
     double one = 0, total = 0;
+    if (v->set.compile && !(b->program = tl_compile(b->optimizer ? train_step : forward_pass, b, 1)))
+        return tl_error_code();
     for (int i = 0; s == TL_OK && i < WARMUP; i++)
         s = run_once(b, &one);
     if (s != TL_OK)
@@ -147,8 +165,8 @@ static void report(const struct bench *b, const struct invocation *v)
     double rate = median > 0 ? flops / median * 1e-6 : 0;
     size_t peak = tl_memory_stats(NULL).peak;
     if (!v->set.json) {
-        printf("%s, %s, batch %lld on %s, %d threads: median %.3f ms, shortest %.3f ms of %d runs, %.1f GFLOP/s, at most %.1f MiB\n",
-               b->job.model->name, train ? "training step" : "forward pass", (long long)v->set.batch, tl_backend_name(),
+        printf("%s, %s%s, batch %lld on %s, %d threads: median %.3f ms, shortest %.3f ms of %d runs, %.1f GFLOP/s, at most %.1f MiB\n",
+               b->job.model->name, train ? "training step" : "forward pass", b->program ? " as a program" : "", (long long)v->set.batch, tl_backend_name(),
                tl_get_num_threads(), median, b->times[0], n, rate, (double)peak / 1048576);
         return;
     }
@@ -157,6 +175,8 @@ static void report(const struct bench *b, const struct invocation *v)
     json_text_of(&j, "name", b->job.model->name);
     json_text_of(&j, "backend", tl_backend_name());
     json_text_of(&j, "mode", v->set.mode);
+    json_key(&j, "compiled");
+    json_bool(&j, b->program != NULL);
     json_integer_of(&j, "batch", v->set.batch);
     json_integer_of(&j, "threads", tl_get_num_threads());
     json_number_of(&j, "median_ms", median);
@@ -191,6 +211,7 @@ int run_bench(const struct invocation *v)
     free(b.times);
     for (int i = 0; i < b.fields; i++)
         tl_release(b.batch[i]);
+    tl_program_free(b.program);
     tl_optimizer_free(b.optimizer);
     job_free(&b.job);
     return s == TL_OK ? code : failed();

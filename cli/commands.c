@@ -59,7 +59,7 @@ static const struct option
     weight_decay = {"weight-decay", 0, NUMBER, "X", "weight decay; default: the optimizer's own", NULL, AT(weight_decay), 0, 1e6,
                     NULL},
     schedule = {"schedule", 0, CHOICE, "NAME", "how the learning rate changes over the epochs", "none", AT(schedule), 0, 0, schedules},
-    compile = {"compile", 0, FLAG, NULL, "make a program of the training step: the same numbers, faster", NULL, AT(compile), 0, 0, NULL},
+    compile = {"compile", 0, FLAG, NULL, "make a program of the pass or step, recorded once: the same numbers, faster", NULL, AT(compile), 0, 0, NULL},
     clip = {"clip", 0, NUMBER, "NORM", "scale gradients down to this total norm; 0: never", "0", AT(clip), 0, 1e9, NULL},
     patience = {"patience", 0, INTEGER, "N", "stop after N epochs without a better validation loss, and keep the best; 0: never", "0",
                 AT(patience), 0, 1000000, NULL},
@@ -248,7 +248,7 @@ const struct command commands[] = {
      .text = "Time forward passes or training steps on random input in the form that the network takes, or with --data on the first batch "
              "of a data set, preprocessing included. A training step is the model's own if it has one. Printed are the median and the shortest time, the "
              "arithmetic rate that it makes (from the model's multiply-adds; a training step counts as three passes) and the most memory in use.",
-     .options = {&mode, &batch1, &model_option, &input, &bench_data, &path, &runs, &seconds, MACHINE_OPTIONS, &json, &help},
+     .options = {&mode, &batch1, &model_option, &input, &bench_data, &path, &compile, &runs, &seconds, MACHINE_OPTIONS, &json, &help},
      .examples = {{"telar bench mnist-cnn --batch 64 --mode train", "a training step"},
                   {"telar bench lenet --threads 1 --json", "for a script"}}},
 

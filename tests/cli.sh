@@ -237,7 +237,8 @@ run bench odd-step --runs 2 --seconds 0 --mode train; is 1 "bench --mode train t
 run bench odd-preprocess --runs 2 --seconds 0; is 0 "bench: random input is in the network's form" "odd-preprocess, forward pass"
 run bench odd-preprocess --runs 2 --seconds 0 --data digits; is 1 "bench --data preprocesses" "the preprocess slot was called"
 run bench odd-mirror --runs 2 --seconds 0 --data digits --batch 8 --mode train; is 0 "bench --data --mode train" "odd-mirror, training step, batch 8"
-run bench mlp --program; is 2 "bench offers nothing that it cannot do" "unknown option --program"
+run bench mlp --batch 8 --mode train --runs 3 --seconds 0 --compile; is 0 "bench --mode train --compile" "mlp, training step as a program"
+run bench mlp --batch 8 --runs 3 --seconds 0 --compile --json; is 0 "bench --compile" '"compiled":true'
 run bench mlp --data digits --input 64; is 2 "bench: the data's shape or one's own" "exclude each other"
 run train odd-mirror --epochs 2 --seed 1 --save mirror.safetensors; is 0 "train a model that reconstructs" "saved:   mirror.safetensors"
 case $output in *"
