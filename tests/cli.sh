@@ -382,4 +382,15 @@ run $streams; eager=$(printf '%s\n' "$output" | sed 's/"seconds":[^,}]*//')
 run $streams --compile; compiled=$(printf '%s\n' "$output" | sed 's/"seconds":[^,}]*//'); is 0 "a compiled step carries states on" '"perplexity":'
 [ "$eager" = "$compiled" ]; point $? "as one does that is not compiled"
 
+# ---- Drivers that end the program -------------------------------------------------------------------------------------------
+driver=$TEST_BUILDDIR/tests/broken/.libs/driver.so
+if [ ! -f "$TEST_BUILDDIR/backends/opencl/.libs/opencl.so" ]; then
+    skip "a driver that ends the program" "the backend opencl was not built"
+else
+    mkdir vendors && echo "$driver" >vendors/broken.icd
+    output=$(OCL_ICD_VENDORS="$PWD/vendors" "$telar" backends 2>&1); status=$?
+    is 0 "a driver of OpenCL that ends programs does not end this one" "opencl" "a driver ends the program that asks for its devices"
+    output=$(OCL_ICD_VENDORS="$PWD/vendors" TELAR_BACKEND=opencl "$telar" bench mlp --runs 1 2>&1); status=$?
+    is 1 "and is told where it is wanted" "a driver ends the program that asks for its devices (Aborted); OCL_ICD_VENDORS="
+fi
 done_testing

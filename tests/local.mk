@@ -184,6 +184,9 @@ MISUSED = nn model format op registry
 
 # The gallery of broken plugins: one source, one object for each flaw.
 BROKEN_LDFLAGS = $(AM_LDFLAGS) -module -avoid-version -shared -rpath /nowhere
+check_LTLIBRARIES += %D%/broken/driver.la
+%C%_broken_driver_la_SOURCES = %D%/broken/driver.c
+%C%_broken_driver_la_LDFLAGS = $(BROKEN_LDFLAGS)
 check_LTLIBRARIES += %D%/broken/magic.la
 %C%_broken_magic_la_SOURCES = %D%/broken/broken.c
 %C%_broken_magic_la_CPPFLAGS = $(AM_CPPFLAGS) -DFLAW_magic

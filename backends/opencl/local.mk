@@ -12,5 +12,6 @@ backends_opencl_opencl_la_SOURCES += \
 	%D%/kernel.c \
 	%D%/opencl.c \
 	%D%/opencl.h \
+	%D%/probe.c \
 	%D%/queue.c
 # end (kept by build-aux/update-sources)

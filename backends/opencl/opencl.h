@@ -49,4 +49,7 @@ tl_status opencl_copy_in(struct tl_stream *stream, struct tl_mem to, const void 
 tl_status opencl_copy_out(struct tl_stream *stream, void *to, struct tl_mem from, size_t bytes);
 tl_status opencl_copy(struct tl_stream *stream, struct tl_mem to, struct tl_mem from, size_t bytes);
 
+/** Do the drivers name their devices without ending the program? An error if not (probe.c). */
+tl_status opencl_probe_drivers(void);
+
 #endif
