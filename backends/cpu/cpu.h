@@ -52,6 +52,13 @@ static inline bool cpu_contiguous(const struct tl_view *v)
     return true;
 }
 
+/** Is a convolution with weights w one of those that Winograd's filtering does: one group, 3 x 3, stride 1? */
+static inline bool cpu_winograd_kind(const struct tl_conv2d_attrs *a, const struct tl_view *w)
+{
+    return a->groups == 1 && w->shape[2] == 3 && w->shape[3] == 3 && a->stride[0] == 1 && a->stride[1] == 1 && a->dilation[0] == 1 &&
+           a->dilation[1] == 1;
+}
+
 /** kernel_<op>, of a file that has refuses(call, variant), prepare(call, prep, variant) and run(call, workspace, variant). */
 #define CPU_KERNEL(op_, variant, how, maker_)                                                                         \
     static const char *refuses_##op_(const struct tl_device *device, const struct tl_call *call)                      \

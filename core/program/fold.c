@@ -37,12 +37,6 @@ static bool stays(const struct graph *g, const struct operand *o)
     return v->kind == VALUE_CAPTURED && v->writes == 0;
 }
 
-static bool whole(const struct node *n, const struct operand *o)
-{
-    return o->offset == 0 && o->ndim == n->out[0].ndim && memcmp(o->shape, n->out[0].shape, (size_t)o->ndim * sizeof *o->shape) == 0 &&
-           memcmp(o->strides, n->out[0].strides, (size_t)o->ndim * sizeof *o->strides) == 0;
-}
-
 /* The normalisation that can be folded into node i; NULL: none. */
 static struct node *normalisation_after(const struct graph *g, size_t i, const struct use *uses)
 {
@@ -53,7 +47,7 @@ static struct node *normalisation_after(const struct graph *g, size_t i, const s
     if (g->values[y].kind != VALUE_LOCAL || g->values[y].writes != 1 || uses[y].reads != 1 || !stays(g, &conv->in[1]) || !stays(g, &conv->in[2]))
         return NULL;
     struct node *n = g->nodes.v[uses[y].reader];
-    if (!n->entry || strcmp(n->entry->op->name, "batch_norm") != 0 || n->residual_out >= 0 || n->in[X].value != y || !whole(conv, &n->in[X]))
+    if (!n->entry || strcmp(n->entry->op->name, "batch_norm") != 0 || n->residual_out >= 0 || n->in[X].value != y || !operand_same_region(&conv->out[0], &n->in[X]))
         return NULL;
     const struct tl_batch_norm_attrs *a = n->attrs;
     bool floats = conv->meta[0].dtype == TL_F32 || conv->meta[0].dtype == TL_F64;
@@ -61,11 +55,6 @@ static struct node *normalisation_after(const struct graph *g, size_t i, const s
         if (!stays(g, &n->in[k]))
             return NULL;
     return !a->training && floats ? n : NULL;
-}
-
-static tl_tensor *tensor_of(const struct graph *g, const struct operand *o)
-{
-    return operand_tensor(g, o);
 }
 
 /* The nodes of W' and b', recorded; their operands go into the convolution. */
@@ -79,9 +68,9 @@ static tl_status fold(struct graph *g, struct node *conv, const struct node *nor
     {
         if ((s = recorder_open(&r, g, to)) != TL_OK)
             break;
-        tl_tensor *w = tensor_of(g, &conv->in[1]), *b = tensor_of(g, &conv->in[2]), *mean = tensor_of(g, &norm->in[MEAN]);
-        tl_tensor *weight = tensor_of(g, &norm->in[WEIGHT]), *bias = tensor_of(g, &norm->in[BIAS]);
-        tl_tensor *scale = tl_rsqrt(tl_add_s(tensor_of(g, &norm->in[VAR]), a->eps));
+        tl_tensor *w = operand_tensor(g, &conv->in[1]), *b = operand_tensor(g, &conv->in[2]), *mean = operand_tensor(g, &norm->in[MEAN]);
+        tl_tensor *weight = operand_tensor(g, &norm->in[WEIGHT]), *bias = operand_tensor(g, &norm->in[BIAS]);
+        tl_tensor *scale = tl_rsqrt(tl_add_s(operand_tensor(g, &norm->in[VAR]), a->eps));
         if (weight && !is_none(weight))
             scale = tl_mul(scale, weight);
         int64_t column[4] = {scale ? scale->shape[0] : 0, 1, 1, 1};

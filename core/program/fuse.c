@@ -27,13 +27,6 @@ static bool settled(const struct graph *g, const struct operand *o)
                                                           g->values[o->value].kind == VALUE_KEPT);
 }
 
-static bool same_place(const struct operand *a, const struct operand *b)
-{
-    size_t n = (size_t)a->ndim * sizeof *a->shape;
-    return a->offset == b->offset && a->ndim == b->ndim && a->dtype == b->dtype && memcmp(a->shape, b->shape, n) == 0 &&
-           memcmp(a->strides, b->strides, n) == 0;
-}
-
 /* Is n a pointwise op of o's value, once, and otherwise of what lies still, that gives a tensor of the same shape and type? */
 static bool continues(const struct graph *g, const struct node *n, const struct operand *o)
 {
@@ -41,7 +34,7 @@ static bool continues(const struct graph *g, const struct node *n, const struct 
         return false;
     int times = 0;
     for (int i = 0; i < n->n_in; i++) {
-        times += n->in[i].value == o->value && same_place(&n->in[i], o);
+        times += n->in[i].value == o->value && n->in[i].dtype == o->dtype && operand_same_region(&n->in[i], o);
         if (n->in[i].value != o->value && (!settled(g, &n->in[i]) || n->in[i].dtype != o->dtype))
             return false;
     }

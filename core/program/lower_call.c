@@ -127,6 +127,19 @@ void written(struct lowering *l, int value)
     f->native = -1;
 }
 
+void made_native(struct lowering *l, const struct operand *o, int buffer, const struct tl_view *view, const struct tl_device *owner)
+{
+    struct form *f = form_of(l, o->value);
+    l->p->buffers[buffer].lasting = l->constant;
+    f->native = buffer;
+    f->canonical = false;
+    f->view = *view;
+    f->view.mem = (struct tl_mem){0};
+    f->owner = owner;
+    f->offset = 0;
+    memcpy(f->strides, o->strides, sizeof f->strides);
+}
+
 /* Where the step writes output i, in the kernel's layout. */
 static tl_status refer_output(struct lowering *l, struct call *c, const struct bound_kernel *b, int i, const struct operand *o, bool fresh,
                               struct tl_view *v)
@@ -143,15 +156,7 @@ static tl_status refer_output(struct lowering *l, struct call *c, const struct b
         int buffer = buffer_add(l, c->f.device, bytes, -1, layout);
         if (buffer < 0 || !refer_buffer(l, &v->mem, buffer))
             return tl_error_code();
-        l->p->buffers[buffer].lasting = l->constant;
-        struct form *f = form_of(l, o->value);
-        f->native = buffer;
-        f->canonical = false;
-        f->view = *v;
-        f->view.mem = (struct tl_mem){0};
-        f->owner = layout_owner(layout, b->device);
-        f->offset = 0;
-        memcpy(f->strides, o->strides, sizeof f->strides);
+        made_native(l, o, buffer, v, layout_owner(layout, b->device));
         return TL_OK;
     }
     struct tl_view lies;

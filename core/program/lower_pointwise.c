@@ -6,12 +6,6 @@
 
 #include "core/program/lowering.h"
 
-static bool same_region(const struct operand *a, const struct operand *b)
-{
-    size_t n = (size_t)a->ndim * sizeof *a->shape;
-    return a->offset == b->offset && a->ndim == b->ndim && memcmp(a->shape, b->shape, n) == 0 && memcmp(a->strides, b->strides, n) == 0;
-}
-
 static bool contiguous(const struct operand *o)
 {
     int64_t strides[TL_MAX_DIMS];
@@ -45,16 +39,11 @@ static tl_status pointwise_output(struct lowering *l, const struct operand *o, b
     int buffer = buffer_add(l, step->device, (size_t)tl_view_numel(v) * tl_dtype_size(o->dtype), -1, TL_LAYOUT_CHANNELS_LAST);
     if (buffer < 0 || !refer_buffer(l, &v->mem, buffer))
         return tl_error_code();
-    l->p->buffers[buffer].lasting = l->constant;
-    struct form *f = form_of(l, o->value);
-    f->native = buffer;
-    f->canonical = false;
-    describe_operand(o, &f->view);
-    f->view.layout = TL_LAYOUT_CHANNELS_LAST;
-    channels_last_strides(o->ndim, o->shape, f->view.stride);
-    f->owner = NULL;
-    f->offset = 0;
-    memcpy(f->strides, o->strides, sizeof f->strides);
+    struct tl_view view;
+    describe_operand(o, &view);
+    view.layout = TL_LAYOUT_CHANNELS_LAST;
+    channels_last_strides(o->ndim, o->shape, view.stride);
+    made_native(l, o, buffer, &view, NULL);
     return TL_OK;
 }
 
@@ -100,7 +89,7 @@ tl_status lower_pointwise(struct lowering *l, const struct node *n, struct call 
     for (int i = 0; i < n->n_in && s == TL_OK; i++) {
         if (!(natively && channels_last(l, &n->in[i])))
             s = make_canonical(l, n->in[i].value);
-        aside |= n->in[i].value == o->value && !same_region(&n->in[i], o);
+        aside |= n->in[i].value == o->value && !operand_same_region(&n->in[i], o);
     }
     if (s == TL_OK && !(n->fresh & 1))
         s = make_canonical(l, o->value);

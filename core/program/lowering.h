@@ -87,6 +87,8 @@ tl_status lower_pointwise(struct lowering *l, const struct node *n, struct call 
 tl_status lower_otherwise(struct lowering *l, struct call *c, const char *why);
 /** A value was written: what other form there was is none of it any more. */
 void written(struct lowering *l, int value);
+/** The step made o, a whole value, in another form than row-major: in a buffer, as the view says. */
+void made_native(struct lowering *l, const struct operand *o, int buffer, const struct tl_view *view, const struct tl_device *owner);
 /** A value beside, for output i; and a copy of it, once it is computed, to where the output belongs. */
 tl_status make_beside(struct lowering *l, const struct node *n, int i, struct operand *beside);
 tl_status put_aside(struct lowering *l, const struct operand *from, const struct operand *to);

@@ -142,6 +142,8 @@ tl_status recorder_operand(struct recorder *r, tl_tensor *t, struct operand *o);
 struct node *node_make(int n_in, int n_out, const void *attrs, size_t attrs_size);
 void node_free(struct node *n);
 tl_status node_append(struct node_list *list, struct node *n);
+/** Are these, of one value, the same elements in the same order? */
+bool operand_same_region(const struct operand *a, const struct operand *b);
 /** An operand as a tensor of the current scope, over its value's storage. */
 tl_tensor *operand_tensor(const struct graph *g, const struct operand *o);
 /** The name of what a node calls. */

@@ -129,6 +129,12 @@ static int value_written(struct recorder *r, tl_tensor *t, const char *who)
     return v;
 }
 
+bool operand_same_region(const struct operand *a, const struct operand *b)
+{
+    size_t n = (size_t)a->ndim * sizeof *a->shape;
+    return a->offset == b->offset && a->ndim == b->ndim && memcmp(a->shape, b->shape, n) == 0 && memcmp(a->strides, b->strides, n) == 0;
+}
+
 tl_tensor *operand_tensor(const struct graph *g, const struct operand *o)
 {
     if (o->value < 0)

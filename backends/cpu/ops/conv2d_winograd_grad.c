@@ -49,8 +49,7 @@ static const char *refuses(const struct tl_device *device, const struct tl_call 
         return "only f32";
     if (call->math == TL_MATH_STRICT)
         return "strict mode";
-    if (a->groups != 1 || w->shape[2] != 3 || w->shape[3] != 3 || a->stride[0] != 1 || a->stride[1] != 1 || a->dilation[0] != 1 ||
-        a->dilation[1] != 1)
+    if (!cpu_winograd_kind(a, w))
         return "not 3 x 3 with stride 1";
     struct shape s = shape_of(call);
     if (s.padding[0] > 2 || s.padding[1] > 2)
